@@ -1,0 +1,91 @@
+//! The seam to every provider: build a call, stream its deltas, list the models.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use aichat_message::{Delta, Protocol};
+
+use crate::error::Error;
+use crate::request::Request;
+
+/// The deltas of one answer. Ends after exactly one [`Delta::Finish`], or after exactly one `Err` that carries
+/// the partial message; dropping it cancels the request.
+pub type DeltaStream = BoxStream<'static, Result<Delta, Error>>;
+
+/// Someone who answers: a vendor's service, a local server, a script.
+///
+/// Implementations never retry and never continue on their own; the caller does.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// Returns who this is.
+    fn info(&self) -> &Info;
+
+    /// Turns a request into a call, without any I/O: what will be sent, and what could not be expressed.
+    ///
+    /// # Errors
+    /// Fails with kind `unsupported` or `invalid_request` where the request cannot be put in this protocol.
+    fn prepare(&self, request: Request) -> Result<Call, Error> {
+        Ok(Call { request, body: Bytes::new(), url: String::new(), warnings: Vec::new() })
+    }
+
+    /// Sends a call and returns once the provider accepted it: a refusing status is an error of this function,
+    /// anything later is an `Err` in the stream.
+    ///
+    /// # Errors
+    /// Fails with the kind, status, provider code and request id of what went wrong.
+    async fn stream(&self, call: Call) -> Result<DeltaStream, Error>;
+
+    /// Lists the models the provider offers.
+    ///
+    /// # Errors
+    /// Fails as [`stream`](Self::stream) does, and with kind `unsupported` where there is no such list.
+    async fn models(&self) -> Result<Vec<Model>, Error> {
+        Err(Error::unsupported("this provider has no list of models").with_provider(&self.info().name))
+    }
+}
+
+/// Who a provider is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// The name it is configured under; also the `provider` of every origin and opaque datum it makes.
+    pub name: String,
+    /// The protocol it speaks.
+    pub protocol: Protocol,
+    /// Host and port it is reached at, without user info; empty where there is none.
+    pub host: String,
+    /// Whether its calls cost nothing, as declared by whoever configured it.
+    pub local: bool,
+}
+
+/// A request made ready: the exact bytes that will be sent.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The request it was made from.
+    pub request: Request,
+    /// The body, byte for byte.
+    pub body: Bytes,
+    /// Where it goes, without user info and query.
+    pub url: String,
+    /// What could not be expressed in this protocol and was left out or rewritten.
+    pub warnings: Vec<String>,
+}
+
+/// A model in a provider's list.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Model {
+    /// The id to send as `model`.
+    pub id: String,
+    /// The name for people, where given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Context window in tokens, where given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_window: Option<u64>,
+    /// When it was published, in seconds since 1970, where given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<i64>,
+    /// Who owns it, where given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owned_by: Option<String>,
+}

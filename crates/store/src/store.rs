@@ -1,0 +1,243 @@
+//! The seam to every backend: an atomic compare-and-append beside ordered tables of bytes.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use aichat_message::{EventId, SessionId, TurnId};
+
+use crate::error::Error;
+use crate::turn::{Claim, Lease, Pending, Turn, TurnHeader};
+
+/// A place where sessions are kept. Cheap to clone behind an `Arc`; every method may be called at any time from
+/// any task. An acknowledged write survives `kill -9` and a loss of power.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Begins a turn: when this returns, header and `records` survive a loss of power. Opens nothing but the
+    /// place for turns in flight. Takes no lease.
+    ///
+    /// # Errors
+    /// Fails with `full`, `io` or `newer`; then nothing of the turn was kept.
+    async fn begin(&self, header: TurnHeader, records: Vec<Vec<u8>>) -> Result<Box<dyn Turn>, Error>;
+
+    /// Takes the right to write a session's next turn, waiting for it at most `wait`.
+    ///
+    /// # Errors
+    /// Fails with `busy` where another turn holds it for longer.
+    async fn lease(&self, session: &SessionId, wait: Duration) -> Result<Box<dyn Lease>, Error>;
+
+    /// Returns how many turns wait to be folded and how many bytes they hold, without opening the log.
+    ///
+    /// # Errors
+    /// Fails with `io`.
+    async fn backlog(&self) -> Result<(usize, u64), Error>;
+
+    /// Returns turns that are not in the log yet, each after the one it is based on.
+    ///
+    /// # Errors
+    /// Fails with `io`, or with `newer` where a later version began one.
+    async fn pending(&self, claim: Claim) -> Result<Vec<Pending>, Error>;
+
+    /// Appends to streams and writes tables, all of `units` or nothing. An event that is in its stream already
+    /// under the same id and sequence number is left as it is. The folded turns of `units` are forgotten
+    /// afterwards; a turn that was folded before makes its unit a no-op.
+    ///
+    /// # Errors
+    /// Fails with `conflict` where a stream's head is not the expected one, with `invalid` where events do not
+    /// follow it without a gap, and with `full`, `io` or `corrupt`.
+    async fn commit(&self, units: Vec<Unit>) -> Result<(), Error>;
+
+    /// Tells whether a turn has been folded into the log.
+    ///
+    /// # Errors
+    /// Fails with `io` or `corrupt`.
+    async fn folded(&self, turn: &TurnId) -> Result<bool, Error>;
+
+    /// Returns where a stream ends, or `None` where there is no such stream.
+    ///
+    /// # Errors
+    /// Fails with `io` or `corrupt`.
+    async fn head(&self, stream: &SessionId) -> Result<Option<Head>, Error>;
+
+    /// Returns at most `limit` events of a stream, from `from` on, in order.
+    ///
+    /// # Errors
+    /// Fails with `io` or `corrupt`.
+    async fn events(&self, stream: &SessionId, from: u64, limit: usize) -> Result<Vec<Row>, Error>;
+
+    /// Returns at most `limit` streams in the order of their ids, those after `after` only.
+    ///
+    /// # Errors
+    /// Fails with `io` or `corrupt`.
+    async fn streams(&self, after: Option<&SessionId>, limit: usize) -> Result<Vec<SessionId>, Error>;
+
+    /// Returns the stream and the sequence number of an event.
+    ///
+    /// # Errors
+    /// Fails with `io` or `corrupt`.
+    async fn find(&self, event: &EventId) -> Result<Option<(SessionId, u64)>, Error>;
+
+    /// Returns the value at a key.
+    ///
+    /// # Errors
+    /// Fails with `io` or `corrupt`.
+    async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Returns entries in the order of their keys.
+    ///
+    /// # Errors
+    /// Fails with `io` or `corrupt`.
+    async fn scan(&self, table: Table, scan: Scan) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error>;
+
+    /// Replaces the contents of every projection table. A crash on the way leaves the store saying that its
+    /// projections are [`stale`](Self::stale).
+    ///
+    /// # Errors
+    /// Fails with `invalid` where a write is not to a projection table, and with `full`, `io` or `corrupt`.
+    async fn replace_projections(&self, writes: Vec<Write>) -> Result<(), Error>;
+
+    /// Tells whether the projections must be rebuilt before they are read.
+    ///
+    /// # Errors
+    /// Fails with `io` or `corrupt`.
+    async fn stale(&self) -> Result<bool, Error>;
+
+    /// Keeps bytes under their BLAKE3 hash, durable when it returns, and returns the hash as 64 hex digits.
+    ///
+    /// # Errors
+    /// Fails with `full` or `io`.
+    async fn put_blob(&self, bytes: &[u8]) -> Result<String, Error>;
+
+    /// Returns the bytes kept under a hash.
+    ///
+    /// # Errors
+    /// Fails with `io`, or with `corrupt` where the bytes do not have that hash.
+    async fn blob(&self, hash: &str) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Gives up whatever keeps other processes out; the next call takes it again.
+    ///
+    /// # Errors
+    /// Fails with `io` where buffered state could not be written.
+    async fn release(&self) -> Result<(), Error>;
+}
+
+/// Where a stream ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The sequence number of its last event; the first is 1.
+    pub seq: u64,
+    /// The hash of its last event, as the caller gave it.
+    pub hash: Vec<u8>,
+}
+
+/// One event as the store sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its place in the stream.
+    pub seq: u64,
+    /// Its id.
+    pub id: EventId,
+    /// Its hash.
+    pub hash: Vec<u8>,
+    /// The event itself, kept byte for byte.
+    pub bytes: Vec<u8>,
+}
+
+/// What a commit expects of a stream's head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// There is no such stream.
+    New,
+    /// It ends exactly here.
+    At(Head),
+}
+
+/// What one commit makes durable together for one stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// The stream.
+    pub stream: SessionId,
+    /// Where it must end for the unit to apply.
+    pub expect: Expect,
+    /// What is appended, without a gap.
+    pub events: Vec<Row>,
+    /// What is written to tables.
+    pub writes: Vec<Write>,
+    /// The turns in flight that are in the log with this unit.
+    pub folded: Vec<TurnId>,
+}
+
+/// One write to a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// The table.
+    pub table: Table,
+    /// The key.
+    pub key: Vec<u8>,
+    /// The value, or `None` to remove the entry.
+    pub value: Option<Vec<u8>>,
+}
+
+/// An ordered table of bytes. What its keys and values mean is the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Table {
+    /// Projection: one row a session.
+    Sessions,
+    /// Projection: sessions by recency.
+    Recent,
+    /// Projection: sessions by name.
+    Names,
+    /// Projection: sessions by the scope they were used in.
+    Scopes,
+    /// Projection: messages of a session.
+    Messages,
+    /// Projection: places of messages and turns by their ids.
+    Places,
+    /// Small versioned records outside sessions; no projection.
+    Documents,
+}
+
+impl Table {
+    /// Every table.
+    pub const ALL: &'static [Self] = &[
+        Self::Sessions,
+        Self::Recent,
+        Self::Names,
+        Self::Scopes,
+        Self::Messages,
+        Self::Places,
+        Self::Documents,
+    ];
+
+    /// Returns the table's name on disk.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sessions => "sessions",
+            Self::Recent => "recent",
+            Self::Names => "names",
+            Self::Scopes => "scopes",
+            Self::Messages => "messages",
+            Self::Places => "places",
+            Self::Documents => "documents",
+        }
+    }
+
+    /// Tells whether the table can be rebuilt from the log.
+    pub const fn is_projection(self) -> bool {
+        !matches!(self, Self::Documents)
+    }
+}
+
+/// Which entries of a table, in which direction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scan {
+    /// Only keys that begin so.
+    pub prefix: Vec<u8>,
+    /// Only keys after this one, in the direction of the scan.
+    pub after: Option<Vec<u8>>,
+    /// From the last key to the first.
+    pub reverse: bool,
+    /// At most so many; `None` for all.
+    pub limit: Option<usize>,
+}
