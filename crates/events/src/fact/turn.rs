@@ -1,0 +1,109 @@
+//! Facts about a turn: how it began and the one way in which it ended.
+
+use std::fmt;
+
+use aichat_message::{ErrorKind, Finish, MessageId, TurnId};
+use serde::{Deserialize, Serialize};
+
+/// A turn begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnStarted {
+    /// The turn that it follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<TurnId>,
+    /// The user's message.
+    pub input: MessageId,
+    /// The model asked, `provider/model`.
+    #[serde(default)]
+    pub model: String,
+    /// What "the last session" is looked up by: a terminal or a directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+}
+
+/// A turn ended with an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnCompleted {
+    /// The answer.
+    pub answer: MessageId,
+    /// Why the answer ended.
+    pub finish: Finish,
+}
+
+/// A turn ended without a whole answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnFailed {
+    /// What went wrong.
+    pub kind: ErrorKind,
+    /// The same in a phrase.
+    #[serde(default)]
+    pub message: String,
+    /// What there is of an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<MessageId>,
+}
+
+/// A turn was stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnInterrupted {
+    /// What stopped it.
+    pub reason: Interruption,
+    /// What there is of an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<MessageId>,
+}
+
+/// A turn whose writer died was brought into the log by someone else.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TurnRecovered {
+    /// How many records the journal held.
+    pub records: u64,
+    /// How many bytes they were.
+    pub bytes: u64,
+}
+
+/// What stopped a turn or a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Interruption {
+    /// The caller.
+    User,
+    /// The end of the process.
+    Kill,
+    /// A wait that took too long.
+    Timeout,
+    /// The network.
+    Network,
+    /// A reason that a later version names.
+    #[serde(other)]
+    Other,
+}
+
+impl Interruption {
+    /// Returns the reason as it is written in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Kill => "kill",
+            Self::Timeout => "timeout",
+            Self::Network => "network",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for Interruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+super::fact! {
+    TurnStarted = "turn.started";
+    TurnCompleted = "turn.completed";
+    TurnFailed = "turn.failed";
+    TurnInterrupted = "turn.interrupted";
+    TurnRecovered = "turn.recovered";
+}
