@@ -1,0 +1,195 @@
+//! Exact amounts of dollars: integers of a millionth of a millionth, written as plain decimals.
+
+use std::fmt;
+use std::iter::Sum;
+use std::ops::Add;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::{Error, ErrorKind};
+
+/// Decimal places of an amount.
+const PLACES: usize = 12;
+/// Pico-dollars of one dollar.
+const PER_DOLLAR: u128 = 1_000_000_000_000;
+/// Tokens a price is quoted for.
+const MILLION: i128 = 1_000_000;
+
+/// An exact amount of dollars, in steps of one pico-dollar.
+///
+/// It is written, in text and in JSON, as a plain decimal string: no exponent, no trailing zeros.
+///
+/// ```
+/// use aichat_catalog::Money;
+///
+/// let sum = "0.000123".parse::<Money>()? + "1.20".parse()?;
+/// assert_eq!(sum.to_string(), "1.200123");
+/// # Ok::<(), aichat_catalog::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Money(i128);
+
+impl Money {
+    /// No money.
+    pub const ZERO: Self = Self(0);
+
+    /// Returns an amount of so many pico-dollars.
+    pub const fn from_pico_dollars(amount: i128) -> Self {
+        Self(amount)
+    }
+
+    /// Returns the amount in pico-dollars.
+    pub const fn pico_dollars(self) -> i128 {
+        self.0
+    }
+
+    /// Says whether the amount can stand for a price per million tokens: neither negative nor above a million
+    /// dollars, and with at most six decimals, so that the price of a single token is exact.
+    pub(crate) fn is_price(self) -> bool {
+        (0..=MILLION * PER_DOLLAR as i128).contains(&self.0) && self.0 % MILLION == 0
+    }
+
+    /// Returns what `tokens` cost at this price per million; exact for every price that `is_price`.
+    pub(crate) fn times(self, tokens: u64) -> Self {
+        Self((self.0 / MILLION).saturating_mul(tokens.into()))
+    }
+}
+
+impl Add for Money {
+    type Output = Self;
+
+    /// Adds exactly; a sum beyond 10^26 dollars stays at the largest amount there is.
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sum for Money {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Add::add)
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, rest) = (self.0.unsigned_abs() / PER_DOLLAR, self.0.unsigned_abs() % PER_DOLLAR);
+        let mut text = whole.to_string();
+        if rest != 0 {
+            text.push('.');
+            text.push_str(format!("{rest:0PLACES$}").trim_end_matches('0'));
+        }
+        f.pad_integral(self.0 >= 0, "", &text)
+    }
+}
+
+impl FromStr for Money {
+    type Err = Error;
+
+    /// Reads a plain decimal with at most twelve places.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Amount`] for anything else, such as an exponent, a plus sign, a bare point, or an amount
+    /// beyond 10^26 dollars.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        parse(text).map(Self).ok_or_else(|| Error::new(ErrorKind::Amount, "not a plain decimal amount"))
+    }
+}
+
+/// Reads a decimal as pico-dollars, digit by digit towards its sign, so that the smallest amount can be read too.
+fn parse(text: &str) -> Option<i128> {
+    let (sign, text) = text.strip_prefix('-').map_or((1, text), |text| (-1, text));
+    let (whole, places) = match text.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (text, ""),
+    };
+    if whole.is_empty() || places.len() > PLACES {
+        return None;
+    }
+    let zeros = std::iter::repeat_n(b'0', PLACES - places.len());
+    whole.bytes().chain(places.bytes()).chain(zeros).try_fold(0_i128, |amount, byte| {
+        let digit = byte.is_ascii_digit().then(|| i128::from(byte - b'0'))?;
+        amount.checked_mul(10)?.checked_add(sign * digit)
+    })
+}
+
+impl Serialize for Money {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn text_is_plain_and_short() {
+        for text in ["0", "0.000123", "1", "10", "-0.5", "0.000000000001", "123456789.000000000001"] {
+            assert_eq!(text.parse::<Money>().unwrap().to_string(), text);
+        }
+        for (text, short) in [("1.50", "1.5"), ("000.100", "0.1"), ("-0", "0"), ("7.000000000000", "7")] {
+            assert_eq!(text.parse::<Money>().unwrap().to_string(), short);
+        }
+        assert_eq!(format!("{:>8}|{:<6}|", Money(PER_DOLLAR as i128 / 2), Money::ZERO), "     0.5|0     |");
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        let long = "9".repeat(400);
+        for text in [
+            "",
+            "-",
+            ".",
+            ".5",
+            "5.",
+            "+5",
+            "1e3",
+            "1,5",
+            " 1",
+            "1.2.3",
+            "--1",
+            "٣",
+            "0.0000000000001",
+            &long,
+        ] {
+            assert!(text.parse::<Money>().is_err(), "{text}");
+        }
+        assert!(serde_json::from_str::<Money>("0.5").is_err(), "a JSON number may have been rounded");
+    }
+
+    #[test]
+    fn a_price_is_exact_for_one_token_or_no_price() {
+        let price = |text: &str| text.parse::<Money>().unwrap();
+        assert!(price("0.000001").is_price() && price("1000000").is_price() && Money::ZERO.is_price());
+        assert!(!price("0.0000001").is_price() && !price("1000000.1").is_price() && !price("-1").is_price());
+        assert_eq!(price("0.000001").times(1), Money(1));
+        assert_eq!(price("1000000").times(u64::MAX).to_string(), u64::MAX.to_string());
+    }
+
+    #[test]
+    fn sums_saturate() {
+        assert_eq!(Money(i128::MAX) + Money(1), Money(i128::MAX));
+        assert_eq!([Money(1), Money(2)].into_iter().sum::<Money>(), Money(3));
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_json_give_the_amount_back(amount in any::<i128>()) {
+            let money = Money(amount);
+            prop_assert_eq!(money.to_string().parse::<Money>().unwrap(), money);
+            let json = serde_json::to_string(&money).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Money>(&json).unwrap(), money);
+        }
+    }
+}
