@@ -133,3 +133,15 @@ fn a_cost_is_written_with_plain_strings_and_read_back() {
     let unknown = r#"{"amount":null,"currency":"USD","status":"unknown","lines":[],"price":null}"#;
     assert_eq!(serde_json::to_string(&Cost::unknown()).unwrap(), unknown);
 }
+
+#[test]
+fn the_highest_tier_passed_applies_alone() {
+    let json = r#"{"source":"test","date":"2026-01-31","entries":[{"provider":"p","id":"m","prices":{"input":"1"},"tiers":[
+        {"over_input_tokens":10,"prices":{"input":"2"}},{"over_input_tokens":20,"prices":{"input":"3"}}]}]}"#;
+    let catalog = Catalog::from_json(json).unwrap();
+    let micros = |input| {
+        let cost = catalog.cost("p", "m", Some(&plain(input, 0)));
+        (cost.amount.unwrap().pico_dollars() / 1_000_000, cost.price.unwrap().tier)
+    };
+    assert_eq!([micros(10), micros(20), micros(21)], [(10, None), (40, Some(10)), (63, Some(20))]);
+}
