@@ -5,6 +5,8 @@ mod envelope;
 mod error;
 mod fact;
 mod hex;
+mod redact;
+mod sanitise;
 
 pub use chain::{Chain, Fault, What};
 pub use envelope::{Draft, ENVELOPE_VERSION, Event};
@@ -16,3 +18,5 @@ pub use fact::{
     TurnInterrupted, TurnRecovered, TurnStarted, WarningRaised,
 };
 pub use hex::{Hash, HexError, Salt, Span};
+pub use redact::{RedactStream, Redactor};
+pub use sanitise::sanitise;

@@ -1,0 +1,6 @@
+//! The public face of the crate.
+
+mod chain;
+mod envelope;
+mod log;
+mod redact;
