@@ -1,1 +1,47 @@
-fn main() {}
+//! `aichat-bench [NAME]...`: the benchmarks, each beside its peers; prints ratios and never fails for speed.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+
+mod concurrent;
+mod measure;
+mod oneshot;
+mod parties;
+mod startup;
+mod stream10k;
+mod table;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+/// What a benchmark ends with.
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// A benchmark.
+type Bench = fn() -> Outcome;
+
+const BENCHES: [(&str, Bench); 4] = [
+    ("startup", startup::run),
+    ("oneshot", oneshot::run),
+    ("stream10k", stream10k::run),
+    ("concurrent", concurrent::run),
+];
+
+fn main() -> ExitCode {
+    let names: Vec<String> = std::env::args().skip(1).collect();
+    if names.first().is_some_and(|name| name == measure::WORD) {
+        return measure::shim(&names[1..]);
+    }
+    if let Some(unknown) = names.iter().find(|name| BENCHES.iter().all(|(known, _)| known != name)) {
+        println!("no benchmark {unknown}; there are: {}", BENCHES.map(|(name, _)| name).join(", "));
+        return ExitCode::from(2);
+    }
+    for (name, run) in BENCHES {
+        if names.is_empty() || names.iter().any(|wanted| wanted == name) {
+            println!("\n## {name}\n");
+            if let Err(error) = run() {
+                println!("{name}: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
