@@ -1,0 +1,45 @@
+//! The right to write a session's next turn, as a locked file.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use super::file;
+use crate::error::Error;
+use crate::turn::Lease;
+
+/// A locked file that is removed when the lease ends.
+#[derive(Debug)]
+pub(super) struct FileLease {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl FileLease {
+    /// Takes the lock, or returns `None` where somebody holds it.
+    pub(super) fn take(path: PathBuf) -> Result<Option<Self>, Error> {
+        loop {
+            let lock = file::options()
+                .create(true)
+                .truncate(false)
+                .open(&path)
+                .map_err(|source| Error::io(format!("cannot open {}", path.display()), source))?;
+            if !file::try_lock(&path, &lock)? {
+                return Ok(None);
+            }
+            // Its last holder may have removed the name between our open and our lock.
+            if file::names(&path, &lock)? {
+                return Ok(Some(Self { path, _lock: lock }));
+            }
+        }
+    }
+}
+
+impl Lease for FileLease {}
+
+impl Drop for FileLease {
+    /// Removes the name while the lock is still held, so that it can only be our own.
+    fn drop(&mut self) {
+        // A name that stays is harmless: the next holder takes the same file.
+        let _ = file::remove(&self.path);
+    }
+}

@@ -1,0 +1,318 @@
+//! Turns in flight as files of a directory: one file a turn, claimed by renaming it.
+
+pub(crate) mod file;
+mod frame;
+mod lease;
+mod writer;
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use aichat_message::{SessionId, TurnId};
+
+use self::frame::Content;
+use self::lease::FileLease;
+use self::writer::FileTurn;
+use crate::error::{Error, ErrorKind};
+use crate::notice::{Notice, Observer};
+use crate::order;
+use crate::turn::{Lease, Pending, State, Turn, TurnHeader};
+
+/// Threads of turns that were dropped and still write what they were given.
+type Closing = Mutex<Vec<JoinHandle<()>>>;
+
+/// The extension of a journal while it is written.
+const WRITTEN: &str = "j";
+/// The extension of a journal that waits to be folded.
+const CLAIMED: &str = "f";
+/// The extension of a new file that takes the place of a journal.
+const SPARE: &str = "c";
+
+/// A directory of turns in flight: `<turn>.j` while one is written, `<turn>.f` once it is claimed.
+pub(crate) struct JournalDir {
+    dir: PathBuf,
+    observer: Observer,
+    closing: Arc<Closing>,
+    /// How many records of a claimed turn this process has handed out.
+    claimed: Mutex<HashMap<TurnId, u64>>,
+}
+
+/// One journal as a listing shows it.
+struct Entry {
+    header: TurnHeader,
+    records: Vec<Vec<u8>>,
+    modified: SystemTime,
+    state: State,
+}
+
+impl JournalDir {
+    /// Names the directory; touches nothing.
+    pub(crate) fn at(dir: PathBuf, observer: Observer) -> Self {
+        Self { dir, observer, closing: Arc::default(), claimed: Mutex::default() }
+    }
+
+    pub(crate) async fn begin(
+        &self,
+        header: TurnHeader,
+        records: Vec<Vec<u8>>,
+    ) -> Result<Box<dyn Turn>, Error> {
+        let turn = FileTurn::begin(self.dir.clone(), header, records, Arc::clone(&self.closing)).await?;
+        Ok(Box::new(turn))
+    }
+
+    /// Takes a session's lock, asking again until `wait` is over.
+    pub(crate) async fn lease(&self, session: &SessionId, wait: Duration) -> Result<Box<dyn Lease>, Error> {
+        file::make_dir(&self.dir)?;
+        let path = self.dir.join(format!("{session}.lock"));
+        let mut waited = Duration::ZERO;
+        let mut pause = Duration::from_millis(2);
+        loop {
+            if let Some(lease) = FileLease::take(path.clone())? {
+                return Ok(Box::new(lease));
+            }
+            if waited >= wait {
+                return Err(Error::new(
+                    ErrorKind::Busy,
+                    format!("another turn of session {session} is in flight"),
+                ));
+            }
+            let nap = pause.min(wait - waited);
+            tokio::time::sleep(nap).await;
+            waited += nap;
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+    }
+
+    /// Counts turns that wait, and their bytes.
+    pub(crate) fn backlog(&self) -> Result<(usize, u64), Error> {
+        let mut backlog = (0, 0);
+        for (path, ..) in self.list(&[WRITTEN, CLAIMED])? {
+            // One that is gone by now was folded or carried by its owner.
+            if let Ok(found) = fs::metadata(&path) {
+                backlog.0 += 1;
+                backlog.1 += found.len();
+            }
+        }
+        Ok(backlog)
+    }
+
+    /// Reads every turn and claims none.
+    pub(crate) fn look(&self) -> Result<Vec<Pending>, Error> {
+        let pending =
+            |entry: Entry| Pending { header: entry.header, records: entry.records, state: entry.state };
+        Ok(self.entries(false)?.into_iter().map(pending).collect())
+    }
+
+    /// Claims at most `limit` turns that are over. A turn whose base is still being written waits for it.
+    pub(crate) fn claim(&self, limit: usize) -> Result<Vec<Pending>, Error> {
+        let mut pending = Vec::new();
+        let mut held = HashSet::new();
+        for Entry { header, .. } in self.entries(true)? {
+            if pending.len() == limit {
+                break;
+            }
+            let ready = !header.base.as_ref().is_some_and(|base| held.contains(base));
+            match if ready { self.take(&header.turn)? } else { None } {
+                Some(turn) => {
+                    let count = turn.records.len() as u64;
+                    self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(header.turn, count);
+                    pending.push(turn);
+                }
+                None => {
+                    held.insert(header.turn);
+                }
+            }
+        }
+        Ok(pending)
+    }
+
+    /// Returns how many records of a turn a commit of this process folds: those it was handed, or those there are.
+    pub(crate) fn records(&self, turn: &TurnId) -> Result<u64, Error> {
+        if let Some(count) = self.claimed.lock().unwrap_or_else(PoisonError::into_inner).get(turn) {
+            return Ok(*count);
+        }
+        for path in [self.path(turn, CLAIMED), self.path(turn, WRITTEN)] {
+            if let Some((Content::Turn(journal), _)) = read(turn, &path)? {
+                return Ok(journal.records.len() as u64);
+            }
+        }
+        Ok(0)
+    }
+
+    /// Forgets a turn of which `folded` records are durable in the log. A journal that holds more, or damage, is
+    /// set aside instead.
+    pub(crate) fn forget(&self, turn: &TurnId, folded: u64) -> Result<(), Error> {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).remove(turn);
+        self.settle();
+        for extension in [CLAIMED, WRITTEN] {
+            let path = self.path(turn, extension);
+            let Some((content, file)) = read(turn, &path)? else { continue };
+            // A journal with a living writer is looked at again when it is over.
+            if extension == WRITTEN && !is_dead(&path, &file)? {
+                continue;
+            }
+            match content {
+                Content::Turn(journal) if journal.records.len() as u64 > folded => {
+                    self.set_aside(&path, "late")?
+                }
+                Content::Turn(journal) if journal.damaged => self.set_aside(&path, "damaged")?,
+                Content::Damaged => self.set_aside(&path, "damaged")?,
+                Content::Turn(_) | Content::Unborn => file::remove(&path)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for turns that were dropped in this process to be written.
+    pub(crate) fn settle(&self) {
+        let threads = std::mem::take(&mut *self.closing.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // A thread that panicked has nothing left to write.
+            let _ = thread.join();
+        }
+    }
+
+    fn path(&self, turn: &TurnId, extension: &str) -> PathBuf {
+        self.dir.join(format!("{turn}.{extension}"))
+    }
+
+    /// Lists the files of turns that have one of these extensions.
+    fn list(&self, extensions: &[&'static str]) -> Result<Vec<(PathBuf, TurnId, &'static str)>, Error> {
+        let fail = |source| Error::io(format!("cannot list {}", self.dir.display()), source);
+        let listing = match fs::read_dir(&self.dir) {
+            Ok(listing) => listing,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(fail(error)),
+        };
+        let mut found = Vec::new();
+        for entry in listing {
+            let path = entry.map_err(fail)?.path();
+            let extension = extensions.iter().find(|known| path.extension().is_some_and(|it| it == **known));
+            let turn = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+            if let (Some(extension), Some(turn)) = (extension, turn) {
+                found.push((path, turn, *extension));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads every journal that holds a turn, each after its base and otherwise the older one first. With `clear`,
+    /// what no turn can come of goes: journals that never began, and spare files of dead writers; damage is set
+    /// aside.
+    fn entries(&self, clear: bool) -> Result<Vec<Entry>, Error> {
+        self.settle();
+        let mut entries: HashMap<TurnId, Entry> = HashMap::new();
+        for (path, turn, extension) in self.list(&[WRITTEN, CLAIMED, SPARE])? {
+            let found = match read(&turn, &path)? {
+                // It was claimed, that is renamed, since it was listed.
+                None if extension == WRITTEN => read(&turn, &self.path(&turn, CLAIMED))?,
+                found => found,
+            };
+            let Some((content, file)) = found else { continue };
+            let journal = match content {
+                Content::Turn(journal) if extension != SPARE => journal,
+                _ if !clear || !is_dead(&path, &file)? => continue,
+                Content::Damaged if extension != SPARE => {
+                    self.set_aside(&path, "damaged")?;
+                    continue;
+                }
+                _ => {
+                    file::remove(&path)?;
+                    continue;
+                }
+            };
+            let modified =
+                file.metadata().and_then(|found| found.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+            let over = extension == CLAIMED || file::is_free(&path, &file)?;
+            let state = if over { State::Over } else { State::Running };
+            let entry = Entry { header: journal.header, records: journal.records, modified, state };
+            match entries.get(&turn) {
+                Some(known) if known.records.len() >= entry.records.len() => {}
+                _ => {
+                    entries.insert(turn, entry);
+                }
+            }
+        }
+        let mut entries: Vec<Entry> = entries.into_values().collect();
+        entries.sort_by(|a, b| (a.modified, &a.header.turn).cmp(&(b.modified, &b.header.turn)));
+        let order = order::by_base(&entries.iter().map(|entry| &entry.header).collect::<Vec<_>>());
+        let mut entries: Vec<Option<Entry>> = entries.into_iter().map(Some).collect();
+        Ok(order.into_iter().filter_map(|at| entries[at].take()).collect())
+    }
+
+    /// Claims one turn and reads it, or returns `None` where its writer is alive or it is gone.
+    fn take(&self, turn: &TurnId) -> Result<Option<Pending>, Error> {
+        let claimed = self.path(turn, CLAIMED);
+        if !claimed.exists() && !self.rename(turn, &claimed)? {
+            return Ok(None);
+        }
+        match read(turn, &claimed)? {
+            Some((Content::Turn(journal), _)) => {
+                Ok(Some(Pending { header: journal.header, records: journal.records, state: State::Over }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Renames a journal whose writer is dead. Its lock is held meanwhile, and the name checked, so that nobody
+    /// else renames another file onto ours.
+    fn rename(&self, turn: &TurnId, claimed: &Path) -> Result<bool, Error> {
+        let path = self.path(turn, WRITTEN);
+        for attempt in 0..3 {
+            let file = match file::options().open(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(claimed.exists()),
+                Err(error) => return Err(Error::io(format!("cannot open {}", path.display()), error)),
+            };
+            if file::try_lock(&path, &file)? {
+                if file::names(&path, &file)? && !claimed.exists() {
+                    fs::rename(&path, claimed)
+                        .map_err(|source| Error::io(format!("cannot claim {}", path.display()), source))?;
+                }
+                return Ok(claimed.exists());
+            }
+            // Somebody who only looks holds the lock for an instant.
+            if attempt < 2 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        Ok(false)
+    }
+
+    /// Moves a journal out of the way, to a name that is not taken.
+    fn set_aside(&self, path: &Path, mark: &str) -> Result<(), Error> {
+        let mut aside = path.with_extension(mark);
+        let mut number = 1;
+        while aside.exists() {
+            number += 1;
+            aside = path.with_extension(format!("{mark}{number}"));
+        }
+        fs::rename(path, &aside)
+            .map_err(|source| Error::io(format!("cannot set {} aside", path.display()), source))?;
+        (self.observer)(&Notice::JournalSetAside { path: aside });
+        Ok(())
+    }
+}
+
+/// Tells whether a journal's writer is dead and its path still names it; takes its lock.
+fn is_dead(path: &Path, file: &File) -> Result<bool, Error> {
+    Ok(file::try_lock(path, file)? && file::names(path, file)?)
+}
+
+/// Reads a journal, or returns `None` where there is none.
+fn read(turn: &TurnId, path: &Path) -> Result<Option<(Content, File)>, Error> {
+    let fail = |source| Error::io(format!("cannot read {}", path.display()), source);
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(fail(error)),
+    };
+    let mut image = Vec::new();
+    io::Read::read_to_end(&mut file, &mut image).map_err(fail)?;
+    Ok(Some((frame::read(turn, &image)?, file)))
+}

@@ -1,0 +1,293 @@
+//! One turn's journal file and the thread that writes it, so that appending never waits for the disk.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+
+use super::{Closing, SPARE, WRITTEN, file, frame};
+use crate::error::{Error, ErrorKind};
+use crate::turn::{Turn, TurnHeader};
+
+/// What the writing thread is asked to do.
+enum Order {
+    Append(Vec<u8>),
+    Sync(Reply),
+    Finish(Reply),
+}
+
+type Reply = oneshot::Sender<Result<(), Error>>;
+
+/// A turn in flight in a journal file.
+pub(super) struct FileTurn {
+    orders: Option<Sender<Order>>,
+    thread: Option<JoinHandle<()>>,
+    closing: Arc<Closing>,
+}
+
+impl FileTurn {
+    /// Begins a turn on a thread of its own; durable when it returns.
+    pub(super) async fn begin(
+        dir: PathBuf,
+        header: TurnHeader,
+        records: Vec<Vec<u8>>,
+        closing: Arc<Closing>,
+    ) -> Result<Self, Error> {
+        let (orders, inbox) = mpsc::channel();
+        let (reply, begun) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name("aichat-journal".into())
+            .spawn(move || match Writer::create(dir, &header, &records) {
+                Ok(writer) => {
+                    drop(records);
+                    // A caller that is gone has dropped the channel as well: the loop ends at once.
+                    let _ = reply.send(Ok(()));
+                    writer.run(&inbox);
+                }
+                Err(error) => {
+                    let _ = reply.send(Err(error));
+                }
+            })
+            .map_err(|source| Error::io("cannot start a thread for the journal", source))?;
+        let turn = Self { orders: Some(orders), thread: Some(thread), closing };
+        begun.await.unwrap_or_else(|_| Err(gone()))?;
+        Ok(turn)
+    }
+}
+
+impl FileTurn {
+    async fn ask(&self, order: fn(Reply) -> Order) -> Result<(), Error> {
+        let (reply, done) = oneshot::channel();
+        match &self.orders {
+            Some(orders) if orders.send(order(reply)).is_ok() => done.await.unwrap_or_else(|_| Err(gone())),
+            _ => Err(gone()),
+        }
+    }
+}
+
+#[async_trait]
+impl Turn for FileTurn {
+    fn append(&mut self, record: Vec<u8>) {
+        if let Some(orders) = &self.orders {
+            // A thread that is gone answers the next sync with an error.
+            let _ = orders.send(Order::Append(record));
+        }
+    }
+
+    async fn sync(&mut self) -> Result<(), Error> {
+        self.ask(Order::Sync).await
+    }
+
+    async fn finish(self: Box<Self>) -> Result<(), Error> {
+        self.ask(Order::Finish).await
+    }
+}
+
+impl Drop for FileTurn {
+    /// Lets the thread write what it has been given and close the file. Whoever looks for turns next waits for
+    /// it, so that a turn dropped in this process is seen as over.
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take().filter(|thread| !thread.is_finished()) {
+            self.closing.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        }
+    }
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Io, "the journal's writer ended before its turn")
+}
+
+/// The file of a turn, seen from its thread.
+struct Writer {
+    dir: PathBuf,
+    path: PathBuf,
+    /// Where a new file is prepared before it takes the place of the journal.
+    spare: PathBuf,
+    file: File,
+    /// Everything the file must hold, so that a new one can take its place.
+    image: Vec<u8>,
+    written: usize,
+    synced: usize,
+    /// Set once the file cannot be trusted any more: a write or a sync of it failed, or it lost its name.
+    poisoned: bool,
+}
+
+impl Writer {
+    /// Creates the journal, durable when it returns.
+    fn create(dir: PathBuf, header: &TurnHeader, records: &[Vec<u8>]) -> Result<Self, Error> {
+        let path = dir.join(format!("{}.{WRITTEN}", header.turn));
+        let spare = dir.join(format!("{}.{SPARE}", header.turn));
+        let image = frame::start(header, records)?;
+        let fail = |source| Error::io(format!("cannot begin a turn in {}", dir.display()), source);
+        loop {
+            let mut file = match file::options().create_new(true).open(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    file::make_dir(&dir)?;
+                    continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                    file::make_dir(&dir)?;
+                    return Err(fail(error));
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    return Err(Error::new(
+                        ErrorKind::Invalid,
+                        format!("turn {} has begun already", header.turn),
+                    ));
+                }
+                Err(error) => return Err(fail(error)),
+            };
+            // Somebody who folds may take the file for an orphan between its creation and our lock, and removes it.
+            while file::names(&path, &file)? && !file::try_lock(&path, &file)? {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            if !file::names(&path, &file)? {
+                continue;
+            }
+            let written = file.write_all(&image).and_then(|()| file.sync_data()).map_err(fail);
+            if let Err(error) = written.and_then(|()| file::sync_dir(&dir)) {
+                // Never acknowledged; best effort, as the disk has just failed us.
+                let _ = file::remove(&path).and_then(|()| file::sync_dir(&dir));
+                return Err(error);
+            }
+            if file::names(&path, &file)? {
+                let length = image.len();
+                return Ok(Self {
+                    dir,
+                    path,
+                    spare,
+                    file,
+                    image,
+                    written: length,
+                    synced: length,
+                    poisoned: false,
+                });
+            }
+        }
+    }
+
+    /// Serves orders until the turn is finished or dropped. What was appended is written at once.
+    fn run(mut self, inbox: &Receiver<Order>) {
+        while let Ok(order) = inbox.recv() {
+            match self.take(order, inbox) {
+                None => self.flush(),
+                Some((finish, reply)) => {
+                    let result = self.sync();
+                    if finish {
+                        // Closes the file, so that whoever hears of the end finds the turn over.
+                        drop(self);
+                        let _ = reply.send(result);
+                        return;
+                    }
+                    let _ = reply.send(result);
+                }
+            }
+        }
+    }
+
+    /// Takes records as long as there are any. Returns the order that follows them at once, and whether it is
+    /// the last.
+    fn take(&mut self, mut order: Order, inbox: &Receiver<Order>) -> Option<(bool, Reply)> {
+        loop {
+            match order {
+                Order::Append(record) => frame::push(&mut self.image, &record),
+                Order::Sync(reply) => return Some((false, reply)),
+                Order::Finish(reply) => return Some((true, reply)),
+            }
+            order = inbox.try_recv().ok()?;
+        }
+    }
+
+    /// Writes what was appended. A failure is reported by the next sync, which finds the file poisoned and is
+    /// the one to try again.
+    fn flush(&mut self) {
+        if !self.poisoned {
+            let _ = self.write().and_then(|()| self.keep_name());
+        }
+    }
+
+    /// Writes what is not in the file yet, without a sync.
+    fn write(&mut self) -> Result<(), Error> {
+        if self.poisoned || self.written == self.image.len() {
+            return Ok(());
+        }
+        match self.file.write_all(&self.image[self.written..]) {
+            Ok(()) => {
+                self.written = self.image.len();
+                Ok(())
+            }
+            Err(source) => {
+                self.poisoned = true;
+                Err(Error::io(format!("cannot write {}", self.path.display()), source))
+            }
+        }
+    }
+
+    /// Carries everything to a new file if this one has lost its name.
+    fn keep_name(&mut self) -> Result<(), Error> {
+        if !self.poisoned && file::names(&self.path, &self.file)? {
+            return Ok(());
+        }
+        self.poisoned = true;
+        self.carry()
+    }
+
+    /// Makes everything durable, in this file or in a new one.
+    fn sync(&mut self) -> Result<(), Error> {
+        // A failed write leaves the file poisoned, and then everything is carried.
+        let _ = self.write();
+        if !self.poisoned && self.synced < self.written {
+            // After a failed sync the kernel may call the lost pages clean: never ask the same file twice.
+            self.poisoned = self.file.sync_data().is_err();
+            self.synced = self.written;
+        }
+        self.keep_name()
+    }
+
+    /// Writes the whole journal to a new file, which then takes the name of the old one.
+    fn carry(&mut self) -> Result<(), Error> {
+        let carried = self.prepare().and_then(|file| {
+            fs::rename(&self.spare, &self.path)
+                .map_err(|source| Error::io(format!("cannot rename {}", self.spare.display()), source))?;
+            Ok(file)
+        });
+        match carried {
+            Ok(file) => {
+                self.file = file;
+                self.written = self.image.len();
+                self.synced = self.written;
+                // Until its name is durable too, the next sync carries once more.
+                file::sync_dir(&self.dir)?;
+                self.poisoned = false;
+                Ok(())
+            }
+            Err(error) => {
+                // It was never acknowledged and only takes space.
+                let _ = file::remove(&self.spare);
+                Err(error)
+            }
+        }
+    }
+
+    fn prepare(&self) -> Result<File, Error> {
+        let fail = |source| Error::io(format!("cannot write {}", self.spare.display()), source);
+        file::remove(&self.spare)?;
+        let mut file = file::options().create_new(true).open(&self.spare).map_err(fail)?;
+        if !file::try_lock(&self.spare, &file)? {
+            return Err(Error::new(
+                ErrorKind::Busy,
+                format!("{} is locked by another process", self.spare.display()),
+            ));
+        }
+        file.write_all(&self.image).and_then(|()| file.sync_data()).map_err(fail)?;
+        Ok(file)
+    }
+}

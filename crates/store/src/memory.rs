@@ -1,0 +1,349 @@
+//! The in-memory twin: a store that lives and dies with its process.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::OwnedMutexGuard;
+
+use aichat_message::{EventId, SessionId, TurnId};
+
+use crate::admit::{self, Verdict};
+use crate::error::{Error, ErrorKind};
+use crate::order;
+use crate::range::range;
+use crate::store::{Head, Row, Scan, Store, Table, Unit, Write};
+use crate::turn::{Claim, Lease, Pending, State, Turn, TurnHeader};
+
+/// A store in memory. Clones share what is in it.
+#[derive(Clone, Debug, Default)]
+pub struct Memory(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    kept: Mutex<Kept>,
+    leases: Mutex<HashMap<SessionId, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    log: Log,
+    tables: BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>,
+    blobs: HashMap<blake3::Hash, Vec<u8>>,
+    /// Turns in flight in the order they began.
+    flights: Vec<Pending>,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    streams: BTreeMap<SessionId, Vec<Row>>,
+    places: HashMap<EventId, (SessionId, u64)>,
+    turns: HashSet<TurnId>,
+}
+
+impl Memory {
+    /// Returns an empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.kept()
+    }
+}
+
+impl Shared {
+    /// Nothing panics between two changes that belong together, so a poisoned lock guards a whole state.
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Store for Memory {
+    async fn begin(&self, header: TurnHeader, records: Vec<Vec<u8>>) -> Result<Box<dyn Turn>, Error> {
+        let turn = header.turn.clone();
+        let mut kept = self.kept();
+        if kept.flights.iter().any(|flight| flight.header.turn == turn) {
+            return Err(Error::new(ErrorKind::Invalid, format!("turn {turn} has begun already")));
+        }
+        kept.flights.push(Pending { header, records, state: State::Running });
+        Ok(Box::new(Flight { shared: Arc::clone(&self.0), turn }))
+    }
+
+    async fn lease(&self, session: &SessionId, wait: Duration) -> Result<Box<dyn Lease>, Error> {
+        let lock = {
+            let mut leases = self.0.leases.lock().unwrap_or_else(PoisonError::into_inner);
+            leases.retain(|_, lock| Arc::strong_count(lock) > 1);
+            Arc::clone(leases.entry(session.clone()).or_default())
+        };
+        if let Ok(held) = Arc::clone(&lock).try_lock_owned() {
+            return Ok(Box::new(Held(held)));
+        }
+        match tokio::time::timeout(wait, lock.lock_owned()).await {
+            Ok(held) => Ok(Box::new(Held(held))),
+            Err(_) => {
+                Err(Error::new(ErrorKind::Busy, format!("another turn of session {session} is in flight")))
+            }
+        }
+    }
+
+    async fn backlog(&self) -> Result<(usize, u64), Error> {
+        let kept = self.kept();
+        let bytes =
+            kept.flights.iter().flat_map(|flight| &flight.records).map(|record| record.len() as u64).sum();
+        Ok((kept.flights.len(), bytes))
+    }
+
+    async fn pending(&self, claim: Claim) -> Result<Vec<Pending>, Error> {
+        let kept = self.kept();
+        let headers: Vec<_> = kept.flights.iter().map(|flight| &flight.header).collect();
+        let ordered = order::by_base(&headers).into_iter().map(|at| &kept.flights[at]);
+        Ok(match claim {
+            Claim::Look => ordered.cloned().collect(),
+            Claim::Fold(limit) => {
+                let mut held = HashSet::new();
+                ordered
+                    .filter(|flight| {
+                        let waits = flight.header.base.as_ref().is_some_and(|base| held.contains(base));
+                        let ready = flight.state == State::Over && !waits;
+                        if !ready {
+                            held.insert(flight.header.turn.clone());
+                        }
+                        ready
+                    })
+                    .take(limit)
+                    .cloned()
+                    .collect()
+            }
+        })
+    }
+
+    async fn commit(&self, units: Vec<Unit>) -> Result<(), Error> {
+        let mut kept = self.kept();
+        let mut staged =
+            Staged { log: &kept.log, heads: HashMap::new(), places: HashMap::new(), turns: HashSet::new() };
+        let mut admitted = Vec::with_capacity(units.len());
+        for unit in units {
+            let verdict = match admit::judge(&staged, &unit) {
+                Ok(verdict) => verdict?,
+                Err(never) => match never {},
+            };
+            staged.admit(&unit, &verdict);
+            admitted.push((unit, verdict));
+        }
+        for (unit, verdict) in admitted {
+            kept.apply(unit, verdict);
+        }
+        Ok(())
+    }
+
+    async fn folded(&self, turn: &TurnId) -> Result<bool, Error> {
+        Ok(self.kept().log.turns.contains(turn))
+    }
+
+    async fn head(&self, stream: &SessionId) -> Result<Option<Head>, Error> {
+        Ok(self.kept().log.head(stream))
+    }
+
+    async fn events(&self, stream: &SessionId, from: u64, limit: usize) -> Result<Vec<Row>, Error> {
+        let kept = self.kept();
+        let rows = kept.log.streams.get(stream).map_or(&[][..], Vec::as_slice);
+        Ok(rows.iter().skip_while(|row| row.seq < from).take(limit).cloned().collect())
+    }
+
+    async fn streams(&self, after: Option<&SessionId>, limit: usize) -> Result<Vec<SessionId>, Error> {
+        let kept = self.kept();
+        Ok(kept
+            .log
+            .streams
+            .keys()
+            .filter(|id| after.is_none_or(|after| *id > after))
+            .take(limit)
+            .cloned()
+            .collect())
+    }
+
+    async fn find(&self, event: &EventId) -> Result<Option<(SessionId, u64)>, Error> {
+        Ok(self.kept().log.places.get(event).cloned())
+    }
+
+    async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.kept().tables.get(&table).and_then(|table| table.get(key)).cloned())
+    }
+
+    async fn scan(&self, table: Table, scan: Scan) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+        let kept = self.kept();
+        let (Some(table), Some(range)) = (kept.tables.get(&table), range(&scan)) else {
+            return Ok(Vec::new());
+        };
+        let limit = scan.limit.unwrap_or(usize::MAX);
+        let entry = |(key, value): (&Vec<u8>, &Vec<u8>)| (key.clone(), value.clone());
+        let entries = table.range(range);
+        Ok(match scan.reverse {
+            true => entries.rev().take(limit).map(entry).collect(),
+            false => entries.take(limit).map(entry).collect(),
+        })
+    }
+
+    async fn replace_projections(&self, writes: Vec<Write>) -> Result<(), Error> {
+        admit::check_projections(&writes)?;
+        let mut kept = self.kept();
+        kept.tables.retain(|table, _| !table.is_projection());
+        writes.into_iter().for_each(|write| kept.write(write));
+        Ok(())
+    }
+
+    async fn stale(&self) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    async fn put_blob(&self, bytes: &[u8]) -> Result<String, Error> {
+        let hash = blake3::hash(bytes);
+        self.kept().blobs.insert(hash, bytes.to_vec());
+        Ok(hash.to_hex().to_string())
+    }
+
+    async fn blob(&self, hash: &str) -> Result<Option<Vec<u8>>, Error> {
+        let hash = blake3::Hash::from_hex(hash)
+            .map_err(|_| Error::new(ErrorKind::Invalid, "a blob is named by 64 hex digits"))?;
+        Ok(self.kept().blobs.get(&hash).cloned())
+    }
+
+    async fn release(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl Kept {
+    fn apply(&mut self, unit: Unit, verdict: Verdict) {
+        if let Verdict::Append(from) = verdict {
+            let rows = self.log.streams.entry(unit.stream.clone()).or_default();
+            for row in unit.events.into_iter().skip(from) {
+                self.log.places.insert(row.id.clone(), (unit.stream.clone(), row.seq));
+                rows.push(row);
+            }
+            if rows.is_empty() {
+                self.log.streams.remove(&unit.stream);
+            }
+            unit.writes.into_iter().for_each(|write| self.write(write));
+        }
+        if verdict != Verdict::Folded {
+            self.log.turns.extend(unit.folded);
+        }
+        let turns = &self.log.turns;
+        self.flights.retain(|flight| flight.state == State::Running || !turns.contains(&flight.header.turn));
+    }
+
+    fn write(&mut self, write: Write) {
+        let table = self.tables.entry(write.table).or_default();
+        match write.value {
+            Some(value) => table.insert(write.key, value),
+            None => table.remove(&write.key),
+        };
+    }
+}
+
+impl admit::Log for Log {
+    type Error = Infallible;
+
+    fn head(&self, stream: &SessionId) -> Result<Option<Head>, Infallible> {
+        Ok(self.head(stream))
+    }
+
+    fn find(&self, event: &EventId) -> Result<Option<(SessionId, u64)>, Infallible> {
+        Ok(self.places.get(event).cloned())
+    }
+
+    fn folded(&self, turn: &TurnId) -> Result<bool, Infallible> {
+        Ok(self.turns.contains(turn))
+    }
+}
+
+impl Log {
+    fn head(&self, stream: &SessionId) -> Option<Head> {
+        let last = self.streams.get(stream)?.last()?;
+        Some(Head { seq: last.seq, hash: last.hash.clone() })
+    }
+}
+
+/// The log with the units that a commit has admitted so far.
+struct Staged<'a> {
+    log: &'a Log,
+    heads: HashMap<SessionId, Head>,
+    places: HashMap<EventId, (SessionId, u64)>,
+    turns: HashSet<TurnId>,
+}
+
+impl Staged<'_> {
+    fn admit(&mut self, unit: &Unit, verdict: &Verdict) {
+        if let Verdict::Append(from) = verdict {
+            for row in &unit.events[*from..] {
+                self.places.insert(row.id.clone(), (unit.stream.clone(), row.seq));
+                self.heads.insert(unit.stream.clone(), Head { seq: row.seq, hash: row.hash.clone() });
+            }
+        }
+        if *verdict != Verdict::Folded {
+            self.turns.extend(unit.folded.iter().cloned());
+        }
+    }
+}
+
+impl admit::Log for Staged<'_> {
+    type Error = Infallible;
+
+    fn head(&self, stream: &SessionId) -> Result<Option<Head>, Infallible> {
+        Ok(self.heads.get(stream).cloned().or_else(|| self.log.head(stream)))
+    }
+
+    fn find(&self, event: &EventId) -> Result<Option<(SessionId, u64)>, Infallible> {
+        Ok(self.places.get(event).or_else(|| self.log.places.get(event)).cloned())
+    }
+
+    fn folded(&self, turn: &TurnId) -> Result<bool, Infallible> {
+        Ok(self.turns.contains(turn) || self.log.turns.contains(turn))
+    }
+}
+
+/// A turn in flight in memory.
+struct Flight {
+    shared: Arc<Shared>,
+    turn: TurnId,
+}
+
+impl Flight {
+    fn with(&self, change: impl FnOnce(&mut Pending)) {
+        let mut kept = self.shared.kept();
+        if let Some(flight) = kept.flights.iter_mut().find(|flight| flight.header.turn == self.turn) {
+            change(flight);
+        }
+    }
+}
+
+#[async_trait]
+impl Turn for Flight {
+    fn append(&mut self, record: Vec<u8>) {
+        self.with(|flight| flight.records.push(record));
+    }
+
+    async fn sync(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn finish(self: Box<Self>) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl Drop for Flight {
+    /// Finished or dropped, the turn is over; its records tell which.
+    fn drop(&mut self) {
+        self.with(|flight| flight.state = State::Over);
+    }
+}
+
+struct Held(#[expect(dead_code, reason = "held for the effect of dropping it")] OwnedMutexGuard<()>);
+
+impl Lease for Held {}

@@ -1,0 +1,67 @@
+//! Bytes kept under their hash, one file each.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use blake3::Hash;
+
+use crate::error::{Error, ErrorKind};
+use crate::journal::file;
+
+/// A directory of files that are named by what is in them.
+pub(super) struct Blobs {
+    dir: PathBuf,
+}
+
+/// Tells the unfinished files of one process apart.
+static UNFINISHED: AtomicU64 = AtomicU64::new(0);
+
+impl Blobs {
+    /// Names the directory; touches nothing.
+    pub(super) fn at(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// Keeps bytes; durable when it returns.
+    pub(super) fn put(&self, bytes: &[u8]) -> Result<Hash, Error> {
+        let hash = blake3::hash(bytes);
+        file::make_dir(&self.dir)?;
+        // One that is there but damaged is written anew.
+        if !matches!(self.get(&hash), Ok(Some(_))) {
+            self.write(&hash, bytes)?;
+        }
+        // One that is there may be another process's, on its way to this same line.
+        file::sync_dir(&self.dir)?;
+        Ok(hash)
+    }
+
+    /// Returns the bytes of a hash.
+    pub(super) fn get(&self, hash: &Hash) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.dir.join(hash.to_hex().as_str());
+        match fs::read(&path) {
+            Ok(bytes) if blake3::hash(&bytes) == *hash => Ok(Some(bytes)),
+            Ok(_) => Err(Error::new(ErrorKind::Corrupt, format!("blob {hash} is damaged"))),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound) => Ok(None),
+            Err(error) => Err(Error::io(format!("cannot read blob {hash}"), error)),
+        }
+    }
+
+    fn write(&self, hash: &Hash, bytes: &[u8]) -> Result<(), Error> {
+        let number = UNFINISHED.fetch_add(1, Ordering::Relaxed);
+        let unfinished = self.dir.join(format!("{hash}-{}-{number}.tmp", std::process::id()));
+        // The leftover of a process that had our number before us.
+        file::remove(&unfinished)?;
+        let written = file::options().create_new(true).open(&unfinished).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_data()?;
+            fs::rename(&unfinished, self.dir.join(hash.to_hex().as_str()))
+        });
+        written.map_err(|source| {
+            // It only takes space.
+            let _ = file::remove(&unfinished);
+            Error::io(format!("cannot write blob {hash}"), source)
+        })
+    }
+}

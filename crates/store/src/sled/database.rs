@@ -1,0 +1,360 @@
+//! The log and the tables as trees of an open database, and what makes a write to them durable.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::{Mutex, PoisonError};
+
+use sled::transaction::{
+    ConflictableTransactionError, TransactionError, Transactional, TransactionalTree,
+    UnabortableTransactionError,
+};
+use sled::{Batch, Db, Tree};
+
+use aichat_message::{EventId, SessionId, TurnId};
+
+use super::blobs::Blobs;
+use super::value;
+use crate::admit::{self, Log, Verdict};
+use crate::error::{Error, ErrorKind};
+use crate::range::range;
+use crate::store::{Head, Row, Scan, Table, Unit, Write};
+
+/// The version of the trees as a whole.
+const SCHEMA: u64 = 1;
+/// How many entries of a rebuild are written at once.
+const BATCH: usize = 512;
+
+/// Keys and values.
+type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// What ended a piece of work.
+pub(super) enum Failure {
+    /// The caller asked for something that cannot be, or a file beside the database failed.
+    Refused(Error),
+    /// The database failed and must be opened anew.
+    Engine(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<sled::Error> for Failure {
+    fn from(error: sled::Error) -> Self {
+        Self::Engine(engine_error(error))
+    }
+}
+
+/// Returns a failure of the engine in the words of this crate.
+pub(super) fn engine_error(error: sled::Error) -> Error {
+    match error {
+        sled::Error::Io(source)
+            if !matches!(
+                source.kind(),
+                std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidData
+            ) =>
+        {
+            Error::io("cannot read or write the log", source)
+        }
+        sled::Error::Unsupported(what) => {
+            Error::new(ErrorKind::Newer, "the log's format is not one this program knows").with_source(what)
+        }
+        other => Error::new(ErrorKind::Corrupt, "the log is damaged").with_source(other.to_string()),
+    }
+}
+
+/// An open database. Dropping it closes the trees before it lets the next process in.
+pub(super) struct Database {
+    log: Vec<Tree>,
+    meta: Tree,
+    writing: Mutex<()>,
+    engine: Db,
+    /// The engine's flush does not reach the disk; a sync of this descriptor does.
+    data: File,
+    _lock: File,
+}
+
+/// The trees of a transaction, by their place in it; the tables follow.
+const EVENTS: usize = 0;
+const HEADS: usize = 1;
+const IDS: usize = 2;
+const TURNS: usize = 3;
+const TABLES: usize = 4;
+
+/// Returns a table's place among the trees.
+fn place(table: Table) -> usize {
+    TABLES + Table::ALL.iter().position(|known| *known == table).expect("`Table::ALL` names every table")
+}
+
+impl Database {
+    /// Takes over an engine that was just opened, whose file is `data`, under the lock that keeps others out.
+    ///
+    /// # Errors
+    /// Fails with `newer` where a later version wrote it; nothing of it has been changed then.
+    pub(super) fn new(engine: Db, data: File, lock: File) -> Result<Self, Failure> {
+        let meta = engine.open_tree("meta")?;
+        let schema = meta.get("schema")?.map(|value| value::read_number(&value)).transpose()?;
+        if let Some(schema) = schema.filter(|schema| *schema > SCHEMA) {
+            let message =
+                format!("the store was written by a later version of this program (schema {schema})");
+            return Err(Failure::Refused(Error::new(ErrorKind::Newer, message)));
+        }
+        let names = ["events", "heads", "ids", "turns"]
+            .into_iter()
+            .chain(Table::ALL.iter().map(|table| table.name()));
+        let log = names.map(|name| engine.open_tree(name)).collect::<Result<_, _>>()?;
+        let database = Self { log, meta, writing: Mutex::default(), engine, data, _lock: lock };
+        if schema.is_none() {
+            database.meta.insert("schema", value::number(SCHEMA))?;
+            database.sync()?;
+        }
+        Ok(database)
+    }
+
+    /// Makes every write so far survive a loss of power.
+    pub(super) fn sync(&self) -> Result<(), Failure> {
+        self.engine.flush()?;
+        self.data.sync_data().map_err(|source| Failure::Engine(Error::io("cannot sync the log", source)))
+    }
+
+    /// Commits units. Returns those of their turns that are in the log, and how many records of each; all of it
+    /// is durable. `counts` says how many records of its turns this commit folds.
+    pub(super) fn commit(
+        &self,
+        blobs: &Blobs,
+        units: &[Unit],
+        counts: &HashMap<TurnId, u64>,
+    ) -> Result<Vec<(TurnId, u64)>, Failure> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let prepared = units.iter().map(|unit| Prepared::new(blobs, unit)).collect::<Result<Vec<_>, _>>()?;
+        let changed = Cell::new(false);
+        let committed = self.log.as_slice().transaction(|trees| {
+            let log = Staged { trees };
+            let mut marked = Vec::new();
+            for unit in &prepared {
+                let verdict = admit::judge(&log, unit.unit)
+                    .and_then(|verdict| verdict.map_err(Stop::Refused))
+                    .map_err(ConflictableTransactionError::from)?;
+                changed.set(changed.get() || verdict != Verdict::Folded);
+                unit.apply(trees, &verdict, counts)?;
+                for turn in &unit.unit.folded {
+                    if let Some(count) = log.marker(turn).map_err(ConflictableTransactionError::from)? {
+                        marked.push((turn.clone(), count));
+                    }
+                }
+            }
+            Ok(marked)
+        });
+        let marked = match committed {
+            Ok(marked) => marked,
+            Err(TransactionError::Abort(error)) => return Err(Failure::Refused(error)),
+            Err(TransactionError::Storage(error)) => return Err(error.into()),
+        };
+        // A marker that was there already may be known to the page cache only.
+        self.sync()?;
+        Ok(marked)
+    }
+
+    /// Returns how many records of a turn are in the log, or `None` where it was not folded.
+    pub(super) fn marker(&self, turn: &TurnId) -> Result<Option<u64>, Failure> {
+        Ok(self.log[TURNS].get(turn.as_str())?.map(|value| value::read_number(&value)).transpose()?)
+    }
+
+    pub(super) fn head(&self, stream: &SessionId) -> Result<Option<Head>, Failure> {
+        Ok(self.log[HEADS].get(stream.as_str())?.map(|value| value::read_head(&value)).transpose()?)
+    }
+
+    pub(super) fn find(&self, event: &EventId) -> Result<Option<(SessionId, u64)>, Failure> {
+        Ok(self.log[IDS].get(event.as_str())?.map(|value| value::read_place(&value)).transpose()?)
+    }
+
+    /// Returns events, and makes sure that none is missing among them.
+    pub(super) fn events(
+        &self,
+        blobs: &Blobs,
+        stream: &SessionId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Row>, Failure> {
+        let Some(head) = self.head(stream)? else { return Ok(Vec::new()) };
+        let mut next = from.max(1);
+        let mut rows = Vec::new();
+        let keys = value::event_key(stream, next)..=value::event_key(stream, u64::MAX);
+        for entry in self.log[EVENTS].range(keys).take(limit) {
+            let (key, value) = entry?;
+            let row = value::read_event(blobs, &key, &value)?;
+            if row.seq != next {
+                return Err(missing(stream, next));
+            }
+            next = next.saturating_add(1);
+            rows.push(row);
+        }
+        match rows.len() < limit && next <= head.seq {
+            true => Err(missing(stream, next)),
+            false => Ok(rows),
+        }
+    }
+
+    pub(super) fn streams(&self, after: Option<&SessionId>, limit: usize) -> Result<Vec<SessionId>, Failure> {
+        let scan = Scan { after: after.map(|after| after.as_str().into()), ..Scan::default() };
+        let Some(range) = range(&scan) else { return Ok(Vec::new()) };
+        self.log[HEADS].range(range).take(limit).map(|entry| Ok(value::parse(&entry?.0)?)).collect()
+    }
+
+    pub(super) fn get(&self, blobs: &Blobs, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+        Ok(self.log[place(table)].get(key)?.map(|value| value::read_bytes(blobs, &value)).transpose()?)
+    }
+
+    pub(super) fn scan(&self, blobs: &Blobs, table: Table, scan: &Scan) -> Result<Entries, Failure> {
+        let Some(range) = range(scan) else { return Ok(Vec::new()) };
+        let limit = scan.limit.unwrap_or(usize::MAX);
+        let entries = self.log[place(table)].range(range);
+        let read = |entry: sled::Result<(sled::IVec, sled::IVec)>| {
+            let (key, value) = entry?;
+            Ok((key.to_vec(), value::read_bytes(blobs, &value)?))
+        };
+        match scan.reverse {
+            true => entries.rev().take(limit).map(read).collect(),
+            false => entries.take(limit).map(read).collect(),
+        }
+    }
+
+    /// Replaces the projections. They are marked as stale meanwhile, because no transaction is as large as they
+    /// may be.
+    pub(super) fn replace_projections(&self, blobs: &Blobs, writes: &[Write]) -> Result<(), Failure> {
+        admit::check_projections(writes)?;
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.meta.insert("stale", value::number(1))?;
+        self.sync()?;
+        for table in Table::ALL.iter().filter(|table| table.is_projection()) {
+            let tree = &self.log[place(*table)];
+            tree.clear()?;
+            let mut batch = Batch::default();
+            for (count, write) in writes.iter().filter(|write| write.table == *table).enumerate() {
+                match &write.value {
+                    Some(value) => batch.insert(write.key.as_slice(), value::bytes(blobs, value)?),
+                    None => batch.remove(write.key.as_slice()),
+                }
+                if count % BATCH == BATCH - 1 {
+                    tree.apply_batch(std::mem::take(&mut batch))?;
+                }
+            }
+            tree.apply_batch(batch)?;
+        }
+        self.sync()?;
+        self.meta.remove("stale")?;
+        self.sync()
+    }
+
+    pub(super) fn stale(&self) -> Result<bool, Failure> {
+        Ok(self.meta.contains_key("stale")?)
+    }
+}
+
+fn missing(stream: &SessionId, seq: u64) -> Failure {
+    Failure::Refused(Error::new(ErrorKind::Corrupt, format!("event {seq} of stream {stream} is missing")))
+}
+
+/// A unit with the values it may write.
+struct Prepared<'a> {
+    unit: &'a Unit,
+    events: Vec<Vec<u8>>,
+    writes: Vec<Option<Vec<u8>>>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Encodes a unit's values. Large ones are durable blobs afterwards, before anything refers to them.
+    fn new(blobs: &Blobs, unit: &'a Unit) -> Result<Self, Error> {
+        let events = unit.events.iter().map(|row| value::event(blobs, row)).collect::<Result<_, _>>()?;
+        let write = |write: &Write| write.value.as_ref().map(|bytes| value::bytes(blobs, bytes)).transpose();
+        let writes = unit.writes.iter().map(write).collect::<Result<_, _>>()?;
+        Ok(Self { unit, events, writes })
+    }
+
+    fn apply(
+        &self,
+        trees: &[TransactionalTree],
+        verdict: &Verdict,
+        counts: &HashMap<TurnId, u64>,
+    ) -> Result<(), UnabortableTransactionError> {
+        let stream = &self.unit.stream;
+        if let Verdict::Append(from) = verdict {
+            for (row, value) in self.unit.events.iter().zip(&self.events).skip(*from) {
+                trees[EVENTS].insert(value::event_key(stream, row.seq), value.as_slice())?;
+                trees[IDS].insert(row.id.as_str(), value::place(stream, row.seq))?;
+            }
+            if let Some(last) = self.unit.events[*from..].last() {
+                let head = Head { seq: last.seq, hash: last.hash.clone() };
+                trees[HEADS].insert(stream.as_str(), value::head(&head))?;
+            }
+            for (write, value) in self.unit.writes.iter().zip(&self.writes) {
+                let tree = &trees[place(write.table)];
+                match value {
+                    Some(value) => tree.insert(write.key.as_slice(), value.as_slice())?,
+                    None => tree.remove(write.key.as_slice())?,
+                };
+            }
+        }
+        if *verdict != Verdict::Folded {
+            for turn in &self.unit.folded {
+                let count = counts.get(turn).copied().unwrap_or(0);
+                trees[TURNS].insert(turn.as_str(), value::number(count))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What ends a transaction before its time.
+enum Stop {
+    Refused(Error),
+    Engine(UnabortableTransactionError),
+}
+
+impl From<UnabortableTransactionError> for Stop {
+    fn from(error: UnabortableTransactionError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<Stop> for ConflictableTransactionError<Error> {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Refused(error) => Self::Abort(error),
+            Stop::Engine(error) => error.into(),
+        }
+    }
+}
+
+/// The log as a transaction sees it.
+struct Staged<'a> {
+    trees: &'a [TransactionalTree],
+}
+
+impl Staged<'_> {
+    fn marker(&self, turn: &TurnId) -> Result<Option<u64>, Stop> {
+        let value = self.trees[TURNS].get(turn.as_str())?;
+        value.map(|value| value::read_number(&value)).transpose().map_err(Stop::Refused)
+    }
+}
+
+impl Log for Staged<'_> {
+    type Error = Stop;
+
+    fn head(&self, stream: &SessionId) -> Result<Option<Head>, Stop> {
+        let value = self.trees[HEADS].get(stream.as_str())?;
+        value.map(|value| value::read_head(&value)).transpose().map_err(Stop::Refused)
+    }
+
+    fn find(&self, event: &EventId) -> Result<Option<(SessionId, u64)>, Stop> {
+        let value = self.trees[IDS].get(event.as_str())?;
+        value.map(|value| value::read_place(&value)).transpose().map_err(Stop::Refused)
+    }
+
+    fn folded(&self, turn: &TurnId) -> Result<bool, Stop> {
+        Ok(self.marker(turn)?.is_some())
+    }
+}

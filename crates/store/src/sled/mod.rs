@@ -1,0 +1,248 @@
+//! The embedded store: turns in flight as journal files, the log in a sled database, large values as files.
+
+mod blobs;
+mod database;
+mod open;
+mod value;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use aichat_message::{EventId, SessionId, TurnId};
+
+use self::blobs::Blobs;
+use self::database::{Database, Failure};
+use crate::error::{Error, ErrorKind};
+use crate::journal::JournalDir;
+use crate::notice::{Notice, Observer};
+use crate::store::{Head, Row, Scan, Store, Table, Unit, Write};
+use crate::turn::{Claim, Lease, Pending, Turn, TurnHeader};
+
+/// A store in a directory. Clones share it.
+///
+/// The directory belongs to one user. Several processes may use it at once: turns in flight are files of their
+/// own and need nobody's leave; the log is opened by one process at a time, which the others wait for.
+/// [`release`](Store::release) lets them in; dropping the last clone does too.
+#[derive(Clone)]
+pub struct Sled(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    observer: Observer,
+    journal: JournalDir,
+    blobs: Blobs,
+    database: RwLock<Option<Database>>,
+}
+
+impl Sled {
+    /// Names a directory. Nothing is read or written before the first call that needs it.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self::observed(path, |_| {})
+    }
+
+    /// Names a directory and somebody to tell what happens beside the results, such as a long wait for another
+    /// process.
+    pub fn observed(path: impl Into<PathBuf>, observer: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
+        let path = path.into();
+        let observer: Observer = Arc::new(observer);
+        Self(Arc::new(Inner {
+            journal: JournalDir::at(path.join("journal"), Arc::clone(&observer)),
+            blobs: Blobs::at(path.join("blobs")),
+            database: RwLock::default(),
+            observer,
+            path,
+        }))
+    }
+
+    /// Returns the directory.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Runs work that may block on a thread for it.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let inner = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || work(&inner)).await.unwrap_or_else(|source| {
+            Err(Error::new(ErrorKind::Io, "the store's work was cut off").with_source(source))
+        })
+    }
+
+    /// Runs work on the database, which is opened first where it is not open.
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner, &Database) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.blocking(move |inner| inner.with(work)).await
+    }
+}
+
+impl Inner {
+    fn with<T>(&self, work: impl FnOnce(&Self, &Database) -> Result<T, Failure>) -> Result<T, Error> {
+        loop {
+            let open = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            let Some(database) = &*open else {
+                drop(open);
+                let mut open = self.database.write().unwrap_or_else(PoisonError::into_inner);
+                if open.is_none() {
+                    *open = Some(open::open(&self.path, &self.observer)?);
+                }
+                continue;
+            };
+            // The engine asserts where it finds its pages inconsistent. It is not used again after that.
+            let result = catch_unwind(AssertUnwindSafe(|| work(self, database)));
+            drop(open);
+            return match result {
+                Ok(Ok(value)) => Ok(value),
+                Ok(Err(Failure::Refused(error))) => Err(error),
+                Ok(Err(Failure::Engine(error))) => {
+                    // After a failed write the engine answers nothing any more; the next call opens it anew.
+                    self.close();
+                    Err(error)
+                }
+                Err(_) => {
+                    self.close();
+                    Err(Error::new(ErrorKind::Corrupt, "the log's pages do not fit together"))
+                }
+            };
+        }
+    }
+
+    fn close(&self) {
+        let closed = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
+        // Dropping writes what is buffered and may assert as well; then there is nothing left to save.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(closed)));
+    }
+}
+
+#[async_trait]
+impl Store for Sled {
+    async fn begin(&self, header: TurnHeader, records: Vec<Vec<u8>>) -> Result<Box<dyn Turn>, Error> {
+        self.0.journal.begin(header, records).await
+    }
+
+    async fn lease(&self, session: &SessionId, wait: Duration) -> Result<Box<dyn Lease>, Error> {
+        self.0.journal.lease(session, wait).await
+    }
+
+    async fn backlog(&self) -> Result<(usize, u64), Error> {
+        self.blocking(|inner| inner.journal.backlog()).await
+    }
+
+    async fn pending(&self, claim: Claim) -> Result<Vec<Pending>, Error> {
+        match claim {
+            Claim::Look => self.blocking(|inner| inner.journal.look()).await,
+            Claim::Fold(limit) => self.with(move |inner, database| inner.claim(database, limit)).await,
+        }
+    }
+
+    async fn commit(&self, units: Vec<Unit>) -> Result<(), Error> {
+        self.with(move |inner, database| {
+            let counts = units
+                .iter()
+                .flat_map(|unit| &unit.folded)
+                .map(|turn| Ok((turn.clone(), inner.journal.records(turn)?)))
+                .collect::<Result<_, Error>>()?;
+            for (turn, count) in database.commit(&inner.blobs, &units, &counts)? {
+                inner.journal.forget(&turn, count)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn folded(&self, turn: &TurnId) -> Result<bool, Error> {
+        let turn = turn.clone();
+        self.with(move |_, database| Ok(database.marker(&turn)?.is_some())).await
+    }
+
+    async fn head(&self, stream: &SessionId) -> Result<Option<Head>, Error> {
+        let stream = stream.clone();
+        self.with(move |_, database| database.head(&stream)).await
+    }
+
+    async fn events(&self, stream: &SessionId, from: u64, limit: usize) -> Result<Vec<Row>, Error> {
+        let stream = stream.clone();
+        self.with(move |inner, database| database.events(&inner.blobs, &stream, from, limit)).await
+    }
+
+    async fn streams(&self, after: Option<&SessionId>, limit: usize) -> Result<Vec<SessionId>, Error> {
+        let after = after.cloned();
+        self.with(move |_, database| database.streams(after.as_ref(), limit)).await
+    }
+
+    async fn find(&self, event: &EventId) -> Result<Option<(SessionId, u64)>, Error> {
+        let event = event.clone();
+        self.with(move |_, database| database.find(&event)).await
+    }
+
+    async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let key = key.to_vec();
+        self.with(move |inner, database| database.get(&inner.blobs, table, &key)).await
+    }
+
+    async fn scan(&self, table: Table, scan: Scan) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+        self.with(move |inner, database| database.scan(&inner.blobs, table, &scan)).await
+    }
+
+    async fn replace_projections(&self, writes: Vec<Write>) -> Result<(), Error> {
+        self.with(move |inner, database| database.replace_projections(&inner.blobs, &writes)).await
+    }
+
+    async fn stale(&self) -> Result<bool, Error> {
+        self.with(|_, database| database.stale()).await
+    }
+
+    async fn put_blob(&self, bytes: &[u8]) -> Result<String, Error> {
+        let bytes = bytes.to_vec();
+        self.blocking(move |inner| Ok(inner.blobs.put(&bytes)?.to_hex().to_string())).await
+    }
+
+    async fn blob(&self, hash: &str) -> Result<Option<Vec<u8>>, Error> {
+        let hash = blake3::Hash::from_hex(hash)
+            .map_err(|_| Error::new(ErrorKind::Invalid, "a blob is named by 64 hex digits"))?;
+        self.blocking(move |inner| inner.blobs.get(&hash)).await
+    }
+
+    async fn release(&self) -> Result<(), Error> {
+        self.blocking(|inner| {
+            inner.journal.settle();
+            inner.close();
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl Inner {
+    /// Claims turns to fold. Those that a process folded and did not live to forget are forgotten on the way.
+    fn claim(&self, database: &Database, limit: usize) -> Result<Vec<Pending>, Failure> {
+        loop {
+            let claimed = self.journal.claim(limit)?;
+            let mut fresh = Vec::with_capacity(claimed.len());
+            let mut stale = Vec::new();
+            for turn in claimed {
+                match database.marker(&turn.header.turn)? {
+                    Some(count) => stale.push((turn.header.turn, count)),
+                    None => fresh.push(turn),
+                }
+            }
+            if stale.is_empty() {
+                return Ok(fresh);
+            }
+            database.sync()?;
+            for (turn, count) in stale {
+                self.journal.forget(&turn, count)?;
+            }
+            if !fresh.is_empty() {
+                return Ok(fresh);
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! How the database is opened: in turn with other processes, and past what a crash may have left behind.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use sled::{Config, Db};
+
+use super::database::{Database, Failure, engine_error};
+use crate::error::{Error, ErrorKind};
+use crate::journal::file;
+use crate::notice::{Notice, Observer};
+
+/// How long one process waits for another in all.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// After how long it says so.
+const SILENCE: Duration = Duration::from_secs(2);
+/// The engine's cache, in bytes.
+const CACHE: u64 = 32 << 20;
+/// How often the engine is asked again while its last owner's lock lingers.
+const ATTEMPTS: u32 = 50;
+
+/// Opens the database below `path`, creating what is not there.
+pub(super) fn open(path: &Path, observer: &Observer) -> Result<Database, Error> {
+    file::make_dir(path)?;
+    let lock = queue(&path.join("lock"), observer, SILENCE, PATIENCE)?;
+    let dir = path.join("db");
+    file::make_dir(&dir)?;
+    for snapshot in snapshots(&dir)? {
+        if snapshot.extension().is_some_and(|extension| extension == "generating") {
+            file::remove(&snapshot)?;
+        }
+    }
+    // Opened before the engine's first write, so that a failure to write any of it is reported here.
+    let data_path = dir.join("db");
+    let data = file::options()
+        .create(true)
+        .truncate(false)
+        .open(&data_path)
+        .map_err(|source| Error::io(format!("cannot open {}", data_path.display()), source))?;
+    // Nothing is believed that only the page cache knows.
+    data.sync_data().map_err(|source| Error::io("cannot sync the log", source))?;
+    let engine = match start(&dir) {
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            let set_aside = set_snapshots_aside(&dir)?;
+            if set_aside.is_empty() {
+                return Err(error);
+            }
+            let engine = start(&dir)?;
+            set_aside.into_iter().for_each(|path| observer(&Notice::SnapshotSetAside { path }));
+            engine
+        }
+        result => result?,
+    };
+    let database = catch_unwind(AssertUnwindSafe(|| Database::new(engine, data, lock)));
+    let database =
+        database.unwrap_or_else(|_| Err(Failure::Refused(inconsistent()))).map_err(
+            |failure| match failure {
+                Failure::Refused(error) | Failure::Engine(error) => error,
+            },
+        )?;
+    close_to_others(&dir)?;
+    file::sync_dir(&dir)?;
+    Ok(database)
+}
+
+/// Waits for the lock that keeps other processes out, and writes into it who holds it.
+fn queue(path: &Path, observer: &Observer, silence: Duration, patience: Duration) -> Result<File, Error> {
+    let fail = |source| Error::io(format!("cannot open {}", path.display()), source);
+    let lock = file::options().create(true).truncate(false).open(path).map_err(fail)?;
+    let mut lock = match file::try_lock(path, &lock)? {
+        true => lock,
+        false => {
+            // A thread waits where it may wait for ever; the kernel serves those who wait in their order.
+            let (taken, wait) = mpsc::channel();
+            thread::Builder::new()
+                .name("aichat-store-lock".into())
+                .spawn(move || {
+                    let result = lock.lock();
+                    // Nobody waits any more: the lock goes as the file is dropped.
+                    let _ = taken.send(result.map(|()| lock));
+                })
+                .map_err(|source| Error::io("cannot start a thread to wait for the store", source))?;
+            let taken = wait.recv_timeout(silence.min(patience)).or_else(|_| {
+                observer(&Notice::Waiting { holder: holder(path) });
+                wait.recv_timeout(patience.saturating_sub(silence))
+            });
+            match taken {
+                Ok(lock) => lock.map_err(|source| file::lock_failed(path, source))?,
+                Err(_) => return Err(busy(path)),
+            }
+        }
+    };
+    // Only for messages: who holds the lock is known by the lock.
+    let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
+    Ok(lock)
+}
+
+fn holder(path: &Path) -> Option<u32> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+fn busy(path: &Path) -> Error {
+    let who = holder(path).map_or_else(|| "another process".into(), |pid| format!("process {pid}"));
+    Error::new(ErrorKind::Busy, format!("the store is held by {who}"))
+}
+
+/// Starts the engine, asking again while its last owner's lock lingers.
+fn start(dir: &Path) -> Result<Db, Error> {
+    for attempt in 1.. {
+        let config = Config::new().path(dir).cache_capacity(CACHE).flush_every_ms(None);
+        match catch_unwind(AssertUnwindSafe(|| config.open())) {
+            Ok(Ok(engine)) => return Ok(engine),
+            Ok(Err(sled::Error::Io(error))) if error.to_string().starts_with("could not acquire lock") => {
+                if attempt == ATTEMPTS {
+                    return Err(
+                        Error::new(ErrorKind::Busy, "the log is held by another process").with_source(error)
+                    );
+                }
+                // Process ids differ, so that two who wait do not keep step.
+                let jitter = u64::from(std::process::id().wrapping_mul(attempt) % 7);
+                thread::sleep(Duration::from_millis(5 + jitter));
+            }
+            Ok(Err(error)) => return Err(engine_error(error)),
+            Err(_) => return Err(inconsistent()),
+        }
+    }
+    unreachable!("the loop ends with its last attempt")
+}
+
+/// The engine asserts where what it reads does not fit together.
+fn inconsistent() -> Error {
+    Error::new(ErrorKind::Corrupt, "the log's pages do not fit together")
+}
+
+/// Lists the engine's snapshots, finished or not.
+fn snapshots(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let is_snapshot = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("snap."))
+    };
+    Ok(files(dir)?.into_iter().filter(is_snapshot).collect())
+}
+
+fn files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = fs::read_dir(dir)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>());
+    entries.map_err(|source| Error::io(format!("cannot list {}", dir.display()), source))
+}
+
+/// Moves snapshots out of the engine's sight, which then reads its whole log. Returns where they are.
+fn set_snapshots_aside(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut moved = Vec::new();
+    for path in snapshots(dir)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let aside = dir.join(format!("damaged-{name}"));
+        fs::rename(&path, &aside)
+            .map_err(|source| Error::io(format!("cannot set {} aside", path.display()), source))?;
+        moved.push(aside);
+    }
+    Ok(moved)
+}
+
+/// Takes the engine's files away from everybody but their owner.
+fn close_to_others(dir: &Path) -> Result<(), Error> {
+    for path in files(dir)? {
+        let fail = |source| Error::io(format!("cannot protect {}", path.display()), source);
+        let found = fs::metadata(&path).map_err(fail)?;
+        if found.is_file() && found.permissions().mode() & 0o077 != 0 {
+            fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(fail)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,6 @@
+//! The stores of this crate, held to the contract and to what a disk can do to them.
+
+#[cfg(test)]
+mod contract;
+#[cfg(all(test, feature = "sled"))]
+mod sled;
