@@ -1,7 +1,13 @@
 //! A small log with fixed ids, times and salts, for tests to write in.
 
-use aichat_events::{Chain, Draft, Event, Fact, Salt};
-use aichat_message::{CallId, EventId, Json, SessionId, TurnId, WriterId};
+use aichat_events::{
+    Chain, Draft, Event, Fact, Hash, LlmRequestStarted, LlmResponseCompleted, LlmResponseFirstChunk,
+    MessageAssistant, MessageUser, Salt, Timing, TurnCompleted, TurnStarted,
+};
+use aichat_message::{
+    CallId, EventId, Finish, FinishReason, Json, Message, MessageId, Protocol, SessionId, TurnId, Usage,
+    WriterId,
+};
 
 /// 2026-01-01 00:00:00 UTC in microseconds.
 pub(crate) const EPOCH: i64 = 1_767_225_600_000_000;
@@ -58,4 +64,73 @@ impl Log {
         self.now_us = ms * 1000;
         self
     }
+
+    /// Begins turn `n` with a user's message.
+    pub(crate) fn ask(&mut self, n: u8, parent: Option<u8>, text: &str) -> &mut Self {
+        self.turn = Some(TurnId::from_bits(bits(n)));
+        self.call = Some(CallId::from_bits(bits(n)));
+        let input = message_id(n * 2);
+        let model = "openai/gpt".to_owned();
+        self.add(&TurnStarted { base: None, input: input.clone(), model, scope: None });
+        self.add(&MessageUser { id: input, parent: parent.map(message_id), message: Message::user(text) })
+    }
+
+    pub(crate) fn request(&mut self, attempt: u32) -> &mut Self {
+        self.add(&LlmRequestStarted {
+            attempt,
+            provider: "openai".into(),
+            protocol: Protocol::OpenaiChat,
+            host: "localhost".into(),
+            model: "gpt".into(),
+            options: Json::new("{}").unwrap(),
+            stream: true,
+            messages: vec![],
+            body_hash: Hash::ZERO,
+            body_bytes: 0,
+            adapter: "0".into(),
+        })
+    }
+
+    pub(crate) fn first_chunk(&mut self, after_ms: u64) -> &mut Self {
+        self.add(&LlmResponseFirstChunk { first_content_us: after_ms * 1000 })
+    }
+
+    pub(crate) fn responded(&mut self, usage: Option<(u64, u64)>) -> &mut Self {
+        self.add(&LlmResponseCompleted {
+            model: None,
+            response_id: None,
+            request_id: None,
+            finish: stop(),
+            usage: usage.map(|(input, output)| Usage {
+                input_tokens: Some(input),
+                output_tokens: Some(output),
+                ..Usage::default()
+            }),
+            timing: Timing::default(),
+            rate_limits: vec![],
+        })
+    }
+
+    /// Says the answer of turn `n`, whole or in part.
+    pub(crate) fn say(&mut self, n: u8, text: &str, partial: bool) -> &mut Self {
+        self.add(&MessageAssistant {
+            id: message_id(n * 2 + 1),
+            parent: Some(message_id(n * 2)),
+            message: Message::assistant(text),
+            partial,
+        })
+    }
+
+    /// Completes turn `n`.
+    pub(crate) fn complete(&mut self, n: u8) -> &mut Self {
+        self.add(&TurnCompleted { answer: message_id(n * 2 + 1), finish: stop() })
+    }
+}
+
+pub(crate) fn message_id(n: u8) -> MessageId {
+    MessageId::from_bits(bits(n))
+}
+
+fn stop() -> Finish {
+    Finish { reason: FinishReason::Stop, raw: None }
 }

@@ -1,6 +1,11 @@
 //! The public face of the crate.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall panic, in what it is built from too")]
+
 mod chain;
 mod envelope;
+mod fact;
 mod log;
 mod redact;
+mod timeline;
+mod transcript;

@@ -153,7 +153,7 @@ fn json_is_masked_inside_its_strings_and_stays_json() {
     )
     .unwrap();
     insta::assert_snapshot!(redactor.redact_json(&json), @r#"{"x": "‹secret:number›4567890","‹secret:quote›":[ "‹secret:quote›","a","b", 1.0e+3],"a":"c-d-e","b":"\nsecret-secret","c":"\n‹secret:n› ���","d":"\ud800"}"#);
-    let plain = Json::new(r#"{"z":1.0e+3,  "a":["\u00e9",123456789012345678901234567890]}"#).unwrap();
+    let plain = Json::new(r#"{"z":1.0e+3,  "a":["\u00e9",987654321098765432109876543210]}"#).unwrap();
     assert_eq!(redactor.redact_json(&plain), plain);
 }
 
@@ -205,6 +205,9 @@ fn written(secret: &str, way: usize, pad: usize) -> (String, String, String) {
 }
 
 proptest! {
+    // Each case builds an automaton.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn nothing_of_a_planted_secret_remains_however_it_is_written_and_cut(
         secret in "[!-~é漢]{12,40}", way in 0usize..5, pad in 0usize..4,

@@ -1,0 +1,39 @@
+//! Times and durations as people read them.
+
+use jiff::Timestamp;
+
+/// Returns microseconds since 1970 as RFC 3339 in UTC to the second; a number outside of the calendar as it is.
+pub(crate) fn rfc3339(us: i64) -> String {
+    match Timestamp::from_microsecond(us) {
+        Ok(time) => time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        Err(_) => format!("{us} us"),
+    }
+}
+
+/// Returns a duration in the unit that suits it.
+pub(crate) fn duration(us: u64) -> String {
+    match us {
+        0..1_000 => format!("{us} us"),
+        1_000..1_000_000 => format!("{}.{} ms", us / 1_000, us / 100 % 10),
+        1_000_000..60_000_000 => format!("{}.{:02} s", us / 1_000_000, us / 10_000 % 100),
+        _ => format!("{} min {} s", us / 60_000_000, us / 1_000_000 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_inside_and_outside_of_the_calendar() {
+        assert_eq!(rfc3339(1_767_225_600_999_999), "2026-01-01T00:00:00Z");
+        assert_eq!(rfc3339(-1), "1969-12-31T23:59:59Z");
+        assert_eq!(rfc3339(i64::MAX), "9223372036854775807 us");
+    }
+
+    #[test]
+    fn durations_in_the_unit_that_suits() {
+        let texts: Vec<String> = [999, 1_050, 59_999_999, 61_000_000, u64::MAX].map(duration).into();
+        assert_eq!(texts, ["999 us", "1.0 ms", "59.99 s", "1 min 1 s", "307445734561 min 49 s"]);
+    }
+}
