@@ -9,9 +9,12 @@ use crate::measure::{Sample, Subject, interleave};
 use crate::parties::Parties;
 use crate::table::{at_most, print};
 
+const MIB: f64 = 1048576.0;
 const CHUNKS: f64 = 10_000.0;
 const LONG: &str = "c10000";
 const SHORT: &str = "c1";
+/// So much text that memory which grows with it is seen.
+const FAT: &str = "c10000-l1000";
 
 /// Runs it.
 pub(crate) fn run() -> Outcome {
@@ -34,6 +37,8 @@ pub(crate) fn run() -> Outcome {
             }
         }
     }
+    let home = work.path().join(FAT);
+    subjects.push(Subject::of(&format!("aichat {FAT}"), parties.send(&home, &mock, FAT, "hi")));
     let medians = interleave(&mut subjects, 11);
     print(&subjects, &medians);
 
@@ -55,11 +60,11 @@ pub(crate) fn run() -> Outcome {
             }
         }
     }
-    if let (Some(short), Some(long)) = (median("aichat", SHORT), median("aichat", LONG)) {
-        let work = Workload::parse(LONG).ok_or("the mock does not know its own words")?;
+    if let (Some(short), Some(fat)) = (median("aichat", SHORT), median("aichat", FAT)) {
+        let work = Workload::parse(FAT).ok_or("the mock does not know its own words")?;
         let text = work.texts("").concat().len() as f64;
-        let grown = (long.rss as f64 - short.rss as f64) * 1024.0;
-        println!("the text has {:.0} KiB, peak memory grows by {:.0} KiB", text / 1024.0, grown / 1024.0);
+        let grown = fat.rss.saturating_sub(short.rss) as f64 * 1024.0;
+        println!("{FAT}: the text has {:.1} MiB, peak memory grows by {:.1} MiB", text / MIB, grown / MIB);
         at_most("growth of peak memory / text", grown / text, 2.0);
     }
     Ok(())

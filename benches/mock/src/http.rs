@@ -1,4 +1,4 @@
-//! As much HTTP/1.1 as a mock server takes: reading a request, writing a whole response.
+//! As much HTTP/1.1 as a mock server takes: reading a request, and the head of a response.
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};

@@ -36,6 +36,7 @@
 //! assert_eq!(mock.requests()[0].prompt, "hi");
 //! ```
 
+mod answer;
 mod http;
 mod json;
 mod reply;
