@@ -175,6 +175,9 @@ impl Draft {
 /// The line begins with the *head*, flat fields that the hash covers, among them the hash of the payload and
 /// the hash of the event before. Hash, salt and payload follow. Because the hash covers the payload only
 /// through its salted hash, salt and payload can be erased and the chain still verifies. Cheap to clone.
+///
+/// `payload_hash` is BLAKE3 of the 16 bytes of the salt and the payload as written. `hash` is BLAKE3 of
+/// `aichat event v1`, a line feed, and the line as written up to before `,"hash":`.
 #[derive(Clone)]
 pub struct Event(Arc<Inner>);
 

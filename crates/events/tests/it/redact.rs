@@ -124,6 +124,15 @@ fn without_secrets_or_with_short_ones_nothing_is_copied() {
 }
 
 #[test]
+fn debug_output_shows_no_value_and_white_space_is_no_part_of_one() {
+    let redactor = redactor(&[("key", " 0123456789ab\n")]);
+    let mut stream = redactor.stream();
+    assert_eq!(stream.push("0123456789a"), "");
+    assert_eq!(format!("{redactor:?} {stream:?}"), r#"{"key"} RedactStream { redactor: {"key"}, held: 11 }"#);
+    assert_eq!(stream.push("b."), "‹secret:key›.");
+}
+
+#[test]
 fn text_that_holds_a_placeholder_stays_and_names_cannot_break_what_they_stand_in() {
     assert_eq!(key().redact_str("‹secret:key› ‹secret:"), "‹secret:key› ‹secret:");
     let redactor = redactor(&[("a\"b\n›", "0123456789ab")]);
