@@ -20,7 +20,8 @@ pub(crate) fn make_dir(dir: &Path) -> Result<(), Error> {
     match fs::metadata(dir) {
         Ok(found) if found.is_dir() => return Ok(()),
         Ok(_) => return Err(Error::new(ErrorKind::Io, format!("{} is not a directory", dir.display()))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        // The latter where something above it is a file; whoever makes that one finds out which.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
         Err(error) => return Err(fail(error)),
     }
     let above = match dir.parent() {

@@ -129,13 +129,11 @@ impl Writer {
         loop {
             let mut file = match file::options().create_new(true).open(&path) {
                 Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+                {
                     file::make_dir(&dir)?;
                     continue;
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                    file::make_dir(&dir)?;
-                    return Err(fail(error));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     return Err(Error::new(

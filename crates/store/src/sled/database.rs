@@ -14,6 +14,7 @@ use sled::{Batch, Db, Tree};
 use aichat_message::{EventId, SessionId, TurnId};
 
 use super::blobs::Blobs;
+use super::mark::Mark;
 use super::value;
 use crate::admit::{self, Log, Verdict};
 use crate::error::{Error, ErrorKind};
@@ -69,11 +70,11 @@ pub(super) fn engine_error(error: sled::Error) -> Error {
 /// An open database. Dropping it closes the trees before it lets the next process in.
 pub(super) struct Database {
     log: Vec<Tree>,
-    meta: Tree,
     writing: Mutex<()>,
     engine: Db,
     /// The engine's flush does not reach the disk; a sync of this descriptor does.
     data: File,
+    mark: Mark,
     _lock: File,
 }
 
@@ -82,7 +83,13 @@ const EVENTS: usize = 0;
 const HEADS: usize = 1;
 const IDS: usize = 2;
 const TURNS: usize = 3;
-const TABLES: usize = 4;
+const META: usize = 4;
+const TABLES: usize = 5;
+
+/// Keys of the tree `meta`.
+const SCHEMA_KEY: &str = "schema";
+const COMMITS_KEY: &str = "commits";
+const STALE_KEY: &str = "stale";
 
 /// Returns a table's place among the trees.
 fn place(table: Table) -> usize {
@@ -93,22 +100,31 @@ impl Database {
     /// Takes over an engine that was just opened, whose file is `data`, under the lock that keeps others out.
     ///
     /// # Errors
-    /// Fails with `newer` where a later version wrote it; nothing of it has been changed then.
-    pub(super) fn new(engine: Db, data: File, lock: File) -> Result<Self, Failure> {
+    /// Fails with `newer` where a later version wrote it, and with `corrupt` where commits are missing that
+    /// `mark` counts; nothing of it has been changed then.
+    pub(super) fn new(engine: Db, data: File, mark: Mark, lock: File) -> Result<Self, Failure> {
         let meta = engine.open_tree("meta")?;
-        let schema = meta.get("schema")?.map(|value| value::read_number(&value)).transpose()?;
+        let number =
+            |key| Ok::<_, Failure>(meta.get(key)?.map(|value| value::read_number(&value)).transpose()?);
+        let schema = number(SCHEMA_KEY)?;
         if let Some(schema) = schema.filter(|schema| *schema > SCHEMA) {
             let message =
                 format!("the store was written by a later version of this program (schema {schema})");
             return Err(Failure::Refused(Error::new(ErrorKind::Newer, message)));
         }
-        let names = ["events", "heads", "ids", "turns"]
-            .into_iter()
-            .chain(Table::ALL.iter().map(|table| table.name()));
+        // The engine takes damage in the newest part of its file for the end of it.
+        let commits = number(COMMITS_KEY)?.unwrap_or(0);
+        if commits < mark.commits() {
+            let message =
+                format!("the log is damaged: it ends after {commits} of {} commits", mark.commits());
+            return Err(Failure::Refused(Error::new(ErrorKind::Corrupt, message)));
+        }
+        let names = ["events", "heads", "ids", "turns", "meta"].into_iter();
+        let names = names.chain(Table::ALL.iter().map(|table| table.name()));
         let log = names.map(|name| engine.open_tree(name)).collect::<Result<_, _>>()?;
-        let database = Self { log, meta, writing: Mutex::default(), engine, data, _lock: lock };
+        let database = Self { log, writing: Mutex::default(), engine, data, mark, _lock: lock };
         if schema.is_none() {
-            database.meta.insert("schema", value::number(SCHEMA))?;
+            database.log[META].insert(SCHEMA_KEY, value::number(SCHEMA))?;
             database.sync()?;
         }
         Ok(database)
@@ -130,7 +146,7 @@ impl Database {
     ) -> Result<Vec<(TurnId, u64)>, Failure> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let prepared = units.iter().map(|unit| Prepared::new(blobs, unit)).collect::<Result<Vec<_>, _>>()?;
-        let changed = Cell::new(false);
+        let commits = Cell::new(0);
         let committed = self.log.as_slice().transaction(|trees| {
             let log = Staged { trees };
             let mut marked = Vec::new();
@@ -138,7 +154,6 @@ impl Database {
                 let verdict = admit::judge(&log, unit.unit)
                     .and_then(|verdict| verdict.map_err(Stop::Refused))
                     .map_err(ConflictableTransactionError::from)?;
-                changed.set(changed.get() || verdict != Verdict::Folded);
                 unit.apply(trees, &verdict, counts)?;
                 for turn in &unit.unit.folded {
                     if let Some(count) = log.marker(turn).map_err(ConflictableTransactionError::from)? {
@@ -146,6 +161,9 @@ impl Database {
                     }
                 }
             }
+            let before = log.number(META, COMMITS_KEY).map_err(ConflictableTransactionError::from)?;
+            commits.set(before.unwrap_or(0) + 1);
+            trees[META].insert(COMMITS_KEY, value::number(commits.get()))?;
             Ok(marked)
         });
         let marked = match committed {
@@ -155,6 +173,7 @@ impl Database {
         };
         // A marker that was there already may be known to the page cache only.
         self.sync()?;
+        self.mark.set(commits.get());
         Ok(marked)
     }
 
@@ -227,7 +246,7 @@ impl Database {
     pub(super) fn replace_projections(&self, blobs: &Blobs, writes: &[Write]) -> Result<(), Failure> {
         admit::check_projections(writes)?;
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.meta.insert("stale", value::number(1))?;
+        self.log[META].insert(STALE_KEY, value::number(1))?;
         self.sync()?;
         for table in Table::ALL.iter().filter(|table| table.is_projection()) {
             let tree = &self.log[place(*table)];
@@ -245,12 +264,12 @@ impl Database {
             tree.apply_batch(batch)?;
         }
         self.sync()?;
-        self.meta.remove("stale")?;
+        self.log[META].remove(STALE_KEY)?;
         self.sync()
     }
 
     pub(super) fn stale(&self) -> Result<bool, Failure> {
-        Ok(self.meta.contains_key("stale")?)
+        Ok(self.log[META].contains_key(STALE_KEY)?)
     }
 }
 
@@ -336,7 +355,11 @@ struct Staged<'a> {
 
 impl Staged<'_> {
     fn marker(&self, turn: &TurnId) -> Result<Option<u64>, Stop> {
-        let value = self.trees[TURNS].get(turn.as_str())?;
+        self.number(TURNS, turn.as_str())
+    }
+
+    fn number(&self, tree: usize, key: &str) -> Result<Option<u64>, Stop> {
+        let value = self.trees[tree].get(key)?;
         value.map(|value| value::read_number(&value)).transpose().map_err(Stop::Refused)
     }
 }

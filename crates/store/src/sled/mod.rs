@@ -2,6 +2,7 @@
 
 mod blobs;
 mod database;
+mod mark;
 mod open;
 mod value;
 

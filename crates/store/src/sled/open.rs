@@ -12,6 +12,7 @@ use std::time::Duration;
 use sled::{Config, Db};
 
 use super::database::{Database, Failure, engine_error};
+use super::mark::Mark;
 use crate::error::{Error, ErrorKind};
 use crate::journal::file;
 use crate::notice::{Notice, Observer};
@@ -45,6 +46,7 @@ pub(super) fn open(path: &Path, observer: &Observer) -> Result<Database, Error> 
         .map_err(|source| Error::io(format!("cannot open {}", data_path.display()), source))?;
     // Nothing is believed that only the page cache knows.
     data.sync_data().map_err(|source| Error::io("cannot sync the log", source))?;
+    let mark = Mark::open(&path.join("mark"))?;
     let engine = match start(&dir) {
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             let set_aside = set_snapshots_aside(&dir)?;
@@ -57,7 +59,7 @@ pub(super) fn open(path: &Path, observer: &Observer) -> Result<Database, Error> 
         }
         result => result?,
     };
-    let database = catch_unwind(AssertUnwindSafe(|| Database::new(engine, data, lock)));
+    let database = catch_unwind(AssertUnwindSafe(|| Database::new(engine, data, mark, lock)));
     let database =
         database.unwrap_or_else(|_| Err(Failure::Refused(inconsistent()))).map_err(
             |failure| match failure {
@@ -175,4 +177,54 @@ fn close_to_others(dir: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn who_waits_says_so_and_gives_up_in_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let notices = Arc::clone(&heard);
+        let observer: Observer = Arc::new(move |notice| notices.lock().unwrap().push(notice.clone()));
+        let held = queue(&path, &observer, Duration::ZERO, Duration::ZERO).unwrap();
+        let error = queue(&path, &observer, Duration::from_millis(5), Duration::from_millis(20)).unwrap_err();
+        let own = std::process::id();
+        assert_eq!(
+            (error.kind(), error.to_string()),
+            (ErrorKind::Busy, format!("the store is held by process {own}"))
+        );
+        assert_eq!(*heard.lock().unwrap(), [Notice::Waiting { holder: Some(own) }]);
+        drop(held);
+        queue(&path, &observer, Duration::from_secs(20), Duration::from_secs(20)).unwrap();
+        assert_eq!(heard.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_later_schema_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let silent: Observer = Arc::new(|_| {});
+        drop(open(dir.path(), &silent).unwrap());
+        let raw = || start(&dir.path().join("db")).unwrap();
+        let later = super::super::value::number(2);
+        raw().open_tree("meta").unwrap().insert("schema", later.as_slice()).unwrap();
+        let error = open(dir.path(), &silent).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Newer, "{error:?}");
+        assert_eq!(raw().open_tree("meta").unwrap().get("schema").unwrap().unwrap(), later.as_slice());
+    }
+
+    #[test]
+    fn a_log_that_lost_its_end_is_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let silent: Observer = Arc::new(|_| {});
+        drop(open(dir.path(), &silent).unwrap());
+        Mark::open(&dir.path().join("mark")).unwrap().set(3);
+        let error = open(dir.path(), &silent).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert_eq!(error.to_string(), "the log is damaged: it ends after 0 of 3 commits");
+    }
 }

@@ -2,5 +2,6 @@
 
 #[cfg(test)]
 mod contract;
-#[cfg(all(test, feature = "sled"))]
+#[cfg(feature = "sled")]
+#[cfg(test)]
 mod sled;
