@@ -151,7 +151,9 @@ impl Store for Memory {
     async fn events(&self, stream: &SessionId, from: u64, limit: usize) -> Result<Vec<Row>, Error> {
         let kept = self.kept();
         let rows = kept.log.streams.get(stream).map_or(&[][..], Vec::as_slice);
-        Ok(rows.iter().skip_while(|row| row.seq < from).take(limit).cloned().collect())
+        // The first event is at 1, and none is missing.
+        let before = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
+        Ok(rows.iter().skip(before).take(limit).cloned().collect())
     }
 
     async fn streams(&self, after: Option<&SessionId>, limit: usize) -> Result<Vec<SessionId>, Error> {

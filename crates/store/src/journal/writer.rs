@@ -144,7 +144,7 @@ impl Writer {
                 Err(error) => return Err(fail(error)),
             };
             // Somebody who folds may take the file for an orphan between its creation and our lock, and removes it.
-            while file::names(&path, &file)? && !file::try_lock(&path, &file)? {
+            while !file::try_lock(&path, &file)? && file::names(&path, &file)? {
                 std::thread::sleep(Duration::from_millis(1));
             }
             if !file::names(&path, &file)? {

@@ -101,7 +101,7 @@ impl Database {
     ///
     /// # Errors
     /// Fails with `newer` where a later version wrote it, and with `corrupt` where commits are missing that
-    /// `mark` counts; nothing of it has been changed then.
+    /// `mark` counts.
     pub(super) fn new(engine: Db, data: File, mark: Mark, lock: File) -> Result<Self, Failure> {
         let meta = engine.open_tree("meta")?;
         let number =
@@ -264,8 +264,13 @@ impl Database {
             tree.apply_batch(batch)?;
         }
         self.sync()?;
+        let commits = self.log[META].get(COMMITS_KEY)?.map(|value| value::read_number(&value)).transpose()?;
+        let commits = commits.unwrap_or(0) + 1;
+        self.log[META].insert(COMMITS_KEY, value::number(commits))?;
         self.log[META].remove(STALE_KEY)?;
-        self.sync()
+        self.sync()?;
+        self.mark.set(commits);
+        Ok(())
     }
 
     pub(super) fn stale(&self) -> Result<bool, Failure> {

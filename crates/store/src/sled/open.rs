@@ -31,7 +31,8 @@ pub(super) fn open(path: &Path, observer: &Observer) -> Result<Database, Error> 
     file::make_dir(path)?;
     let lock = queue(&path.join("lock"), observer, SILENCE, PATIENCE)?;
     let dir = path.join("db");
-    file::make_dir(&dir)?;
+    // The engine makes its directory where it is missing, and leaves it open to everybody.
+    file::make_dir(&dir.join("blobs"))?;
     for snapshot in snapshots(&dir)? {
         if snapshot.extension().is_some_and(|extension| extension == "generating") {
             file::remove(&snapshot)?;

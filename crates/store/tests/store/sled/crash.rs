@@ -20,15 +20,17 @@ async fn what_was_acknowledged_survives_kill_9() {
     let mut acknowledged = BTreeMap::new();
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     for round in 1..=rounds() {
-        let mut child = start(Role::Work, &data, round * 100_000, None);
-        acknowledge(
-            &mut acknowledged,
-            &child.next().expect("a child says what it keeps before it is killed"),
-        );
+        let mut children = [0, 500_001].map(|of| start(Role::Work, &data, round * 1_000_000 + of, None));
+        for child in &mut children {
+            acknowledge(
+                &mut acknowledged,
+                &child.next().expect("a child says what it keeps before it is killed"),
+            );
+        }
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         // The instant is the point of this pause: somewhere in the work, the fold and the open of a child.
         std::thread::sleep(Duration::from_micros(random >> 40 & 0x1_ffff));
-        child.kill(&mut acknowledged);
+        children.into_iter().for_each(|child| child.kill(&mut acknowledged));
     }
     let store = Sled::at(&data);
     fold(&store).await.unwrap();

@@ -166,11 +166,7 @@ async fn everything_belongs_to_one_user() {
     let mut dirs = vec![data];
     let mut seen = 0;
     while let Some(dir) = dirs.pop() {
-        assert_eq!(
-            fs::metadata(&dir).unwrap().permissions().mode() & 0o777 & !0o700,
-            private(&dir),
-            "{dir:?}"
-        );
+        assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o077, 0, "{dir:?}");
         for name in names(&dir) {
             let path = dir.join(name);
             let found = fs::metadata(&path).unwrap();
@@ -183,14 +179,6 @@ async fn everything_belongs_to_one_user() {
         }
     }
     assert!(seen > 5);
-}
-
-/// The engine makes one directory of its own, empty, below one that nobody else can enter.
-fn private(dir: &Path) -> u32 {
-    match dir.ends_with("db/blobs") {
-        true => fs::metadata(dir).unwrap().permissions().mode() & 0o077,
-        false => 0,
-    }
 }
 
 #[tokio::test]
