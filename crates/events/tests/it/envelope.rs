@@ -183,6 +183,9 @@ fn every_flipped_bit_and_every_cut_is_noticed() {
         for more in [" ", "\n", "}", "\0", ",\"payload\":1}"] {
             assert!(is_noticed(format!("{whole}{more}").as_bytes()), "{more:?}");
         }
+        for at in 0..whole.len() {
+            assert!(is_noticed(format!("{} {}", &whole[..at], &whole[at..]).as_bytes()), "blank at {at}");
+        }
     }
 }
 

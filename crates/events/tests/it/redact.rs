@@ -60,7 +60,7 @@ fn base64_is_masked_from_the_first_digit_to_the_last_that_holds_a_bit_of_the_sec
     {
         let secret = format!("long?secret>{}", "~".repeat(secret));
         let redactor = redactor(&[("key", &secret)]);
-        let plain = [vec![0xf7; before], secret.clone().into_bytes(), vec![0x3b; after]].concat();
+        let plain = [vec![0xf7; before], secret.clone().into_bytes(), vec![0xfb; after]].concat();
         for text in [STANDARD.encode(&plain), URL_SAFE_NO_PAD.encode(&plain)] {
             let (from, to) = (before * 8 / 6, ((before + secret.len()) * 8).div_ceil(6));
             let masked = format!("{}‹secret:key›{}", &text[..from], &text[to..]);
