@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 
@@ -76,7 +77,35 @@ pub(crate) fn try_lock(path: &Path, file: &File) -> Result<bool, Error> {
 /// Tells whether nobody holds a file's lock. It shares the lock for an instant, so that two who ask do not
 /// take each other for its holder.
 pub(crate) fn is_free(path: &Path, file: &File) -> Result<bool, Error> {
-    locked(path, file.try_lock_shared())
+    let free = locked(path, file.try_lock_shared())?;
+    if free {
+        file.unlock().map_err(|source| lock_failed(path, source))?;
+    }
+    Ok(free)
+}
+
+/// Creates a file that is not there and takes its lock.
+///
+/// Somebody who clears up may take the file for a dead writer's between its creation and our lock, and remove it;
+/// then it is created once more.
+///
+/// # Errors
+/// Returns the failure to create it as it came, for the caller to judge.
+pub(crate) fn create_locked(path: &Path) -> Result<io::Result<File>, Error> {
+    loop {
+        let file = match options().create_new(true).open(path) {
+            Ok(file) => file,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut locked = try_lock(path, &file)?;
+        while !locked && names(path, &file)? {
+            std::thread::sleep(Duration::from_millis(1));
+            locked = try_lock(path, &file)?;
+        }
+        if locked && names(path, &file)? {
+            return Ok(Ok(file));
+        }
+    }
 }
 
 fn locked(path: &Path, result: Result<(), TryLockError>) -> Result<bool, Error> {

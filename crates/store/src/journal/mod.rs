@@ -7,7 +7,7 @@ mod writer;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -38,7 +38,7 @@ pub(crate) struct JournalDir {
     dir: PathBuf,
     observer: Observer,
     closing: Arc<Closing>,
-    /// How many records of a claimed turn this process has handed out.
+    /// How many records of a claimed turn this process has handed out. Held while files are claimed or forgotten.
     claimed: Mutex<HashMap<TurnId, u64>>,
 }
 
@@ -105,22 +105,23 @@ impl JournalDir {
     pub(crate) fn look(&self) -> Result<Vec<Pending>, Error> {
         let pending =
             |entry: Entry| Pending { header: entry.header, records: entry.records, state: entry.state };
-        Ok(self.entries(false)?.into_iter().map(pending).collect())
+        Ok(self.entries()?.into_iter().map(pending).collect())
     }
 
     /// Claims at most `limit` turns that are over. A turn whose base is still being written waits for it.
     pub(crate) fn claim(&self, limit: usize) -> Result<Vec<Pending>, Error> {
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
         let mut pending = Vec::new();
         let mut held = HashSet::new();
-        for Entry { header, .. } in self.entries(true)? {
+        self.clear()?;
+        for Entry { header, .. } in self.entries()? {
             if pending.len() == limit {
                 break;
             }
             let ready = !header.base.as_ref().is_some_and(|base| held.contains(base));
             match if ready { self.take(&header.turn)? } else { None } {
                 Some(turn) => {
-                    let count = turn.records.len() as u64;
-                    self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(header.turn, count);
+                    claimed.insert(header.turn, turn.records.len() as u64);
                     pending.push(turn);
                 }
                 None => {
@@ -137,7 +138,7 @@ impl JournalDir {
             return Ok(*count);
         }
         for path in [self.path(turn, CLAIMED), self.path(turn, WRITTEN)] {
-            if let Some((Content::Turn(journal), _)) = read(turn, &path)? {
+            if let Some((Content::Turn(journal), ..)) = read(turn, &path)? {
                 return Ok(journal.records.len() as u64);
             }
         }
@@ -147,15 +148,17 @@ impl JournalDir {
     /// Forgets a turn of which `folded` records are durable in the log. A journal that holds more, or damage, is
     /// set aside instead.
     pub(crate) fn forget(&self, turn: &TurnId, folded: u64) -> Result<(), Error> {
-        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).remove(turn);
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        claimed.remove(turn);
         self.settle();
         for extension in [CLAIMED, WRITTEN] {
             let path = self.path(turn, extension);
-            let Some((content, file)) = read(turn, &path)? else { continue };
-            // A journal with a living writer is looked at again when it is over.
-            if extension == WRITTEN && !is_dead(&path, &file)? {
-                continue;
-            }
+            let found = match extension {
+                // A journal with a living writer is looked at again when it is over.
+                WRITTEN => read_dead(turn, &path)?.map(|(content, _lock)| content),
+                _ => read(turn, &path)?.map(|(content, ..)| content),
+            };
+            let Some(content) = found else { continue };
             match content {
                 Content::Turn(journal) if journal.records.len() as u64 > folded => {
                     self.set_aside(&path, "late")?
@@ -201,35 +204,41 @@ impl JournalDir {
         Ok(found)
     }
 
-    /// Reads every journal that holds a turn, each after its base and otherwise the older one first. With `clear`,
-    /// what no turn can come of goes: journals that never began, and spare files of dead writers; damage is set
-    /// aside.
-    fn entries(&self, clear: bool) -> Result<Vec<Entry>, Error> {
+    /// Clears away what no turn can come of: journals that never began, and spare files of dead writers. Damage is
+    /// set aside.
+    fn clear(&self) -> Result<(), Error> {
+        self.settle();
+        for (path, turn, extension) in self.list(&[WRITTEN, CLAIMED, SPARE])? {
+            if extension != SPARE
+                && !matches!(read(&turn, &path)?, Some((Content::Unborn | Content::Damaged, ..)))
+            {
+                continue;
+            }
+            // What was read without the lock may have been the beginnings of a turn that has begun since.
+            match read_dead(&turn, &path)? {
+                Some((Content::Damaged, _lock)) if extension != SPARE => self.set_aside(&path, "damaged")?,
+                Some((Content::Unborn, _lock)) => file::remove(&path)?,
+                Some((_, _lock)) if extension == SPARE => file::remove(&path)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads every journal that holds a turn, each after its base and otherwise the older one first.
+    fn entries(&self) -> Result<Vec<Entry>, Error> {
         self.settle();
         let mut entries: HashMap<TurnId, Entry> = HashMap::new();
-        for (path, turn, extension) in self.list(&[WRITTEN, CLAIMED, SPARE])? {
-            let found = match read(&turn, &path)? {
+        for (path, turn, extension) in self.list(&[WRITTEN, CLAIMED])? {
+            let (found, claimed) = match read(&turn, &path)? {
                 // It was claimed, that is renamed, since it was listed.
-                None if extension == WRITTEN => read(&turn, &self.path(&turn, CLAIMED))?,
-                found => found,
+                None => (read(&turn, &self.path(&turn, CLAIMED))?, true),
+                found => (found, extension == CLAIMED),
             };
-            let Some((content, file)) = found else { continue };
-            let journal = match content {
-                Content::Turn(journal) if extension != SPARE => journal,
-                _ if !clear || !is_dead(&path, &file)? => continue,
-                Content::Damaged if extension != SPARE => {
-                    self.set_aside(&path, "damaged")?;
-                    continue;
-                }
-                _ => {
-                    file::remove(&path)?;
-                    continue;
-                }
-            };
+            let Some((Content::Turn(journal), free, file)) = found else { continue };
             let modified =
                 file.metadata().and_then(|found| found.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-            let over = extension == CLAIMED || file::is_free(&path, &file)?;
-            let state = if over { State::Over } else { State::Running };
+            let state = if claimed || free { State::Over } else { State::Running };
             let entry = Entry { header: journal.header, records: journal.records, modified, state };
             match entries.get(&turn) {
                 Some(known) if known.records.len() >= entry.records.len() => {}
@@ -252,7 +261,7 @@ impl JournalDir {
             return Ok(None);
         }
         match read(turn, &claimed)? {
-            Some((Content::Turn(journal), _)) => {
+            Some((Content::Turn(journal), ..)) => {
                 Ok(Some(Pending { header: journal.header, records: journal.records, state: State::Over }))
             }
             _ => Ok(None),
@@ -299,20 +308,35 @@ impl JournalDir {
     }
 }
 
-/// Tells whether a journal's writer is dead and its path still names it; takes its lock.
-fn is_dead(path: &Path, file: &File) -> Result<bool, Error> {
-    Ok(file::try_lock(path, file)? && file::names(path, file)?)
+/// Reads a journal, or returns `None` where there is none. Tells as well whether nobody held its lock before it was
+/// read, that is, whether what was read is all there will be.
+fn read(turn: &TurnId, path: &Path) -> Result<Option<(Content, bool, File)>, Error> {
+    let Some(mut file) = open(path)? else { return Ok(None) };
+    let free = file::is_free(path, &file)?;
+    Ok(Some((content(turn, path, &mut file)?, free, file)))
 }
 
-/// Reads a journal, or returns `None` where there is none.
-fn read(turn: &TurnId, path: &Path) -> Result<Option<(Content, File)>, Error> {
-    let fail = |source| Error::io(format!("cannot read {}", path.display()), source);
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(fail(error)),
-    };
+/// Reads a journal under its lock, which comes with it; `None` where there is none or its writer is alive.
+fn read_dead(turn: &TurnId, path: &Path) -> Result<Option<(Content, File)>, Error> {
+    let Some(mut file) = open(path)? else { return Ok(None) };
+    if !(file::try_lock(path, &file)? && file::names(path, &file)?) {
+        return Ok(None);
+    }
+    Ok(Some((content(turn, path, &mut file)?, file)))
+}
+
+/// Opens a journal to read it, which must work where nothing can be written.
+fn open(path: &Path) -> Result<Option<File>, Error> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(format!("cannot open {}", path.display()), error)),
+    }
+}
+
+fn content(turn: &TurnId, path: &Path, file: &mut File) -> Result<Content, Error> {
     let mut image = Vec::new();
-    io::Read::read_to_end(&mut file, &mut image).map_err(fail)?;
-    Ok(Some((frame::read(turn, &image)?, file)))
+    file.read_to_end(&mut image)
+        .map_err(|source| Error::io(format!("cannot read {}", path.display()), source))?;
+    frame::read(turn, &image)
 }

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
@@ -127,7 +126,7 @@ impl Writer {
         let image = frame::start(header, records)?;
         let fail = |source| Error::io(format!("cannot begin a turn in {}", dir.display()), source);
         loop {
-            let mut file = match file::options().create_new(true).open(&path) {
+            let mut file = match file::create_locked(&path)? {
                 Ok(file) => file,
                 Err(error)
                     if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
@@ -143,13 +142,6 @@ impl Writer {
                 }
                 Err(error) => return Err(fail(error)),
             };
-            // Somebody who folds may take the file for an orphan between its creation and our lock, and removes it.
-            while !file::try_lock(&path, &file)? && file::names(&path, &file)? {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            if !file::names(&path, &file)? {
-                continue;
-            }
             let written = file.write_all(&image).and_then(|()| file.sync_data()).map_err(fail);
             if let Err(error) = written.and_then(|()| file::sync_dir(&dir)) {
                 // Never acknowledged; best effort, as the disk has just failed us.
@@ -278,13 +270,7 @@ impl Writer {
     fn prepare(&self) -> Result<File, Error> {
         let fail = |source| Error::io(format!("cannot write {}", self.spare.display()), source);
         file::remove(&self.spare)?;
-        let mut file = file::options().create_new(true).open(&self.spare).map_err(fail)?;
-        if !file::try_lock(&self.spare, &file)? {
-            return Err(Error::new(
-                ErrorKind::Busy,
-                format!("{} is locked by another process", self.spare.display()),
-            ));
-        }
+        let mut file = file::create_locked(&self.spare)?.map_err(fail)?;
         file.write_all(&self.image).and_then(|()| file.sync_data()).map_err(fail)?;
         Ok(file)
     }

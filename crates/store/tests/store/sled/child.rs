@@ -18,7 +18,7 @@ const FIRST: &str = "AICHAT_STORE_FIRST";
 pub(super) enum Role {
     /// Begins, writes and folds turns for ever.
     Work,
-    /// Begins and finishes five turns.
+    /// Begins and finishes twenty turns.
     Begin,
     /// Opens the log and holds it for ever.
     Hold,
@@ -108,7 +108,7 @@ fn child() {
         match role.as_str() {
             "Work" => work(&store, first).await,
             "Begin" => {
-                for number in first..first + 5 {
+                for number in first..first + 20 {
                     let turn = store.begin(header(number), vec![record(number, 0)]).await.unwrap();
                     say(&format!("kept {number} 1"));
                     turn.finish().await.unwrap();

@@ -53,12 +53,29 @@ async fn eight_processes_begin_at_once_on_a_fresh_directory() {
     let mut acknowledged = BTreeMap::new();
     let children: Vec<_> = (1..=8).map(|child| start(Role::Begin, &data, child * 100, None)).collect();
     children.into_iter().for_each(|child| child.finish(&mut acknowledged));
-    assert_eq!(acknowledged.len(), 40);
+    assert_eq!(acknowledged.len(), 160);
     assert_eq!(names(&data), ["journal"], "a turn in flight opens nothing");
     let store = Sled::at(&data);
-    assert_eq!(store.backlog().await.unwrap().0, 40);
-    assert_eq!(fold(&store).await.unwrap(), 40);
+    assert_eq!(store.backlog().await.unwrap().0, 160);
+    assert_eq!(fold(&store).await.unwrap(), 160);
     assert_eq!(records_of_turns(&store).await.unwrap(), acknowledged);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn turns_begin_while_another_process_folds() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Sled::at(dir.path());
+    let mut acknowledged = BTreeMap::new();
+    let mut children: Vec<_> = (1..=4).map(|of| start(Role::Begin, dir.path(), of * 100, None)).collect();
+    let mut folded = 0;
+    while children.iter_mut().any(|child| child.process.try_wait().unwrap().is_none()) {
+        folded += fold(&store).await.unwrap();
+    }
+    children.into_iter().for_each(|child| child.finish(&mut acknowledged));
+    folded += fold(&store).await.unwrap();
+    assert_eq!((acknowledged.len(), folded), (80, 80));
+    assert_eq!(records_of_turns(&store).await.unwrap(), acknowledged);
+    assert_eq!(names(&dir.path().join("journal")), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
