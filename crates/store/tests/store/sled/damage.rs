@@ -206,6 +206,25 @@ async fn a_journal_that_lost_its_name_is_carried_to_a_new_file() {
     assert_eq!(records_of_turns(&store).await.unwrap()[&1], 3);
 }
 
+/// As after a kill between a commit and the removal of what it folded.
+#[tokio::test]
+async fn a_journal_that_outlived_its_commit_is_not_folded_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, notices) = observed(dir.path());
+    store.begin(header(1), vec![record(1, 0)]).await.unwrap().finish().await.unwrap();
+    let journal = dir.path().join("journal").join(&names(&dir.path().join("journal"))[0]);
+    let bytes = fs::read(&journal).unwrap();
+    assert_eq!(fold(&store).await.unwrap(), 1);
+    assert!(!journal.exists());
+    for extension in ["f", "j"] {
+        fs::write(journal.with_extension(extension), &bytes).unwrap();
+        assert_eq!(store.pending(Claim::Fold(64)).await.unwrap(), []);
+        assert_eq!(names(&dir.path().join("journal")), Vec::<String>::new());
+    }
+    assert_eq!(records_of_turns(&store).await.unwrap()[&1], 1);
+    assert_eq!(*notices.lock().unwrap(), []);
+}
+
 #[tokio::test]
 async fn a_journal_with_a_changed_byte_is_folded_as_far_as_it_goes_and_kept() {
     let dir = tempfile::tempdir().unwrap();
