@@ -40,7 +40,8 @@ pub trait Store: Send + Sync {
 
     /// Appends to streams and writes tables, all of `units` or nothing. An event that is in its stream already
     /// under the same id and sequence number is left as it is. The folded turns of `units` are forgotten
-    /// afterwards; a turn that was folded before makes its unit a no-op.
+    /// afterwards; a turn that was folded before makes its unit a no-op. One that came back from
+    /// [`pending`](Self::pending) with later records is forgotten by a unit without events.
     ///
     /// # Errors
     /// Fails with `conflict` where a stream's head is not the expected one, with `invalid` where events do not

@@ -52,7 +52,8 @@ pub enum Claim {
     /// Only to look: nothing is claimed, nothing changes; running turns are among them.
     Look,
     /// To fold: at most so many turns that are finished or whose writer is dead. Each is returned again, to
-    /// whoever asks, until a commit has folded it.
+    /// whoever asks, until a commit has folded it. One that was folded comes back only where its writer was
+    /// taken for dead and has written more since: with all of its records, the old ones too.
     Fold(usize),
 }
 

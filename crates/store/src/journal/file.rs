@@ -97,7 +97,8 @@ pub(crate) fn create_locked(path: &Path) -> Result<io::Result<File>, Error> {
             Ok(file) => file,
             Err(error) => return Ok(Err(error)),
         };
-        let mut locked = try_lock(path, &file)?;
+        // Where there are no locks at all, nothing is left behind.
+        let mut locked = try_lock(path, &file).inspect_err(|_| drop(remove(path)))?;
         while !locked && names(path, &file)? {
             std::thread::sleep(Duration::from_millis(1));
             locked = try_lock(path, &file)?;

@@ -154,7 +154,7 @@ impl Database {
                 let verdict = admit::judge(&log, unit.unit)
                     .and_then(|verdict| verdict.map_err(Stop::Refused))
                     .map_err(ConflictableTransactionError::from)?;
-                unit.apply(trees, &verdict, counts)?;
+                unit.apply(&log, &verdict, counts).map_err(ConflictableTransactionError::from)?;
                 for turn in &unit.unit.folded {
                     if let Some(count) = log.marker(turn).map_err(ConflictableTransactionError::from)? {
                         marked.push((turn.clone(), count));
@@ -298,12 +298,8 @@ impl<'a> Prepared<'a> {
         Ok(Self { unit, events, writes })
     }
 
-    fn apply(
-        &self,
-        trees: &[TransactionalTree],
-        verdict: &Verdict,
-        counts: &HashMap<TurnId, u64>,
-    ) -> Result<(), UnabortableTransactionError> {
+    fn apply(&self, log: &Staged<'_>, verdict: &Verdict, counts: &HashMap<TurnId, u64>) -> Result<(), Stop> {
+        let trees = log.trees;
         let stream = &self.unit.stream;
         if let Verdict::Append(from) = verdict {
             for (row, value) in self.unit.events.iter().zip(&self.events).skip(*from) {
@@ -322,9 +318,18 @@ impl<'a> Prepared<'a> {
                 };
             }
         }
-        if *verdict != Verdict::Folded {
-            for turn in &self.unit.folded {
-                let count = counts.get(turn).copied().unwrap_or(0);
+        for turn in &self.unit.folded {
+            let count = counts.get(turn).copied().unwrap_or(0);
+            let marked = match verdict {
+                Verdict::Folded => log.marker(turn)?,
+                Verdict::Known | Verdict::Append(_) => None,
+            };
+            let writes = match marked {
+                // Whoever forgets a turn without events has dealt with what came after it was folded.
+                Some(marked) => self.unit.events.is_empty() && count > marked,
+                None => *verdict != Verdict::Folded,
+            };
+            if writes {
                 trees[TURNS].insert(turn.as_str(), value::number(count))?;
             }
         }

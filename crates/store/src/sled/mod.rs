@@ -222,7 +222,8 @@ impl Store for Sled {
 }
 
 impl Inner {
-    /// Claims turns to fold. Those that a process folded and did not live to forget are forgotten on the way.
+    /// Claims turns to fold. Those that a process folded and did not live to forget are forgotten on the way; one
+    /// with more records than were folded comes back.
     fn claim(&self, database: &Database, limit: usize) -> Result<Vec<Pending>, Failure> {
         loop {
             let claimed = self.journal.claim(limit)?;
@@ -230,8 +231,10 @@ impl Inner {
             let mut stale = Vec::new();
             for turn in claimed {
                 match database.marker(&turn.header.turn)? {
-                    Some(count) => stale.push((turn.header.turn, count)),
-                    None => fresh.push(turn),
+                    Some(count) if turn.records.len() as u64 <= count => {
+                        stale.push((turn.header.turn, count))
+                    }
+                    _ => fresh.push(turn),
                 }
             }
             if stale.is_empty() {

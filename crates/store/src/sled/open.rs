@@ -54,7 +54,8 @@ pub(super) fn open(path: &Path, observer: &Observer) -> Result<Database, Error> 
             if set_aside.is_empty() {
                 return Err(error);
             }
-            let engine = start(&dir)?;
+            // The first failure says what is wrong; an engine that asserted may hold its lock for ever.
+            let engine = start(&dir).map_err(|_| error)?;
             set_aside.into_iter().for_each(|path| observer(&Notice::SnapshotSetAside { path }));
             engine
         }

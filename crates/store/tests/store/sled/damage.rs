@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use aichat_store::{Claim, ErrorKind, Notice, Sled, State, Store};
+use aichat_store::{Claim, ErrorKind, Expect, Notice, Sled, State, Store, TurnHeader, Unit};
 
 use super::work::{fold, header, names, record, records_of_turns, session};
 
@@ -194,16 +194,30 @@ async fn a_journal_that_lost_its_name_is_carried_to_a_new_file() {
     turn.sync().await.unwrap();
     assert!(journal.exists());
     assert_eq!(store.pending(Claim::Look).await.unwrap()[0].records.len(), 3);
-    // What was claimed too early is folded first; what came later is kept beside the log.
+    // What was claimed too early is folded first.
     assert_eq!(fold(&store).await.unwrap(), 1);
     assert_eq!(records_of_turns(&store).await.unwrap()[&1], 3);
     turn.append(record(1, 3));
     turn.finish().await.unwrap();
     drop(store);
     let (store, notices) = observed(dir.path());
-    assert_eq!(fold(&store).await.unwrap(), 0);
+    let late = store.pending(Claim::Fold(64)).await.unwrap();
+    assert_eq!((late.len(), late[0].records.len()), (1, 4));
+    assert!(store.folded(&late[0].header.turn).await.unwrap());
+    let saved = fs::read(journal.with_extension("f")).unwrap();
+    // Who takes it for a new turn changes nothing, and nothing is lost.
+    assert_eq!(fold(&store).await.unwrap(), 1);
     assert_eq!(*notices.lock().unwrap(), [Notice::JournalSetAside { path: journal.with_extension("late") }]);
     assert_eq!(records_of_turns(&store).await.unwrap()[&1], 3);
+    // Who knows better says that it is dealt with.
+    fs::write(journal.with_extension("f"), saved).unwrap();
+    assert_eq!(store.pending(Claim::Fold(64)).await.unwrap(), late);
+    let TurnHeader { session: stream, turn, .. } = late[0].header.clone();
+    let forget = Unit { stream, expect: Expect::New, events: vec![], writes: vec![], folded: vec![turn] };
+    store.commit(vec![forget]).await.unwrap();
+    assert_eq!(store.pending(Claim::Fold(64)).await.unwrap(), []);
+    assert_eq!(notices.lock().unwrap().len(), 1);
+    assert!(!journal.with_extension("f").exists());
 }
 
 /// As after a kill between a commit and the removal of what it folded.
