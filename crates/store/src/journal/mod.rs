@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
@@ -38,8 +38,17 @@ pub(crate) struct JournalDir {
     dir: PathBuf,
     observer: Observer,
     closing: Arc<Closing>,
-    /// How many records of a claimed turn this process has handed out. Held while files are claimed or forgotten.
-    claimed: Mutex<HashMap<TurnId, u64>>,
+    /// Held while files are claimed or forgotten.
+    folding: Mutex<Folding>,
+}
+
+/// What a process that folds remembers of the files it has seen.
+#[derive(Default)]
+struct Folding {
+    /// How many records of a turn were handed out.
+    claimed: HashMap<TurnId, u64>,
+    /// The headers of turns, which never change, and how old their files are: read once, not with every batch.
+    headers: HashMap<TurnId, (SystemTime, TurnHeader)>,
 }
 
 /// One journal as a listing shows it.
@@ -53,7 +62,7 @@ struct Entry {
 impl JournalDir {
     /// Names the directory; touches nothing.
     pub(crate) fn at(dir: PathBuf, observer: Observer) -> Self {
-        Self { dir, observer, closing: Arc::default(), claimed: Mutex::default() }
+        Self { dir, observer, closing: Arc::default(), folding: Mutex::default() }
     }
 
     pub(crate) async fn begin(
@@ -110,18 +119,17 @@ impl JournalDir {
 
     /// Claims at most `limit` turns that are over. A turn whose base is still being written waits for it.
     pub(crate) fn claim(&self, limit: usize) -> Result<Vec<Pending>, Error> {
-        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut folding = self.folding();
         let mut pending = Vec::new();
         let mut held = HashSet::new();
-        self.clear()?;
-        for Entry { header, .. } in self.entries()? {
+        for header in self.headers(&mut folding.headers)? {
             if pending.len() == limit {
                 break;
             }
             let ready = !header.base.as_ref().is_some_and(|base| held.contains(base));
             match if ready { self.take(&header.turn)? } else { None } {
                 Some(turn) => {
-                    claimed.insert(header.turn, turn.records.len() as u64);
+                    folding.claimed.insert(header.turn, turn.records.len() as u64);
                     pending.push(turn);
                 }
                 None => {
@@ -134,7 +142,7 @@ impl JournalDir {
 
     /// Returns how many records of a turn a commit of this process folds: those it was handed, or those there are.
     pub(crate) fn records(&self, turn: &TurnId) -> Result<u64, Error> {
-        if let Some(count) = self.claimed.lock().unwrap_or_else(PoisonError::into_inner).get(turn) {
+        if let Some(count) = self.folding().claimed.get(turn) {
             return Ok(*count);
         }
         for path in [self.path(turn, CLAIMED), self.path(turn, WRITTEN)] {
@@ -148,8 +156,8 @@ impl JournalDir {
     /// Forgets a turn of which `folded` records are durable in the log. A journal that holds more, or damage, is
     /// set aside instead.
     pub(crate) fn forget(&self, turn: &TurnId, folded: u64) -> Result<(), Error> {
-        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
-        claimed.remove(turn);
+        let mut folding = self.folding();
+        folding.claimed.remove(turn);
         self.settle();
         for extension in [CLAIMED, WRITTEN] {
             let path = self.path(turn, extension);
@@ -180,6 +188,10 @@ impl JournalDir {
         }
     }
 
+    fn folding(&self) -> MutexGuard<'_, Folding> {
+        self.folding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn path(&self, turn: &TurnId, extension: &str) -> PathBuf {
         self.dir.join(format!("{turn}.{extension}"))
     }
@@ -204,25 +216,43 @@ impl JournalDir {
         Ok(found)
     }
 
-    /// Clears away what no turn can come of: journals that never began, and spare files of dead writers. Damage is
-    /// set aside.
-    fn clear(&self) -> Result<(), Error> {
+    /// Returns the header of every turn, each after its base and otherwise the older one first. What no turn can
+    /// come of goes on the way.
+    fn headers(
+        &self,
+        known: &mut HashMap<TurnId, (SystemTime, TurnHeader)>,
+    ) -> Result<Vec<TurnHeader>, Error> {
         self.settle();
+        let mut listed = HashSet::new();
         for (path, turn, extension) in self.list(&[WRITTEN, CLAIMED, SPARE])? {
             if extension != SPARE
-                && !matches!(read(&turn, &path)?, Some((Content::Unborn | Content::Damaged, ..)))
+                && !known.contains_key(&turn)
+                && let Some((Content::Turn(journal), _, file)) = read(&turn, &path)?
             {
-                continue;
+                known.insert(turn.clone(), (modified(&file), journal.header));
             }
-            // What was read without the lock may have been the beginnings of a turn that has begun since.
-            match read_dead(&turn, &path)? {
-                Some((Content::Damaged, _lock)) if extension != SPARE => self.set_aside(&path, "damaged")?,
-                Some((Content::Unborn, _lock)) => file::remove(&path)?,
-                Some((_, _lock)) if extension == SPARE => file::remove(&path)?,
-                _ => {}
+            if extension == SPARE || !known.contains_key(&turn) {
+                self.clear(&path, &turn, extension)?;
+            } else {
+                listed.insert(turn);
             }
         }
-        Ok(())
+        known.retain(|turn, _| listed.contains(turn));
+        let mut headers: Vec<_> = known.values().collect();
+        headers.sort_by(|(a, first), (b, second)| (a, &first.turn).cmp(&(b, &second.turn)));
+        let headers: Vec<_> = headers.into_iter().map(|(_, header)| header).collect();
+        Ok(order::by_base(&headers).into_iter().map(|at| headers[at].clone()).collect())
+    }
+
+    /// Clears away a journal that never began or the spare file of a dead writer, and sets damage aside.
+    fn clear(&self, path: &Path, turn: &TurnId, extension: &str) -> Result<(), Error> {
+        // What was read without the lock may have been the beginnings of a turn that has begun since.
+        match read_dead(turn, path)? {
+            None => Ok(()),
+            Some((Content::Turn(_), _)) if extension != SPARE => Ok(()),
+            Some((Content::Damaged, _lock)) if extension != SPARE => self.set_aside(path, "damaged"),
+            Some((_, _lock)) => file::remove(path),
+        }
     }
 
     /// Reads every journal that holds a turn, each after its base and otherwise the older one first.
@@ -236,8 +266,7 @@ impl JournalDir {
                 found => (found, extension == CLAIMED),
             };
             let Some((Content::Turn(journal), free, file)) = found else { continue };
-            let modified =
-                file.metadata().and_then(|found| found.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+            let modified = modified(&file);
             let state = if claimed || free { State::Over } else { State::Running };
             let entry = Entry { header: journal.header, records: journal.records, modified, state };
             match entries.get(&turn) {
@@ -306,6 +335,11 @@ impl JournalDir {
         (self.observer)(&Notice::JournalSetAside { path: aside });
         Ok(())
     }
+}
+
+/// Returns how old a file is, for an order that nothing but habit depends on.
+fn modified(file: &File) -> SystemTime {
+    file.metadata().and_then(|found| found.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// Reads a journal, or returns `None` where there is none. Tells as well whether nobody held its lock before it was
