@@ -39,13 +39,13 @@ pub trait Store: Send + Sync {
     async fn pending(&self, claim: Claim) -> Result<Vec<Pending>, Error>;
 
     /// Appends to streams and writes tables, all of `units` or nothing. An event that is in its stream already
-    /// under the same id and sequence number is left as it is. The folded turns of `units` are forgotten
+    /// under the same id and sequence number is left as it is; a unit with such events alone changes nothing. The folded turns of `units` are forgotten
     /// afterwards; a turn that was folded before makes its unit a no-op. One that came back from
     /// [`pending`](Self::pending) with later records is forgotten by a unit without events.
     ///
     /// # Errors
     /// Fails with `conflict` where a stream's head is not the expected one, with `invalid` where events do not
-    /// follow it without a gap, and with `full`, `io` or `corrupt`.
+    /// follow it without a gap or one is in the log at another place, and with `full`, `io` or `corrupt`.
     async fn commit(&self, units: Vec<Unit>) -> Result<(), Error>;
 
     /// Tells whether a turn has been folded into the log.
@@ -138,7 +138,7 @@ pub struct Row {
     pub seq: u64,
     /// Its id.
     pub id: EventId,
-    /// Its hash.
+    /// Its hash, at most 255 bytes.
     pub hash: Vec<u8>,
     /// The event itself, kept byte for byte.
     pub bytes: Vec<u8>,
@@ -173,7 +173,7 @@ pub struct Unit {
 pub struct Write {
     /// The table.
     pub table: Table,
-    /// The key.
+    /// The key, at most 1,024 bytes.
     pub key: Vec<u8>,
     /// The value, or `None` to remove the entry.
     pub value: Option<Vec<u8>>,

@@ -49,7 +49,8 @@ pub trait Lease: Send + Sync {}
 /// Whose turns in flight a caller wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// Only to look: nothing is claimed, nothing changes; running turns are among them.
+    /// Only to look: nothing is claimed, nothing changes; running turns are among them, and so may be one that is
+    /// in the log already, where its process died before it was forgotten: [`folded`](crate::Store::folded) tells.
     Look,
     /// To fold: at most so many turns that are finished or whose writer is dead. Each is returned again, to
     /// whoever asks, until a commit has folded it. One that was folded comes back only where its writer was

@@ -216,6 +216,8 @@ impl Writer {
             }
             Err(source) => {
                 self.poisoned = true;
+                // Half a record takes space that may be all there is; a reader drops it if it stays.
+                let _ = self.file.set_len(self.written as u64);
                 Err(Error::io(format!("cannot write {}", self.path.display()), source))
             }
         }

@@ -39,8 +39,8 @@ pub(super) fn start(role: Role, data: &Path, first: u64, limit: Option<u32>) -> 
     let mut command = match limit {
         None => Command::new(program),
         Some(blocks) => {
-            let mut shell = Command::new("bash");
-            let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", blocks / 2);
+            let mut shell = Command::new("sh");
+            let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
             shell.args(["-c", &script, "limited"]).arg(program);
             shell
         }
