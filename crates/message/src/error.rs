@@ -91,7 +91,12 @@ impl ErrorKind {
     pub const fn is_retryable(self) -> bool {
         matches!(
             self,
-            Self::RateLimited | Self::Overloaded | Self::Timeout | Self::Transport | Self::Truncated | Self::Server
+            Self::RateLimited
+                | Self::Overloaded
+                | Self::Timeout
+                | Self::Transport
+                | Self::Truncated
+                | Self::Server
         )
     }
 }

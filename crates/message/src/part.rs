@@ -197,7 +197,11 @@ impl Part {
     }
 
     /// Returns a call that the caller runs.
-    pub fn tool_call(call_id: impl Into<String>, name: impl Into<String>, arguments: impl Into<Arguments>) -> Self {
+    pub fn tool_call(
+        call_id: impl Into<String>,
+        name: impl Into<String>,
+        arguments: impl Into<Arguments>,
+    ) -> Self {
         Self::new(PartKind::ToolCall {
             call_id: call_id.into(),
             name: name.into(),
@@ -347,8 +351,8 @@ impl<'de> Deserialize<'de> for Part {
         use serde::de::Error;
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         let tag: Tag<'_> = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
-        let known =
-            ["text", "refusal", "reasoning", "tool_call", "tool_result", "media", "unknown"].contains(&&*tag.r#type);
+        let known = ["text", "refusal", "reasoning", "tool_call", "tool_result", "media", "unknown"]
+            .contains(&&*tag.r#type);
         if !known {
             let type_name = tag.r#type.into_owned();
             return Ok(Self::new(PartKind::Unknown { type_name, raw: Json::from_raw(raw) }));

@@ -1,0 +1,59 @@
+//! The context of a request: what of a session's branch is sent, with partial answers repaired.
+
+use std::collections::HashSet;
+
+use aichat_events::Transcript;
+use aichat_message::{Message, MessageId, Part, PartKind, Role};
+
+/// The messages of a branch that a request repeats, with their ids.
+#[derive(Default)]
+pub(crate) struct Context {
+    pub(crate) ids: Vec<MessageId>,
+    pub(crate) messages: Vec<Message>,
+}
+
+impl Context {
+    /// Returns the branch that ends at `head`.
+    pub(crate) fn of(transcript: &Transcript, head: Option<&MessageId>) -> Self {
+        let branch = head.map(|head| transcript.branch(head)).unwrap_or_default();
+        let answered: HashSet<&str> =
+            branch.iter().flat_map(|entry| &entry.message.parts).filter_map(answered_call).collect();
+        let mut context = Self::default();
+        for entry in &branch {
+            let repair = entry.partial && entry.role == Role::Assistant;
+            let message = match repair {
+                true => repaired(&entry.message, &answered),
+                false => entry.message.clone(),
+            };
+            if !message.parts.is_empty() {
+                context.push(entry.id.clone(), message);
+            }
+        }
+        context
+    }
+
+    pub(crate) fn push(&mut self, id: MessageId, message: Message) {
+        self.ids.push(id);
+        self.messages.push(message);
+    }
+}
+
+fn answered_call(part: &Part) -> Option<&str> {
+    match &part.kind {
+        PartKind::ToolResult { call_id, .. } => Some(call_id),
+        _ => None,
+    }
+}
+
+/// Returns a cut-off answer as its provider will take it back: text stays, reasoning without its signature and
+/// calls without a result go.
+fn repaired(message: &Message, answered: &HashSet<&str>) -> Message {
+    let mut message = message.clone();
+    message.parts.retain(|part| match &part.kind {
+        PartKind::Text { text, .. } | PartKind::Refusal { text } => !text.is_empty(),
+        PartKind::Reasoning { .. } => !part.opaque.is_empty(),
+        PartKind::ToolCall { call_id, .. } => answered.contains(call_id.as_str()),
+        _ => true,
+    });
+    message
+}

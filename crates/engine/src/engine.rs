@@ -1,0 +1,152 @@
+//! The engine: what it is made of, and how it is put together and shut down.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use aichat_message::{ErrorKind, SessionId, WriterId};
+use aichat_providers::{Provider, RetryPolicy};
+use aichat_store::Store;
+
+use crate::effects::{Clock, Effects, Entropy};
+use crate::error::Error;
+use crate::secrets::Secrets;
+
+/// How many turns may wait to be folded before a sender folds them itself.
+const MAX_BACKLOG: usize = 256;
+/// How many bytes may wait to be folded before a sender folds them itself.
+const MAX_BACKLOG_BYTES: u64 = 16 << 20;
+
+/// Composes providers, a store and the event log. Cheap to clone; clones are the same engine.
+#[derive(Clone)]
+pub struct Engine(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) secrets: Secrets,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) effects: Effects,
+    pub(crate) writer: WriterId,
+    pub(crate) running: watch::Sender<Vec<SessionId>>,
+}
+
+/// Finds providers by the names that sessions and requests use, when they are needed and not before.
+pub trait Registry: Send + Sync {
+    /// Returns the provider of that name.
+    ///
+    /// # Errors
+    /// Fails with kind `not_found` where there is none, or with why it cannot be used: `auth`, `config`.
+    fn provider(&self, name: &str) -> Result<Arc<dyn Provider>, Error>;
+}
+
+impl Registry for HashMap<String, Arc<dyn Provider>> {
+    fn provider(&self, name: &str) -> Result<Arc<dyn Provider>, Error> {
+        self.get(name)
+            .cloned()
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no provider named {name}")))
+    }
+}
+
+/// Puts an [`Engine`] together.
+pub struct Builder {
+    store: Arc<dyn Store>,
+    providers: HashMap<String, Arc<dyn Provider>>,
+    registry: Option<Arc<dyn Registry>>,
+    secrets: Secrets,
+    retry: RetryPolicy,
+    effects: Effects,
+}
+
+impl Builder {
+    /// Adds a provider under the name it gives itself.
+    #[must_use]
+    pub fn provider(mut self, provider: impl Provider + 'static) -> Self {
+        self.providers.insert(provider.info().name.clone(), Arc::new(provider));
+        self
+    }
+
+    /// Finds providers through `registry` instead of those added one by one.
+    #[must_use]
+    pub fn registry(mut self, registry: impl Registry + 'static) -> Self {
+        self.registry = Some(Arc::new(registry));
+        self
+    }
+
+    /// Masks these secrets in everything recorded.
+    #[must_use]
+    pub fn secrets(mut self, secrets: Secrets) -> Self {
+        self.secrets = secrets;
+        self
+    }
+
+    /// Retries by this policy; without it, as [`RetryPolicy::default`] says.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Tells the time by `clock`.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.effects.clock = Arc::new(clock);
+        self
+    }
+
+    /// Draws ids, salts and jitter from `entropy`.
+    #[must_use]
+    pub fn entropy(mut self, entropy: impl Entropy + 'static) -> Self {
+        self.effects.entropy = Arc::new(entropy);
+        self
+    }
+
+    /// Returns the engine.
+    pub fn build(self) -> Engine {
+        let writer = WriterId::from_bits(self.effects.bits());
+        Engine(Arc::new(Inner {
+            store: self.store,
+            registry: self.registry.unwrap_or_else(|| Arc::new(self.providers)),
+            secrets: self.secrets,
+            retry: self.retry,
+            effects: self.effects,
+            writer,
+            running: watch::Sender::new(Vec::new()),
+        }))
+    }
+}
+
+impl Engine {
+    /// Begins to put an engine together over a store.
+    pub fn builder(store: impl Store + 'static) -> Builder {
+        Builder {
+            store: Arc::new(store),
+            providers: HashMap::new(),
+            registry: None,
+            secrets: Secrets::new(),
+            retry: RetryPolicy::default(),
+            effects: Effects::default(),
+        }
+    }
+
+    /// Waits until every turn has written its end, the dropped ones included, folds what waits where that has
+    /// become much, and lets go of the store.
+    ///
+    /// # Errors
+    /// Fails with kind `store` where the fold failed; nothing is lost by that.
+    pub async fn shutdown(&self) -> Result<(), Error> {
+        let mut running = self.0.running.subscribe();
+        // The sender lives in this engine, so waiting can only end by the condition.
+        let _ = running.wait_for(Vec::is_empty).await;
+        let (turns, bytes) = self.0.store.backlog().await?;
+        if turns > MAX_BACKLOG || bytes > MAX_BACKLOG_BYTES {
+            self.fold().await?;
+        }
+        Ok(self.0.store.release().await?)
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.0.store
+    }
+}

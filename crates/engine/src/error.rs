@@ -1,0 +1,142 @@
+//! What the engine fails with: one kind for every cause, and what to tell the person.
+
+use std::fmt;
+use std::time::Duration;
+
+use aichat_message::ErrorKind;
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// A failed engine operation, or the failure that ended a turn.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    status: Option<u16>,
+    code: Option<String>,
+    request_id: Option<String>,
+    retryable: bool,
+    retry_after: Option<Duration>,
+    source: Option<Source>,
+}
+
+impl Error {
+    /// Returns an error of this kind. `message` is one lower-case phrase without a period.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            status: None,
+            code: None,
+            request_id: None,
+            retryable: kind.is_retryable() || kind == ErrorKind::Busy,
+            retry_after: None,
+            source: None,
+        }))
+    }
+
+    pub(crate) fn input(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Input, message)
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<Source>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Tells whether the store could be read and not be written.
+    pub(crate) fn is_unwritable(&self) -> bool {
+        let store = self.0.source.as_deref().and_then(|source| source.downcast_ref::<aichat_store::Error>());
+        store.is_some_and(|e| matches!(e.kind(), aichat_store::ErrorKind::Full | aichat_store::ErrorKind::Io))
+    }
+
+    /// Returns what went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Returns the HTTP status, where a provider gave one.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// Returns the provider's own code.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// Returns the provider's id of the request.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// Tells whether the same may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        self.0.retryable
+    }
+
+    /// Returns how long the provider asks to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message)
+            .field("source", &self.0.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<aichat_providers::Error> for Error {
+    fn from(error: aichat_providers::Error) -> Self {
+        Self(Box::new(Inner {
+            kind: error.kind(),
+            message: error.to_string(),
+            status: error.status(),
+            code: error.code().map(str::to_owned),
+            request_id: error.request_id().map(str::to_owned),
+            retryable: error.is_retryable(),
+            retry_after: error.retry_after(),
+            source: Some(error.into()),
+        }))
+    }
+}
+
+impl From<aichat_store::Error> for Error {
+    fn from(error: aichat_store::Error) -> Self {
+        let kind = match error.kind() {
+            aichat_store::ErrorKind::Busy => ErrorKind::Busy,
+            _ => ErrorKind::Store,
+        };
+        let message = match std::error::Error::source(&error) {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        let mut this = Self::new(kind, message).with_source(error);
+        this.0.retryable = kind == ErrorKind::Busy;
+        this
+    }
+}
+
+impl From<aichat_events::Error> for Error {
+    fn from(error: aichat_events::Error) -> Self {
+        Self::new(ErrorKind::Store, format!("a damaged event: {error}")).with_source(error)
+    }
+}

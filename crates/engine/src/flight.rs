@@ -1,0 +1,443 @@
+//! A turn in flight: the task that calls the provider, passes on what comes, and records it to its end.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures::Stream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, Sleep};
+
+use aichat_events::{
+    Draft, Fact, Interruption, LlmRequestRetried, LlmResponseCompleted, LlmResponseFailed,
+    LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant, Timing, TurnCompleted, TurnFailed,
+    TurnInterrupted, WarningRaised,
+};
+use aichat_message::{Delta, ErrorKind, Fold, Message, MessageId, Origin, SessionId, TurnId};
+use aichat_providers::{Call, DeltaStream, Provider};
+use aichat_store::Turn;
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::journal::DeltaJournal;
+use crate::record::Record;
+use crate::scribe::Scribe;
+use crate::send::request_started;
+use crate::turn::{ModelRef, Outcome, Progress, Status};
+
+/// How long text may wait before it is written.
+const MAX_WAIT: Duration = Duration::from_millis(50);
+/// How many deltas may come in a row before somebody looks whether the turn shall stop.
+const BURST: u32 = 64;
+
+pub(crate) struct Flight {
+    pub(crate) engine: Engine,
+    pub(crate) scribe: Scribe,
+    pub(crate) turn: Box<dyn Turn>,
+    pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) call: Call,
+    pub(crate) ids: Vec<MessageId>,
+    pub(crate) model: ModelRef,
+    pub(crate) session: SessionId,
+    pub(crate) turn_id: TurnId,
+    pub(crate) user: MessageId,
+    pub(crate) progress: mpsc::UnboundedSender<Progress>,
+    pub(crate) stop: oneshot::Receiver<Interruption>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) begun_us: u64,
+}
+
+/// How an attempt ended.
+enum End {
+    Finished,
+    Failed(aichat_providers::Error),
+    Stopped(Interruption),
+}
+
+/// What one attempt has given so far.
+struct Attempt {
+    fold: Fold,
+    begun_us: u64,
+    last_us: u64,
+    first_content_us: Option<u64>,
+    chunks: u64,
+    longest_gap_us: u64,
+}
+
+impl Attempt {
+    fn new(now_us: u64) -> Self {
+        Self {
+            fold: Fold::new(),
+            begun_us: now_us,
+            last_us: now_us,
+            first_content_us: None,
+            chunks: 0,
+            longest_gap_us: 0,
+        }
+    }
+
+    /// Takes a delta, and tells whether it is the first content.
+    fn take(&mut self, delta: &Delta, now_us: u64) -> bool {
+        self.fold.apply(delta);
+        if matches!(delta, Delta::Heartbeat | Delta::Start(_)) {
+            return false;
+        }
+        if self.chunks > 0 {
+            self.longest_gap_us = self.longest_gap_us.max(now_us.saturating_sub(self.last_us));
+        }
+        self.last_us = now_us;
+        self.chunks += 1;
+        let first = self.first_content_us.is_none() && delta.part().is_some();
+        if first {
+            self.first_content_us = Some(now_us.saturating_sub(self.begun_us));
+        }
+        first
+    }
+
+    fn timing(&self, now_us: u64) -> Timing {
+        Timing {
+            first_content_us: self.first_content_us,
+            total_us: now_us.saturating_sub(self.begun_us),
+            chunks: self.chunks,
+            longest_gap_us: self.longest_gap_us,
+        }
+    }
+}
+
+impl Flight {
+    /// Calls the provider until an attempt ends the turn, and records that end.
+    pub(crate) async fn fly(mut self) -> Outcome {
+        let mut number = 1;
+        loop {
+            let mut attempt = Attempt::new(self.now_us());
+            let end = self.attempt(&mut attempt).await;
+            let End::Failed(error) = end else { return self.land(attempt, end).await };
+            let jitter = self.engine.0.effects.fraction();
+            let elapsed = Duration::from_micros(self.now_us().saturating_sub(self.begun_us));
+            let delay = match attempt.first_content_us {
+                None => {
+                    self.engine.0.retry.next(&error, aichat_providers::Attempt { number, elapsed, jitter })
+                }
+                Some(_) => None,
+            };
+            let Some(delay) = delay else { return self.land(attempt, End::Failed(error)).await };
+            self.retrying(&attempt, number, delay, error);
+            if let Some(reason) = self.stopped_within(delay).await {
+                let nothing = Attempt::new(self.now_us());
+                return self.land(nothing, End::Stopped(reason)).await;
+            }
+            number += 1;
+            self.scribe.begin_attempt();
+            let started = request_started(number, &self.call, &*self.provider, &self.ids);
+            let draft = self.scribe.fact(&started);
+            self.record(draft);
+        }
+    }
+
+    fn now_us(&self) -> u64 {
+        self.engine.0.effects.clock.mono_us()
+    }
+
+    fn record(&mut self, draft: Draft) {
+        self.turn.append(Record::Event(Box::new(draft)).encode());
+    }
+
+    fn note<F: Fact>(&mut self, fact: &F) {
+        let draft = self.scribe.fact(fact);
+        self.record(draft);
+    }
+
+    /// Tells the caller something that is recorded already or is not worth it.
+    pub(crate) fn tell(&mut self, warning: String) {
+        self.warnings.push(warning.clone());
+        self.pass(Progress::Warning(warning));
+    }
+
+    /// Passes on what happens. A caller that dropped its stream has dropped `stop` as well.
+    fn pass(&self, progress: Progress) {
+        let _ = self.progress.send(progress);
+    }
+
+    /// Waits, and returns early with the reason where the turn shall stop.
+    async fn stopped_within(&mut self, delay: Duration) -> Option<Interruption> {
+        let stopped = tokio::time::timeout(delay, &mut self.stop).await.ok()?;
+        Some(stopped.unwrap_or(Interruption::User))
+    }
+
+    async fn attempt(&mut self, attempt: &mut Attempt) -> End {
+        let provider = Arc::clone(&self.provider);
+        let mut opening = pin!(provider.stream(self.call.clone()));
+        let opened = poll_fn(|context| {
+            if let Poll::Ready(stop) = Pin::new(&mut self.stop).poll(context) {
+                return Poll::Ready(Err(End::Stopped(stop.unwrap_or(Interruption::User))));
+            }
+            opening.as_mut().poll(context).map_err(End::Failed)
+        })
+        .await;
+        match opened {
+            Ok(stream) => self.follow(stream, attempt).await,
+            Err(end) => end,
+        }
+    }
+
+    /// Passes on and records deltas until the stream ends or the turn shall stop.
+    async fn follow(&mut self, mut stream: DeltaStream, attempt: &mut Attempt) -> End {
+        let mut journal = DeltaJournal::new(self.scribe.redactor());
+        let mut timer = pin!(tokio::time::sleep(MAX_WAIT));
+        let mut is_timed = false;
+        let mut burst = 0;
+        let end = loop {
+            match self.next(&mut stream, is_timed.then_some(timer.as_mut()), &mut burst).await {
+                Next::Delta(Delta::Warning(text)) => {
+                    self.note(&WarningRaised { text: text.clone() });
+                    self.tell(text);
+                }
+                Next::Delta(delta) => {
+                    let now_us = self.now_us();
+                    if attempt.take(&delta, now_us) {
+                        let first_content_us = now_us.saturating_sub(attempt.begun_us);
+                        self.note(&LlmResponseFirstChunk { first_content_us });
+                    }
+                    let full = journal.push(&delta);
+                    let finished = matches!(delta, Delta::Finish(_));
+                    self.pass(Progress::Delta(delta));
+                    if full {
+                        self.write(&mut journal);
+                        is_timed = false;
+                    } else if !is_timed && journal.is_waiting() {
+                        timer.as_mut().reset(Instant::now() + MAX_WAIT);
+                        is_timed = true;
+                    }
+                    if finished {
+                        break End::Finished;
+                    }
+                }
+                Next::Tick => {
+                    self.write(&mut journal);
+                    is_timed = false;
+                }
+                Next::End(end) => break end,
+            }
+        };
+        self.write(&mut journal);
+        end
+    }
+
+    fn write(&mut self, journal: &mut DeltaJournal) {
+        for record in journal.drain() {
+            self.turn.append(record);
+        }
+    }
+
+    /// Returns what comes first; what the provider has ready goes before everything else but a stop, which is
+    /// looked for now and then.
+    async fn next(
+        &mut self,
+        stream: &mut DeltaStream,
+        timer: Option<Pin<&mut Sleep>>,
+        burst: &mut u32,
+    ) -> Next {
+        let mut timer = timer;
+        poll_fn(|context| {
+            *burst += 1;
+            let stop_first = *burst >= BURST;
+            if stop_first {
+                *burst = 0;
+                if let Poll::Ready(stop) = Pin::new(&mut self.stop).poll(context) {
+                    return Poll::Ready(Next::End(End::Stopped(stop.unwrap_or(Interruption::User))));
+                }
+            }
+            match Pin::new(&mut *stream).poll_next(context) {
+                Poll::Ready(Some(Ok(delta))) => return Poll::Ready(Next::Delta(delta)),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Next::End(End::Failed(error))),
+                Poll::Ready(None) => return Poll::Ready(Next::End(End::Failed(ended_early()))),
+                Poll::Pending => {}
+            }
+            *burst = 0;
+            if let Poll::Ready(stop) = Pin::new(&mut self.stop).poll(context) {
+                return Poll::Ready(Next::End(End::Stopped(stop.unwrap_or(Interruption::User))));
+            }
+            match timer.as_mut().map(|timer| timer.as_mut().poll(context)) {
+                Some(Poll::Ready(())) => Poll::Ready(Next::Tick),
+                _ => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    fn retrying(&mut self, attempt: &Attempt, number: u32, delay: Duration, error: aichat_providers::Error) {
+        let failed = self.failed(attempt, &error);
+        self.note(&failed);
+        self.note(&LlmRequestRetried {
+            attempt: number,
+            delay_ms: millis(delay),
+            kind: error.kind(),
+            message: error.to_string(),
+            status: error.status(),
+        });
+        self.pass(Progress::Retrying { attempt: number, delay, error: error.into() });
+    }
+
+    fn failed(&self, attempt: &Attempt, error: &aichat_providers::Error) -> LlmResponseFailed {
+        LlmResponseFailed {
+            kind: error.kind(),
+            message: error.to_string(),
+            status: error.status(),
+            code: error.code().map(str::to_owned),
+            request_id: error.request_id().map(str::to_owned),
+            retryable: error.is_retryable(),
+            retry_after_ms: error.retry_after().map(millis),
+            usage: attempt.fold.usage().or(error.usage()).cloned(),
+            timing: Some(attempt.timing(self.now_us())),
+        }
+    }
+
+    /// Records how the turn ended, and returns it.
+    async fn land(mut self, attempt: Attempt, end: End) -> Outcome {
+        let timing = attempt.timing(self.now_us());
+        match &end {
+            End::Finished => {
+                let start = attempt.fold.started().clone();
+                let finish = attempt.fold.finish().expect("an attempt finishes by its finish").clone();
+                self.note(&LlmResponseCompleted {
+                    model: start.model,
+                    response_id: start.response_id,
+                    request_id: start.request_id,
+                    finish,
+                    usage: attempt.fold.usage().cloned(),
+                    timing: timing.clone(),
+                    rate_limits: start.rate_limits,
+                });
+            }
+            End::Failed(error) => {
+                let failed = self.failed(&attempt, error);
+                self.note(&failed);
+            }
+            End::Stopped(reason) => self.note(&LlmResponseInterrupted {
+                reason: *reason,
+                usage: attempt.fold.usage().cloned(),
+                timing: Some(timing.clone()),
+            }),
+        }
+        let message = self.message(&attempt.fold);
+        let completed = matches!(end, End::Finished);
+        let answer = (completed || !message.parts.is_empty()).then(|| self.answer(&message, !completed));
+        self.end_turn(&attempt, &end, answer.as_ref());
+        let recorded = self.turn.finish().await.map_err(Error::from);
+
+        let now_us = self.engine.0.effects.clock.mono_us();
+        let start = attempt.fold.started();
+        let (status, error) = match end {
+            End::Finished => (Status::Completed, None),
+            End::Failed(error) => (Status::Failed, Some(Error::from(error))),
+            End::Stopped(_) => {
+                (Status::Interrupted, Some(Error::new(ErrorKind::Cancelled, "the turn was stopped")))
+            }
+        };
+        let (status, error) = match recorded {
+            Ok(()) => (status, error),
+            Err(error) => (Status::Failed, Some(error)),
+        };
+        Outcome {
+            status,
+            session: self.session,
+            turn: self.turn_id,
+            answer,
+            finish: attempt.fold.finish().cloned(),
+            usage: attempt.fold.usage().cloned(),
+            is_local: self.provider.info().local,
+            model: self.model,
+            model_served: start.model.clone(),
+            request_id: start.request_id.clone().or_else(|| error.as_ref()?.request_id().map(str::to_owned)),
+            first_content: attempt
+                .first_content_us
+                .map(|us| Duration::from_micros(us + attempt.begun_us.saturating_sub(self.begun_us))),
+            total: Duration::from_micros(now_us.saturating_sub(self.begun_us)),
+            warnings: self.warnings,
+            error,
+            message,
+        }
+    }
+
+    fn message(&self, fold: &Fold) -> Message {
+        let mut message = fold.message();
+        let info = self.provider.info();
+        let start = fold.started();
+        message.origin = Some(Origin {
+            provider: info.name.clone(),
+            protocol: info.protocol.clone(),
+            model: start.model.clone().unwrap_or_else(|| self.model.model.clone()),
+            response_id: start.response_id.clone(),
+        });
+        message
+    }
+
+    fn answer(&mut self, message: &Message, partial: bool) -> MessageId {
+        let id = MessageId::from_bits(self.engine.0.effects.bits());
+        let message = self.scribe.masked(message);
+        let parent = Some(self.user.clone());
+        let fact = MessageAssistant { id: id.clone(), parent, message, partial };
+        let draft = self.scribe.masked_fact(&fact);
+        self.record(draft);
+        id
+    }
+
+    fn end_turn(&mut self, attempt: &Attempt, end: &End, answer: Option<&MessageId>) {
+        if let Some(counts) = self.scribe.masked_counts() {
+            self.record(counts);
+        }
+        match end {
+            End::Finished => self.note(&TurnCompleted {
+                answer: answer.expect("a finished attempt has an answer").clone(),
+                finish: attempt.fold.finish().expect("an attempt finishes by its finish").clone(),
+            }),
+            End::Failed(error) => self.note(&TurnFailed {
+                kind: error.kind(),
+                message: error.to_string(),
+                answer: answer.cloned(),
+            }),
+            End::Stopped(reason) => self.note(&TurnInterrupted { reason: *reason, answer: answer.cloned() }),
+        }
+    }
+}
+
+/// What a turn in flight may meet next.
+enum Next {
+    Delta(Delta),
+    Tick,
+    End(End),
+}
+
+/// A provider broke its word that a stream ends by a finish or an error.
+fn ended_early() -> aichat_providers::Error {
+    aichat_providers::Error::new(ErrorKind::Truncated, "the stream ended without its end marker")
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Keeps an engine's shutdown waiting while a turn runs.
+pub(crate) struct Running {
+    engine: Engine,
+    session: SessionId,
+}
+
+impl Running {
+    pub(crate) fn new(engine: &Engine, session: &SessionId) -> Self {
+        engine.0.running.send_modify(|running| running.push(session.clone()));
+        Self { engine: engine.clone(), session: session.clone() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.engine.0.running.send_modify(|running| {
+            if let Some(at) = running.iter().position(|session| *session == self.session) {
+                running.swap_remove(at);
+            }
+        });
+    }
+}

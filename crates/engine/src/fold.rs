@@ -1,0 +1,225 @@
+//! Folding: turns in flight that are over, or whose writer died, enter the log.
+
+use std::collections::HashSet;
+
+use aichat_events::{
+    Draft, Fact, Interruption, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed,
+    LlmResponseInterrupted, MessageAssistant, MessageUser, Salt, TurnCompleted, TurnFailed, TurnInterrupted,
+    TurnRecovered,
+};
+use aichat_message::{EventId, Fold, Json, MessageId, Origin};
+use aichat_store::{Claim, ErrorKind as StoreErrorKind, Pending};
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::record::Record;
+use crate::tail::Tail;
+
+/// How many turns one commit takes in.
+const BATCH: usize = 64;
+/// How often a batch is tried again because another process folded at the same time.
+const CONFLICTS: usize = 8;
+
+impl Engine {
+    /// Brings every turn that is over into the log, and returns how many there were. A turn whose writer died
+    /// is closed as interrupted, with the text that had arrived.
+    ///
+    /// # Errors
+    /// Fails with kind `store`; what could not be folded stays where it is.
+    pub async fn fold(&self) -> Result<usize, Error> {
+        if self.store().backlog().await?.0 == 0 {
+            return Ok(0);
+        }
+        let (mut total, mut conflicts) = (0, 0);
+        loop {
+            let pending = self.store().pending(Claim::Fold(BATCH)).await?;
+            if pending.is_empty() {
+                return Ok(total);
+            }
+            match self.fold_batch(&pending).await {
+                Ok(()) => total += pending.len(),
+                Err(FoldError::Conflict) if conflicts < CONFLICTS => conflicts += 1,
+                Err(FoldError::Conflict) => {
+                    return Err(Error::new(
+                        aichat_message::ErrorKind::Busy,
+                        "other processes keep folding the same turns",
+                    ));
+                }
+                Err(FoldError::Other(error)) => return Err(error),
+            }
+        }
+    }
+
+    async fn fold_batch(&self, pending: &[Pending]) -> Result<(), FoldError> {
+        let mut tails: Vec<Tail> = Vec::new();
+        let mut known = Vec::new();
+        for turn in pending {
+            let header = &turn.header;
+            let drafts = drafts(turn);
+            let at = match tails.iter().position(|tail| *tail.stream() == header.session) {
+                Some(at) => at,
+                None => {
+                    tails.push(Tail::read(self.store(), &header.session).await?);
+                    tails.len() - 1
+                }
+            };
+            if self.store().folded(&header.turn).await? {
+                // Either a fold that died before it cleaned up, or a late completion by a writer that was
+                // taken for dead: whatever is new is appended, and the turn is forgotten afterwards.
+                for draft in &drafts {
+                    if self.store().find(&draft.id).await?.is_none() {
+                        tails[at].append(draft);
+                    }
+                }
+                known.push((at, header.turn.clone()));
+            } else {
+                drafts.iter().for_each(|draft| tails[at].append(draft));
+                tails[at].folds(&header.turn);
+            }
+        }
+        let forgets: Vec<_> = known.iter().map(|(at, turn)| tails[*at].forget(turn)).collect();
+        self.store().commit(tails.into_iter().map(Tail::into_unit).collect()).await?;
+        if !forgets.is_empty() {
+            self.store().commit(forgets).await?;
+        }
+        Ok(())
+    }
+}
+
+enum FoldError {
+    Conflict,
+    Other(Error),
+}
+
+impl From<aichat_store::Error> for FoldError {
+    fn from(error: aichat_store::Error) -> Self {
+        match error.kind() {
+            StoreErrorKind::Conflict => Self::Conflict,
+            _ => Self::Other(error.into()),
+        }
+    }
+}
+
+impl From<Error> for FoldError {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// Returns the events of a turn: those it recorded, and those that close it where its writer could not.
+///
+/// What recovery adds is derived from what is there, ids included, so that doing it twice changes nothing.
+pub(crate) fn drafts(pending: &Pending) -> Vec<Draft> {
+    let mut drafts: Vec<Draft> = Vec::new();
+    let mut fold = Fold::new();
+    let mut seen = HashSet::new();
+    for record in pending.records.iter().filter_map(|bytes| Record::decode(bytes)) {
+        match record {
+            Record::Event(draft) => {
+                if draft.session == pending.header.session && seen.insert(draft.id.clone()) {
+                    if draft.kind == LlmRequestStarted::TYPE {
+                        fold = Fold::new();
+                    }
+                    drafts.push(*draft);
+                }
+            }
+            Record::Delta(delta) => fold.apply(&delta),
+        }
+    }
+    let ended = [TurnCompleted::TYPE, TurnFailed::TYPE, TurnInterrupted::TYPE];
+    if drafts.iter().all(|draft| !ended.contains(&draft.kind.as_str())) {
+        close(pending, &mut drafts, &fold);
+    }
+    drafts
+}
+
+/// Closes what a dead writer left open.
+fn close(pending: &Pending, drafts: &mut Vec<Draft>, fold: &Fold) {
+    let Some(last) = drafts.last().cloned() else { return };
+    let mut derived = Derived { pending, last, n: 0 };
+    let bytes = pending.records.iter().map(Vec::len).sum::<usize>() as u64;
+    let recovered = TurnRecovered { records: pending.records.len() as u64, bytes };
+    drafts.push(derived.draft(&recovered));
+
+    let last_of = |kind: &str| drafts.iter().rposition(|draft| draft.kind == kind);
+    let started = last_of(LlmRequestStarted::TYPE);
+    let answered = [LlmResponseCompleted::TYPE, LlmResponseFailed::TYPE, LlmResponseInterrupted::TYPE]
+        .iter()
+        .filter_map(|kind| last_of(kind))
+        .max();
+    if started > answered {
+        let usage = fold.usage().cloned();
+        let interrupted = LlmResponseInterrupted { reason: Interruption::Kill, usage, timing: None };
+        let mut draft = derived.draft(&interrupted);
+        let request = &drafts[started.expect("it is greater than another option")];
+        (draft.call, draft.span, draft.parent_span) =
+            (request.call.clone(), request.span, request.parent_span);
+        drafts.push(draft);
+    }
+    let read = |draft: &Draft, kind: &str| (draft.kind == kind).then(|| draft.payload.clone());
+    let recorded = drafts.iter().find_map(|draft| read(draft, MessageAssistant::TYPE));
+    let answer = match recorded.and_then(|payload| payload.to::<MessageAssistant>().ok()) {
+        Some(answer) => Some(answer.id),
+        None if fold.is_empty() => None,
+        None => {
+            let user = drafts.iter().find_map(|draft| read(draft, MessageUser::TYPE));
+            let parent = user.and_then(|payload| payload.to::<MessageUser>().ok()).map(|user| user.id);
+            let id = MessageId::from_bits(derive(pending, "answer"));
+            let mut message = fold.message();
+            message.origin = started.and_then(|at| origin(&drafts[at], fold));
+            drafts.push(derived.draft(&MessageAssistant { id: id.clone(), parent, message, partial: true }));
+            Some(id)
+        }
+    };
+    drafts.push(derived.draft(&TurnInterrupted { reason: Interruption::Kill, answer }));
+}
+
+fn origin(request: &Draft, fold: &Fold) -> Option<Origin> {
+    let request: LlmRequestStarted = request.payload.to().ok()?;
+    let start = fold.started();
+    Some(Origin {
+        provider: request.provider,
+        protocol: request.protocol,
+        model: start.model.clone().unwrap_or(request.model),
+        response_id: start.response_id.clone(),
+    })
+}
+
+/// Makes events out of nothing but what is in the turn already.
+struct Derived<'a> {
+    pending: &'a Pending,
+    last: Draft,
+    n: u32,
+}
+
+impl Derived<'_> {
+    fn draft<F: Fact>(&mut self, fact: &F) -> Draft {
+        self.n += 1;
+        let id = EventId::from_bits(derive(self.pending, &format!("event {}", self.n)));
+        let draft = Draft {
+            id: id.clone(),
+            kind: F::TYPE.to_owned(),
+            tv: F::VERSION,
+            call: None,
+            span: if self.last.call.is_some() { self.last.parent_span } else { self.last.span },
+            parent_span: None,
+            cause: Some(self.last.id.clone()),
+            salt: Salt(derive(self.pending, &format!("salt {}", self.n))),
+            payload: Json::from_value(fact).expect("facts have string keys only"),
+            ..self.last.clone()
+        };
+        self.last = draft.clone();
+        draft
+    }
+}
+
+/// Returns bits that depend on the turn and on how much of it there is: a writer that was taken for dead and
+/// then really died closes what it added under ids of their own.
+fn derive<const N: usize>(pending: &Pending, what: &str) -> [u8; N] {
+    let mut hasher = blake3::Hasher::new_derive_key("aichat recovery v1");
+    hasher.update(format!("{}\0{}\0", pending.header.turn, pending.records.len()).as_bytes());
+    hasher.update(what.as_bytes());
+    let mut bits = [0; N];
+    hasher.finalize_xof().fill(&mut bits);
+    bits
+}

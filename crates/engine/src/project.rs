@@ -1,0 +1,285 @@
+//! The one projection: events in, table writes out; the same for a live commit, a fold and a rebuild.
+//!
+//! What it writes depends on the events of one session alone, so that a rebuild in any order gives the same
+//! bytes. Keys: `sessions` by id; `recent` by `!updated·id`; `names` by `hash of
+//! the name·id`; `scopes` by `hash of the scope·!used·id`; `messages` by `session·0·message`; `places` by the id of a message or turn.
+
+use serde::{Deserialize, Serialize};
+
+use aichat_events::{
+    Event, Fact, LlmResponseCompleted, LlmResponseFailed, LlmResponseInterrupted, MessageAssistant,
+    MessageSystem, MessageUser, SessionCreated, SessionDeleted, SessionRenamed, TurnCompleted, TurnFailed,
+    TurnInterrupted, TurnStarted,
+};
+use aichat_message::{Message, MessageId, Role, SessionId, TurnId, Usage};
+use aichat_store::{Table, Write};
+
+use crate::turn::Status;
+
+/// Longest title taken from a first message, in characters.
+const TITLE_CHARS: usize = 80;
+
+/// What is known about a session without reading its log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The session.
+    pub id: SessionId,
+    /// The name it was given.
+    pub name: Option<String>,
+    /// The beginning of its first message.
+    pub title: Option<String>,
+    /// The model it was begun with, `provider/model`.
+    pub model: Option<String>,
+    /// When its first event happened, in microseconds since 1970, UTC.
+    pub created_us: i64,
+    /// When its latest event happened, in microseconds since 1970, UTC.
+    pub updated_us: i64,
+    /// How many turns it has.
+    pub turns: u64,
+    /// How many messages it has.
+    pub messages: u64,
+    /// How its latest turn ended; `None` while none has.
+    pub status: Option<Status>,
+    /// The sum of the input tokens that were reported.
+    pub input_tokens: u64,
+    /// The sum of the output tokens that were reported.
+    pub output_tokens: u64,
+    /// How many calls ended without reporting both.
+    pub calls_without_usage: u64,
+    /// The message that the next one follows.
+    pub head: Option<MessageId>,
+    /// The latest turn.
+    pub last_turn: Option<TurnId>,
+    /// Whether it was deleted, which hides it.
+    pub deleted: bool,
+    /// Where it was used, and when last.
+    pub scopes: Vec<(String, i64)>,
+    /// What the message of each open turn followed, for a turn that ends without an answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    open: Vec<(TurnId, Option<MessageId>)>,
+}
+
+impl Summary {
+    fn new(id: SessionId, ts: i64) -> Self {
+        Self {
+            id,
+            name: None,
+            title: None,
+            model: None,
+            created_us: ts,
+            updated_us: ts,
+            turns: 0,
+            messages: 0,
+            status: None,
+            input_tokens: 0,
+            output_tokens: 0,
+            calls_without_usage: 0,
+            head: None,
+            last_turn: None,
+            deleted: false,
+            scopes: Vec::new(),
+            open: Vec::new(),
+        }
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    fn used(&mut self, scope: Option<String>, ts: i64) {
+        let Some(scope) = scope else { return };
+        match self.scopes.iter_mut().find(|(s, _)| *s == scope) {
+            Some((_, last)) => *last = (*last).max(ts),
+            None => self.scopes.push((scope, ts)),
+        }
+    }
+
+    fn count(&mut self, usage: Option<&Usage>) {
+        let (input, output) = usage.map_or((None, None), |u| (u.input_tokens, u.output_tokens));
+        self.input_tokens = self.input_tokens.saturating_add(input.unwrap_or(0));
+        self.output_tokens = self.output_tokens.saturating_add(output.unwrap_or(0));
+        if input.is_none() || output.is_none() {
+            self.calls_without_usage += 1;
+        }
+    }
+
+    /// Ends a turn; one without an answer leaves the head where its message had found it.
+    fn end(&mut self, turn: Option<&TurnId>, status: Status, answered: bool) {
+        self.status = Some(status);
+        let Some(at) = turn.and_then(|turn| self.open.iter().position(|(t, _)| t == turn)) else { return };
+        let (_, before) = self.open.remove(at);
+        if !answered && status != Status::Completed {
+            self.head = before;
+        }
+    }
+}
+
+/// Where a message or a turn is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) session: SessionId,
+    pub(crate) seq: u64,
+}
+
+/// What the `messages` table says about a message; its text is in the event at `seq`.
+#[derive(Serialize)]
+struct Entry<'a> {
+    seq: u64,
+    role: Role,
+    parent: Option<&'a MessageId>,
+    turn: Option<&'a TurnId>,
+    partial: bool,
+}
+
+/// Projects the events of one session, one after another.
+pub(crate) struct Projection {
+    before: Option<Summary>,
+    now: Option<Summary>,
+    writes: Vec<Write>,
+}
+
+impl Projection {
+    /// Continues after the events that gave `summary`.
+    pub(crate) fn after(summary: Option<Summary>) -> Self {
+        Self { before: summary.clone(), now: summary, writes: Vec::new() }
+    }
+
+    pub(crate) fn apply(&mut self, event: &Event) {
+        let now = self.now.get_or_insert_with(|| Summary::new(event.session().clone(), event.ts()));
+        now.updated_us = now.updated_us.max(event.ts());
+        let ts = event.ts();
+        if let Some(fact) = SessionCreated::of(event) {
+            now.name = fact.name;
+            now.model = fact.model;
+            now.used(fact.scope, ts);
+        } else if let Some(fact) = SessionRenamed::of(event) {
+            now.name = fact.name;
+        } else if SessionDeleted::of(event).is_some() {
+            now.deleted = true;
+        } else if let Some(fact) = TurnStarted::of(event) {
+            now.turns += 1;
+            now.last_turn = event.turn().cloned();
+            now.model.get_or_insert(fact.model);
+            now.used(fact.scope, ts);
+            if let Some(turn) = event.turn() {
+                self.place(event, turn.as_str());
+            }
+        } else if let Some(fact) = MessageSystem::of(event) {
+            self.message(event, &fact.id, fact.parent.as_ref(), &fact.message, false);
+        } else if let Some(fact) = MessageUser::of(event) {
+            if now.title.is_none() {
+                now.title = title(&fact.message);
+            }
+            if let Some(turn) = event.turn() {
+                now.open.push((turn.clone(), fact.parent.clone()));
+            }
+            self.message(event, &fact.id, fact.parent.as_ref(), &fact.message, false);
+        } else if let Some(fact) = MessageAssistant::of(event) {
+            self.message(event, &fact.id, fact.parent.as_ref(), &fact.message, fact.partial);
+        } else if let Some(fact) = LlmResponseCompleted::of(event) {
+            now.count(fact.usage.as_ref());
+        } else if let Some(fact) = LlmResponseInterrupted::of(event) {
+            now.count(fact.usage.as_ref());
+        } else if let Some(fact) = LlmResponseFailed::of(event) {
+            // A refused request is no call whose tokens are missing; one cut in mid-stream is.
+            if fact.timing.is_some_and(|timing| timing.first_content_us.is_some()) {
+                now.count(fact.usage.as_ref());
+            }
+        } else if let Some(fact) = TurnCompleted::of(event) {
+            now.end(event.turn(), Status::Completed, true);
+            // A writer that was taken for dead may complete late; its answer then stands beside a partial one.
+            if now.last_turn.as_ref() == event.turn() {
+                now.head = Some(fact.answer);
+            }
+        } else if let Some(fact) = TurnFailed::of(event) {
+            now.end(event.turn(), Status::Failed, fact.answer.is_some());
+        } else if let Some(fact) = TurnInterrupted::of(event) {
+            now.end(event.turn(), Status::Interrupted, fact.answer.is_some());
+        }
+    }
+
+    fn message(
+        &mut self,
+        event: &Event,
+        id: &MessageId,
+        parent: Option<&MessageId>,
+        message: &Message,
+        partial: bool,
+    ) {
+        let now = self.now.as_mut().expect("apply began the summary");
+        now.messages += 1;
+        if now.head.as_ref() == parent {
+            now.head = Some(id.clone());
+        }
+        let entry = Entry { seq: event.seq(), role: message.role, parent, turn: event.turn(), partial };
+        let key = format!("{}\0{id}", event.session());
+        self.put(Table::Messages, key.into_bytes(), &entry);
+        self.place(event, id.as_str());
+    }
+
+    fn place(&mut self, event: &Event, id: &str) {
+        let place = Place { session: event.session().clone(), seq: event.seq() };
+        self.put(Table::Places, id.as_bytes().to_vec(), &place);
+    }
+
+    fn put<T: Serialize>(&mut self, table: Table, key: Vec<u8>, value: &T) {
+        let value = serde_json::to_vec(value).expect("projections have string keys only");
+        self.writes.push(Write { table, key, value: Some(value) });
+    }
+
+    /// Returns what the session is now, and everything to write for it.
+    pub(crate) fn finish(mut self) -> (Option<Summary>, Vec<Write>) {
+        let Some(now) = self.now.take() else { return (None, self.writes) };
+        let old = self.before.as_ref().map(places).unwrap_or_default();
+        let new = places(&now);
+        for (table, key) in &old {
+            if !new.iter().any(|(t, k)| t == table && k == key) {
+                self.writes.push(Write { table: *table, key: key.clone(), value: None });
+            }
+        }
+        for (table, key) in new {
+            self.writes.push(Write { table, key, value: Some(Vec::new()) });
+        }
+        self.put(Table::Sessions, now.id.as_str().as_bytes().to_vec(), &now);
+        (Some(now), self.writes)
+    }
+}
+
+/// Returns the index entries of a session.
+fn places(summary: &Summary) -> Vec<(Table, Vec<u8>)> {
+    if summary.deleted {
+        return Vec::new();
+    }
+    let mut entries = vec![(
+        Table::Recent,
+        [&newest_first(summary.updated_us)[..], summary.id.as_str().as_bytes()].concat(),
+    )];
+    if let Some(name) = &summary.name {
+        entries.push((Table::Names, [&index_key(name)[..], summary.id.as_str().as_bytes()].concat()));
+    }
+    for (scope, used) in &summary.scopes {
+        let key = [&index_key(scope)[..], &newest_first(*used), summary.id.as_str().as_bytes()].concat();
+        entries.push((Table::Scopes, key));
+    }
+    entries
+}
+
+/// Returns what a name or a scope is looked up by: a hash, because texts may be longer than any key.
+pub(crate) fn index_key(text: &str) -> [u8; 16] {
+    let hash = blake3::hash(text.as_bytes());
+    hash.as_bytes()[..16].try_into().expect("a hash has 32 bytes")
+}
+
+/// Returns bytes that sort later times first.
+fn newest_first(ts: i64) -> [u8; 8] {
+    (!u64::try_from(ts).unwrap_or(0)).to_be_bytes()
+}
+
+fn title(message: &Message) -> Option<String> {
+    let text = message.text();
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    Some(match line.char_indices().nth(TITLE_CHARS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    })
+}

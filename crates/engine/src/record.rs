@@ -1,0 +1,27 @@
+//! Journal records: what a turn in flight writes, event drafts and deltas, one JSON value each.
+
+use serde::{Deserialize, Serialize};
+
+use aichat_events::Draft;
+use aichat_message::Delta;
+
+/// One record of a turn in flight.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Record {
+    /// An event, complete but for its place in the log.
+    Event(Box<Draft>),
+    /// An increment of the answer; counts only where the turn has no end.
+    Delta(Delta),
+}
+
+impl Record {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("records have string keys only")
+    }
+
+    /// Returns the record, or `None` for one of a kind that this version does not know.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}

@@ -1,0 +1,239 @@
+//! Sending: from what a caller wants to a turn in flight, its beginning durable before the request leaves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use aichat_events::{
+    Draft, Hash, LlmRequestStarted, MessageSystem, MessageUser, SessionCreated, TurnStarted, WarningRaised,
+};
+use aichat_message::{ErrorKind, Json, Message, MessageId, SessionId, TurnId};
+use aichat_providers::{Call, Provider, Request};
+use aichat_store::{Claim, Lease, State, TurnHeader};
+
+use crate::context::Context;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::flight::{Flight, Running};
+use crate::project::Summary;
+use crate::record::Record;
+use crate::scribe::Scribe;
+use crate::turn::{ModelRef, Send, TurnStream};
+
+/// How often a turn looks whether another one of its session is over.
+const LEASE_POLL: Duration = Duration::from_millis(50);
+
+/// A request made ready, and everything the turn's first records say.
+struct Prepared {
+    session: SessionId,
+    is_new: bool,
+    base: Option<TurnId>,
+    model: ModelRef,
+    provider: Arc<dyn Provider>,
+    call: Call,
+    system: Option<(MessageId, Message)>,
+    user: (MessageId, Message),
+    parent: Option<MessageId>,
+    ids: Vec<MessageId>,
+    scope: Option<String>,
+}
+
+impl Engine {
+    /// Sends a message. When this returns, the message survives the end of the process, and the request is on
+    /// its way.
+    ///
+    /// # Errors
+    /// Fails, before anything is sent, with kind `input` where the session does not exist, `busy` where another
+    /// turn of it is in flight, `usage` where no model is known, `store` where the turn could not be recorded,
+    /// and with what the registry or the provider say of the model and the request. What fails later is in the
+    /// turn's outcome.
+    pub async fn send(&self, send: Send) -> Result<TurnStream, Error> {
+        let lease = match &send.session {
+            Some(session) => Some(self.0.store.lease(session, send.wait).await?),
+            None => None,
+        };
+        let prepared = self.prepare(send).await?;
+        // The store keeps other processes out while it is open; no provider call is worth that.
+        self.0.store.release().await?;
+        self.launch(prepared, lease).await
+    }
+
+    /// Returns what [`send`](Self::send) would send, and sends and records nothing.
+    ///
+    /// # Errors
+    /// Fails as `send` does before it sends.
+    pub async fn preview(&self, send: Send) -> Result<Call, Error> {
+        let prepared = self.prepare(send).await?;
+        self.0.store.release().await?;
+        Ok(prepared.call)
+    }
+
+    async fn prepare(&self, send: Send) -> Result<Prepared, Error> {
+        let (session, summary, mut context) = match send.session {
+            None => (SessionId::from_bits(self.0.effects.bits()), None, Context::default()),
+            Some(session) => {
+                let (summary, context) = self.continued(&session, send.wait).await?;
+                (session, Some(summary), context)
+            }
+        };
+        let begun_with = || summary.as_ref().and_then(|s| ModelRef::parse(s.model.as_deref()?));
+        let model = send.model.or_else(begun_with).ok_or_else(|| {
+            Error::new(ErrorKind::Usage, "no model was given, and the session does not remember one")
+        })?;
+        let provider = self.0.registry.provider(&model.provider)?;
+        let parent = summary.as_ref().and_then(|s| s.head.clone());
+        let fresh = || MessageId::from_bits(self.0.effects.bits());
+        let system = send.system.map(|text| (fresh(), Message::system(text)));
+        let user = (fresh(), send.message);
+        for (id, message) in system.iter().chain([&user]) {
+            context.push(id.clone(), message.clone());
+        }
+        let mut request = Request::new(model.model.clone(), context.messages);
+        request.options = send.options;
+        request.stream = send.stream;
+        let call = provider.prepare(request)?;
+        Ok(Prepared {
+            session,
+            is_new: summary.is_none(),
+            base: summary.and_then(|s| s.last_turn),
+            model,
+            provider,
+            call,
+            system,
+            user,
+            parent,
+            ids: context.ids,
+            scope: send.scope,
+        })
+    }
+
+    /// Reads the session that a turn continues, once no other turn of it is in flight.
+    async fn continued(&self, session: &SessionId, wait: Duration) -> Result<(Summary, Context), Error> {
+        let mut waited = Duration::ZERO;
+        loop {
+            self.fold().await?;
+            // A session's first turn holds no lease: nobody else can know it but through its journal.
+            let pending = self.0.store.pending(Claim::Look).await?;
+            if !pending.iter().any(|p| p.header.session == *session && p.state == State::Running) {
+                break;
+            }
+            if waited >= wait {
+                let message = format!("another turn of session {session} is in flight");
+                return Err(Error::new(ErrorKind::Busy, message));
+            }
+            self.0.store.release().await?;
+            tokio::time::sleep(LEASE_POLL).await;
+            waited += LEASE_POLL;
+        }
+        let summary = self.summary(session).await?;
+        let transcript = aichat_events::Transcript::fold(&self.read(session).await?);
+        let context = Context::of(&transcript, summary.head.as_ref());
+        Ok((summary, context))
+    }
+
+    async fn launch(&self, prepared: Prepared, lease: Option<Box<dyn Lease>>) -> Result<TurnStream, Error> {
+        let begun_us = self.0.effects.clock.mono_us();
+        let turn_id = TurnId::from_bits(self.0.effects.bits());
+        let mut scribe = Scribe::new(self, &prepared.session);
+        let drafts = first_drafts(&mut scribe, &turn_id, &prepared);
+        let records = drafts.into_iter().map(|draft| Record::Event(Box::new(draft)).encode()).collect();
+        let Prepared { session, base, model, provider, call, user, ids, .. } = prepared;
+        let header = TurnHeader { session: session.clone(), turn: turn_id.clone(), base };
+        let turn = self.0.store.begin(header, records).await?;
+
+        let (progress, progress_receiver) = mpsc::unbounded_channel();
+        let (stop, stop_receiver) = oneshot::channel();
+        let (outcome, outcome_receiver) = oneshot::channel();
+        let stream = TurnStream {
+            session: session.clone(),
+            turn: turn_id.clone(),
+            input: user.0.clone(),
+            progress: progress_receiver,
+            outcome: outcome_receiver,
+            stop: Some(stop),
+        };
+        let running = Running::new(self, &session);
+        let mut flight = Flight {
+            engine: self.clone(),
+            scribe,
+            turn,
+            provider,
+            call,
+            ids,
+            model,
+            session,
+            turn_id,
+            user: user.0,
+            progress,
+            stop: stop_receiver,
+            warnings: Vec::new(),
+            begun_us,
+        };
+        for warning in std::mem::take(&mut flight.call.warnings) {
+            flight.tell(warning);
+        }
+        tokio::spawn(async move {
+            let end = flight.fly().await;
+            drop(lease);
+            drop(running);
+            // A caller that dropped its stream does not want to know.
+            let _ = outcome.send(end);
+        });
+        Ok(stream)
+    }
+}
+
+/// Drafts what must be durable before the request leaves.
+fn first_drafts(scribe: &mut Scribe, turn: &TurnId, prepared: &Prepared) -> Vec<Draft> {
+    let Prepared { user, parent, model, scope, .. } = prepared;
+    let mut drafts = Vec::with_capacity(6);
+    if prepared.is_new {
+        let created = SessionCreated { name: None, model: Some(model.to_string()), scope: scope.clone() };
+        drafts.push(scribe.fact(&created));
+    }
+    scribe.begin_turn(turn);
+    drafts.push(scribe.fact(&TurnStarted {
+        base: prepared.base.clone(),
+        input: user.0.clone(),
+        model: model.to_string(),
+        scope: scope.clone(),
+    }));
+    let mut parent = parent.clone();
+    if let Some((id, message)) = &prepared.system {
+        let message = scribe.masked(message);
+        drafts.push(scribe.masked_fact(&MessageSystem { id: id.clone(), parent, message }));
+        parent = Some(id.clone());
+    }
+    let message = scribe.masked(&user.1);
+    drafts.push(scribe.masked_fact(&MessageUser { id: user.0.clone(), parent, message }));
+    for text in &prepared.call.warnings {
+        drafts.push(scribe.fact(&WarningRaised { text: text.clone() }));
+    }
+    scribe.begin_attempt();
+    drafts.push(scribe.fact(&request_started(1, &prepared.call, &*prepared.provider, &prepared.ids)));
+    drafts
+}
+
+/// Says what an attempt sends.
+pub(crate) fn request_started(
+    attempt: u32,
+    call: &Call,
+    provider: &dyn Provider,
+    ids: &[MessageId],
+) -> LlmRequestStarted {
+    let info = provider.info();
+    LlmRequestStarted {
+        attempt,
+        provider: info.name.clone(),
+        protocol: info.protocol.clone(),
+        host: info.host.clone(),
+        model: call.request.model.clone(),
+        options: Json::from_value(&call.request.options).expect("options have string keys only"),
+        stream: call.request.stream,
+        messages: ids.to_vec(),
+        body_hash: Hash::of(&call.body),
+        body_bytes: call.body.len() as u64,
+        adapter: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}

@@ -1,0 +1,471 @@
+//! Sessions: create, list, find, read, rename, delete, verify, rebuild.
+
+use serde::Serialize;
+
+use aichat_events::{Chain, Event, Fact, Hash, SessionCreated, SessionDeleted, SessionRenamed, Transcript};
+use aichat_message::{ErrorKind, SessionId};
+use aichat_store::{Claim, ErrorKind as StoreErrorKind, Scan, Table};
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::fold::drafts;
+use crate::project::{Projection, Summary, index_key};
+use crate::scribe::Scribe;
+use crate::tail::Tail;
+use crate::turn::ModelRef;
+
+/// How many events one read fetches.
+const PAGE: usize = 1_000;
+/// Longest name of a session, in bytes.
+const MAX_NAME: usize = 200;
+/// How often a change is tried again because another process changed the session at the same time.
+const CONFLICTS: usize = 8;
+
+/// What verifying a session found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    /// The session.
+    pub session: SessionId,
+    /// How many events hold.
+    pub events: u64,
+    /// The hash of the last event that holds.
+    pub head: Hash,
+    /// The first fault, in a phrase; `None` where the chain holds.
+    pub fault: Option<String>,
+}
+
+/// What a rebuild read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Rebuilt {
+    /// How many sessions.
+    pub sessions: u64,
+    /// How many events.
+    pub events: u64,
+}
+
+impl Engine {
+    /// Creates a session without messages.
+    ///
+    /// # Errors
+    /// Fails with kind `input` where the name is taken or cannot be one, and with kind `store`.
+    pub async fn create(
+        &self,
+        name: Option<&str>,
+        model: Option<&ModelRef>,
+        scope: Option<&str>,
+    ) -> Result<SessionId, Error> {
+        self.settle().await?;
+        if let Some(name) = name {
+            self.check_name(name).await?;
+        }
+        let session = SessionId::from_bits(self.0.effects.bits());
+        let mut scribe = Scribe::new(self, &session);
+        let draft = scribe.fact(&SessionCreated {
+            name: name.map(str::to_owned),
+            model: model.map(ModelRef::to_string),
+            scope: scope.map(str::to_owned),
+        });
+        let mut tail = Tail::new(&session);
+        tail.append(&draft);
+        self.0.store.commit(vec![tail.into_unit()]).await?;
+        self.0.store.release().await?;
+        Ok(session)
+    }
+
+    /// Lists the sessions, the latest first; deleted ones are left out.
+    ///
+    /// # Errors
+    /// Fails with kind `store`.
+    pub async fn list(&self, limit: Option<usize>) -> Result<Vec<Summary>, Error> {
+        self.settle().await?;
+        let list = self.recent(limit).await;
+        self.0.store.release().await?;
+        list
+    }
+
+    async fn recent(&self, limit: Option<usize>) -> Result<Vec<Summary>, Error> {
+        let scan = Scan { limit, ..Scan::default() };
+        let mut list = Vec::new();
+        for (key, _) in self.0.store.scan(Table::Recent, scan).await? {
+            let id = key.get(8..).unwrap_or_default();
+            if let Some(summary) = self.row(id).await? {
+                list.push(summary);
+            }
+        }
+        for unfolded in self.unfolded().await? {
+            list.retain(|summary: &Summary| summary.id != unfolded.id);
+            list.push(unfolded);
+        }
+        list.sort_by(|a, b| b.updated_us.cmp(&a.updated_us).then_with(|| a.id.cmp(&b.id)));
+        list.truncate(limit.unwrap_or(usize::MAX));
+        Ok(list)
+    }
+
+    /// Returns the sessions as they will be once what waits is folded; nothing waits unless the store cannot
+    /// be written, or the turn is still running.
+    async fn unfolded(&self) -> Result<Vec<Summary>, Error> {
+        let mut sessions: Vec<SessionId> = Vec::new();
+        for pending in self.0.store.pending(Claim::Look).await? {
+            if !sessions.contains(&pending.header.session) {
+                sessions.push(pending.header.session);
+            }
+        }
+        let mut summaries = Vec::new();
+        for session in sessions {
+            let mut projection = Projection::after(None);
+            self.read(&session).await?.iter().for_each(|event| projection.apply(event));
+            summaries.extend(projection.finish().0.filter(|summary| !summary.deleted));
+        }
+        Ok(summaries)
+    }
+
+    /// Finds a session by its id, a unique beginning of it, its name, `@last` or `@last~N`.
+    ///
+    /// # Errors
+    /// Fails with kind `input` where nothing or more than one session matches, and with kind `store`.
+    pub async fn resolve(&self, text: &str) -> Result<SessionId, Error> {
+        self.settle().await?;
+        let found = self.look_up(text).await;
+        self.0.store.release().await?;
+        found
+    }
+
+    async fn look_up(&self, text: &str) -> Result<SessionId, Error> {
+        let nothing = || Error::input(format!("no session matches {text:?}"));
+        if let Some(rest) = text.strip_prefix("@last") {
+            let back = match rest.strip_prefix('~') {
+                None if rest.is_empty() => 0,
+                Some(digits) => digits.parse().map_err(|_| nothing())?,
+                None => return Err(nothing()),
+            };
+            let list = self.recent(Some(usize::saturating_add(back, 1))).await?;
+            return list.get(back).map(|summary| summary.id.clone()).ok_or_else(nothing);
+        }
+        let named = self.named(text).await?;
+        let matches = match named.is_empty() {
+            false => named,
+            true => self.beginning_with(text).await?,
+        };
+        match &matches[..] {
+            [] => Err(nothing()),
+            [one] => Ok(one.id.clone()),
+            several => match several.iter().find(|summary| summary.id.as_str() == text) {
+                Some(exact) => Ok(exact.id.clone()),
+                None => {
+                    let candidates: Vec<String> = several
+                        .iter()
+                        .take(8)
+                        .map(|s| {
+                            format!("{} ({})", s.id, s.name.as_deref().or(s.title.as_deref()).unwrap_or("-"))
+                        })
+                        .collect();
+                    let message = format!("{text:?} is ambiguous: {}", candidates.join(", "));
+                    Err(Error::input(message))
+                }
+            },
+        }
+    }
+
+    async fn named(&self, name: &str) -> Result<Vec<Summary>, Error> {
+        let scan = Scan { prefix: index_key(name).to_vec(), ..Scan::default() };
+        let mut found = Vec::new();
+        for (key, _) in self.0.store.scan(Table::Names, scan).await? {
+            found.extend(self.row(key.get(16..).unwrap_or_default()).await?);
+        }
+        for unfolded in self.unfolded().await? {
+            found.retain(|summary: &Summary| summary.id != unfolded.id);
+            if unfolded.name.as_deref() == Some(name) {
+                found.push(unfolded);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn beginning_with(&self, text: &str) -> Result<Vec<Summary>, Error> {
+        // Anything shorter would match every session there is.
+        if text.len() <= SessionId::KIND.len() + 1 || !text.starts_with(SessionId::KIND) {
+            return Ok(Vec::new());
+        }
+        let scan = Scan { prefix: text.as_bytes().to_vec(), ..Scan::default() };
+        let rows = self.0.store.scan(Table::Sessions, scan).await?;
+        let mut found: Vec<Summary> = rows.iter().filter_map(|(_, row)| Summary::decode(row)).collect();
+        for unfolded in self.unfolded().await? {
+            if unfolded.id.as_str().starts_with(text)
+                && !found.iter().any(|summary| summary.id == unfolded.id)
+            {
+                found.push(unfolded);
+            }
+        }
+        found.retain(|summary| !summary.deleted);
+        Ok(found)
+    }
+
+    /// Returns the session last used in a scope: a terminal, a directory.
+    ///
+    /// # Errors
+    /// Fails with kind `store`.
+    pub async fn last_in_scope(&self, scope: &str) -> Result<Option<SessionId>, Error> {
+        self.settle().await?;
+        let scan = Scan { prefix: index_key(scope).to_vec(), limit: Some(1), ..Scan::default() };
+        let rows = self.0.store.scan(Table::Scopes, scan).await?;
+        self.0.store.release().await?;
+        let id = rows.first().and_then(|(key, _)| std::str::from_utf8(key.get(24..)?).ok());
+        Ok(id.and_then(|id| id.parse().ok()))
+    }
+
+    /// Returns what is known about a session without reading its log.
+    ///
+    /// # Errors
+    /// Fails with kind `input` where there is no such session, and with kind `store`.
+    pub async fn session(&self, session: &SessionId) -> Result<Summary, Error> {
+        self.settle().await?;
+        let summary = self.summary(session).await;
+        self.0.store.release().await?;
+        summary
+    }
+
+    pub(crate) async fn summary(&self, session: &SessionId) -> Result<Summary, Error> {
+        let mut summary = self.row(session.as_str().as_bytes()).await?;
+        if summary.is_none() {
+            summary = self.unfolded().await?.into_iter().find(|unfolded| unfolded.id == *session);
+        }
+        summary
+            .filter(|summary| !summary.deleted)
+            .ok_or_else(|| Error::input(format!("there is no session {session}")))
+    }
+
+    async fn row(&self, id: &[u8]) -> Result<Option<Summary>, Error> {
+        Ok(self.0.store.get(Table::Sessions, id).await?.as_deref().and_then(Summary::decode))
+    }
+
+    /// Returns everything that happened in a session, in order.
+    ///
+    /// # Errors
+    /// Fails with kind `input` where there is no such session, and with kind `store`.
+    pub async fn events(&self, session: &SessionId) -> Result<Vec<Event>, Error> {
+        self.settle().await?;
+        let events = self.read(session).await;
+        self.0.store.release().await?;
+        match events {
+            Ok(events) if events.is_empty() => Err(Error::input(format!("there is no session {session}"))),
+            events => events,
+        }
+    }
+
+    /// Returns what was said in a session.
+    ///
+    /// # Errors
+    /// Fails as [`events`](Self::events) does.
+    pub async fn transcript(&self, session: &SessionId) -> Result<Transcript, Error> {
+        Ok(Transcript::fold(&self.events(session).await?))
+    }
+
+    /// Reads a stream. Turns that wait follow as they would be folded now.
+    pub(crate) async fn read(&self, session: &SessionId) -> Result<Vec<Event>, Error> {
+        let mut events = self.log(session).await?;
+        let (mut seq, mut hash) = events.last().map_or((0, Hash::ZERO), |last| (last.seq(), *last.hash()));
+        for pending in self.0.store.pending(Claim::Look).await? {
+            if pending.header.session != *session || self.0.store.folded(&pending.header.turn).await? {
+                continue;
+            }
+            for draft in drafts(&pending) {
+                let event = draft.seal(seq + 1, &hash);
+                (seq, hash) = (event.seq(), *event.hash());
+                events.push(event);
+            }
+        }
+        Ok(events)
+    }
+
+    /// Reads what a stream holds in the log.
+    pub(crate) async fn log(&self, session: &SessionId) -> Result<Vec<Event>, Error> {
+        let mut events = Vec::new();
+        loop {
+            let rows = self.0.store.events(session, events.len() as u64 + 1, PAGE).await?;
+            let done = rows.len() < PAGE;
+            for row in rows {
+                let line = String::from_utf8(row.bytes).map_err(|error| {
+                    let message = format!("event {} of session {session} is damaged", row.seq);
+                    Error::new(ErrorKind::Store, message).with_source(error)
+                })?;
+                events.push(Event::parse(&line)?);
+            }
+            if done {
+                return Ok(events);
+            }
+        }
+    }
+
+    /// Gives a session a name, or takes it away.
+    ///
+    /// # Errors
+    /// Fails with kind `input` where there is no such session, or the name is taken or cannot be one, and with
+    /// kind `store`.
+    pub async fn rename(&self, session: &SessionId, name: Option<&str>) -> Result<(), Error> {
+        self.settle().await?;
+        if let Some(name) = name {
+            self.check_name(name).await?;
+        }
+        self.change(session, &SessionRenamed { name: name.map(str::to_owned) }).await
+    }
+
+    /// Hides a session and frees its name; its log stays.
+    ///
+    /// # Errors
+    /// Fails with kind `input` where there is no such session, and with kind `store`.
+    pub async fn delete(&self, session: &SessionId) -> Result<(), Error> {
+        self.settle().await?;
+        self.change(session, &SessionDeleted {}).await
+    }
+
+    async fn change<F: Fact>(&self, session: &SessionId, fact: &F) -> Result<(), Error> {
+        let draft = Scribe::new(self, session).fact(fact);
+        let mut conflicts = 0;
+        loop {
+            self.summary(session).await?;
+            let mut tail = Tail::read(self.store(), session).await?;
+            tail.append(&draft);
+            match self.0.store.commit(vec![tail.into_unit()]).await {
+                Err(error) if error.kind() == StoreErrorKind::Conflict && conflicts < CONFLICTS => {
+                    conflicts += 1
+                }
+                done => {
+                    self.0.store.release().await?;
+                    return Ok(done?);
+                }
+            }
+        }
+    }
+
+    async fn check_name(&self, name: &str) -> Result<(), Error> {
+        let refused = |why: &str| Err(Error::input(format!("a session cannot be named {name:?}: {why}")));
+        if name.trim().is_empty() || name != name.trim() {
+            return refused("a name has no blanks at its ends and is not empty");
+        }
+        if name.len() > MAX_NAME {
+            return refused("it is longer than 200 bytes");
+        }
+        if name.chars().any(char::is_control) {
+            return refused("it holds control characters");
+        }
+        if name.starts_with("ses_") || name.starts_with('@') {
+            return refused("it looks like an id");
+        }
+        match self.named(name).await?.first() {
+            Some(taken) => refused(&format!("session {} has that name", taken.id)),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks the chain of a session.
+    ///
+    /// # Errors
+    /// Fails with kind `input` where there is no such session, and with kind `store` where the log cannot be
+    /// read at all.
+    pub async fn verify(&self, session: &SessionId) -> Result<Verified, Error> {
+        self.settle().await?;
+        let verified = self.verify_log(session).await;
+        self.0.store.release().await?;
+        verified
+    }
+
+    async fn verify_log(&self, session: &SessionId) -> Result<Verified, Error> {
+        let mut chain = Chain::new();
+        let mut fault = None;
+        'log: loop {
+            let rows = self.0.store.events(session, chain.seq() + 1, PAGE).await?;
+            let done = rows.len() < PAGE;
+            for row in rows {
+                let text = String::from_utf8_lossy(&row.bytes);
+                let checked = match Event::parse(&text) {
+                    Ok(event) if event.session() != session => Err("belongs to another session".to_owned()),
+                    Ok(event) => chain.push(&event).map_err(|fault| fault.to_string()),
+                    Err(error) => Err(error.to_string()),
+                };
+                if let Err(what) = checked {
+                    fault = Some(format!("at {}: {what}", row.seq));
+                    break 'log;
+                }
+            }
+            if done {
+                break;
+            }
+        }
+        let head = self.0.store.head(session).await?;
+        match &head {
+            None => return Err(Error::input(format!("there is no session {session}"))),
+            Some(head) if fault.is_none() && (head.seq != chain.seq() || head.hash != chain.head().0) => {
+                fault = Some(format!("the log ends at {} and its head says {}", chain.seq(), head.seq));
+            }
+            Some(_) => {}
+        }
+        Ok(Verified { session: session.clone(), events: chain.seq(), head: chain.head(), fault })
+    }
+
+    /// Lists every session there is, deleted ones included, in the order of their ids.
+    ///
+    /// # Errors
+    /// Fails with kind `store`.
+    pub async fn sessions(&self) -> Result<Vec<SessionId>, Error> {
+        self.settle().await?;
+        let sessions = self.streams().await;
+        self.0.store.release().await?;
+        sessions
+    }
+
+    async fn streams(&self) -> Result<Vec<SessionId>, Error> {
+        let mut all: Vec<SessionId> = Vec::new();
+        loop {
+            let page = self.0.store.streams(all.last(), PAGE).await?;
+            let done = page.len() < PAGE;
+            all.extend(page);
+            if done {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Makes every projection anew out of the log.
+    ///
+    /// # Errors
+    /// Fails with kind `store`.
+    pub async fn rebuild(&self) -> Result<Rebuilt, Error> {
+        // What waits is folded over the projections there are, which may be what is broken: it comes after.
+        let rebuilt = self.rebuild_log().await?;
+        self.fold().await?;
+        self.0.store.release().await?;
+        Ok(rebuilt)
+    }
+
+    async fn rebuild_log(&self) -> Result<Rebuilt, Error> {
+        let mut rebuilt = Rebuilt::default();
+        let mut writes = Vec::new();
+        for session in self.streams().await? {
+            let mut projection = Projection::after(None);
+            let events = self.log(&session).await?;
+            events.iter().for_each(|event| projection.apply(event));
+            writes.extend(projection.finish().1);
+            rebuilt.sessions += 1;
+            rebuilt.events += events.len() as u64;
+        }
+        self.0.store.replace_projections(writes).await?;
+        Ok(rebuilt)
+    }
+
+    /// Folds what waits before something is read. Where the store has no room or cannot be written, readers
+    /// see what waits unfolded.
+    async fn settle(&self) -> Result<(), Error> {
+        if self.0.store.backlog().await?.0 > 0 {
+            match self.fold().await {
+                Err(error) if error.kind() == ErrorKind::Store && error.is_unwritable() => {}
+                folded => {
+                    folded?;
+                }
+            }
+        }
+        if self.0.store.stale().await? {
+            self.rebuild_log().await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! The end of a stream: where drafts become events, with their projection, as one unit to commit.
+
+use aichat_events::{Draft, Event, Hash};
+use aichat_message::{SessionId, TurnId};
+use aichat_store::{Expect, Head, Row, Store, Table, Unit};
+
+use crate::error::Error;
+use crate::project::{Projection, Summary};
+use aichat_message::ErrorKind;
+
+/// Appends to one stream; nothing is written until the unit is committed.
+pub(crate) struct Tail {
+    stream: SessionId,
+    expect: Expect,
+    seq: u64,
+    hash: Hash,
+    projection: Projection,
+    rows: Vec<Row>,
+    folded: Vec<TurnId>,
+}
+
+impl Tail {
+    /// Reads where a stream ends.
+    pub(crate) async fn read(store: &dyn Store, stream: &SessionId) -> Result<Self, Error> {
+        let (expect, seq, hash, summary) = match store.head(stream).await? {
+            None => (Expect::New, 0, Hash::ZERO, None),
+            Some(head) => {
+                let hash = <[u8; 32]>::try_from(&head.hash[..]).map_err(|_| damaged(stream))?;
+                let row = store.get(Table::Sessions, stream.as_str().as_bytes()).await?;
+                let summary = row.as_deref().and_then(Summary::decode).ok_or_else(|| damaged(stream))?;
+                (Expect::At(head.clone()), head.seq, Hash(hash), Some(summary))
+            }
+        };
+        let projection = Projection::after(summary);
+        Ok(Self {
+            stream: stream.clone(),
+            expect,
+            seq,
+            hash,
+            projection,
+            rows: Vec::new(),
+            folded: Vec::new(),
+        })
+    }
+
+    /// Returns the end of a stream that has no events yet.
+    pub(crate) fn new(stream: &SessionId) -> Self {
+        Self {
+            stream: stream.clone(),
+            expect: Expect::New,
+            seq: 0,
+            hash: Hash::ZERO,
+            projection: Projection::after(None),
+            rows: Vec::new(),
+            folded: Vec::new(),
+        }
+    }
+
+    /// Gives a draft its place.
+    pub(crate) fn append(&mut self, draft: &Draft) {
+        self.push(draft.seal(self.seq + 1, &self.hash));
+    }
+
+    /// Appends an event that has its place already, which must be the next one.
+    pub(crate) fn push(&mut self, event: Event) {
+        self.projection.apply(&event);
+        self.seq = event.seq();
+        self.hash = *event.hash();
+        self.rows.push(Row {
+            seq: event.seq(),
+            id: event.id().clone(),
+            hash: event.hash().0.to_vec(),
+            bytes: event.line().as_bytes().to_vec(),
+        });
+    }
+
+    /// Says that a turn in flight is in the log with this unit.
+    pub(crate) fn folds(&mut self, turn: &TurnId) {
+        self.folded.push(turn.clone());
+    }
+
+    pub(crate) fn stream(&self) -> &SessionId {
+        &self.stream
+    }
+
+    /// Returns what to commit.
+    pub(crate) fn into_unit(self) -> Unit {
+        let (_, writes) = self.projection.finish();
+        Unit { stream: self.stream, expect: self.expect, events: self.rows, writes, folded: self.folded }
+    }
+
+    /// Returns a unit that only forgets a turn, to be committed after this one.
+    pub(crate) fn forget(&self, turn: &TurnId) -> Unit {
+        let head = Head { seq: self.seq, hash: self.hash.0.to_vec() };
+        Unit {
+            stream: self.stream.clone(),
+            expect: if self.seq == 0 { Expect::New } else { Expect::At(head) },
+            events: Vec::new(),
+            writes: Vec::new(),
+            folded: vec![turn.clone()],
+        }
+    }
+}
+
+fn damaged(stream: &SessionId) -> Error {
+    Error::new(
+        ErrorKind::Store,
+        format!("session {stream} has a log but no projection; run `aichat store rebuild`"),
+    )
+}

@@ -1,0 +1,215 @@
+//! A turn as its caller sees it: what to send, what happens, and how it ended.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::Stream;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use aichat_catalog::{Catalog, Cost, CostStatus};
+use aichat_events::Interruption;
+use aichat_message::{Delta, ErrorKind, Finish, Message, MessageId, SessionId, TurnId, Usage};
+use aichat_providers::Options;
+
+use crate::error::Error;
+
+/// A model and the provider that serves it, written `provider/model`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ModelRef {
+    /// The provider's name.
+    pub provider: String,
+    /// The model, as the provider names it.
+    pub model: String,
+}
+
+impl ModelRef {
+    /// Returns a reference to a provider's model.
+    pub fn new(provider: impl Into<String>, model: impl Into<String>) -> Self {
+        Self { provider: provider.into(), model: model.into() }
+    }
+
+    /// Splits `provider/model` at its first slash.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (provider, model) = text.split_once('/')?;
+        (!provider.is_empty() && !model.is_empty()).then(|| Self::new(provider, model))
+    }
+}
+
+impl std::fmt::Display for ModelRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.provider, self.model)
+    }
+}
+
+/// What to send: a user's message, to a new session or to one that exists.
+#[derive(Clone, Debug)]
+pub struct Send {
+    /// The session to continue; a new one where absent.
+    pub session: Option<SessionId>,
+    /// The model; where absent, the one the session was begun with.
+    pub model: Option<ModelRef>,
+    /// A standing instruction that goes before the message.
+    pub system: Option<String>,
+    /// The user's message.
+    pub message: Message,
+    /// Sampling and limits.
+    pub options: Options,
+    /// Whether the answer is streamed.
+    pub stream: bool,
+    /// Where the caller is, a terminal for example; see [`Engine::last_in_scope`](crate::Engine::last_in_scope).
+    pub scope: Option<String>,
+    /// How long to wait for another turn of the same session.
+    pub wait: Duration,
+}
+
+impl Send {
+    /// Returns a prompt to a model in a new session, streamed.
+    pub fn new(model: ModelRef, prompt: impl Into<String>) -> Self {
+        Self {
+            session: None,
+            model: Some(model),
+            system: None,
+            message: Message::user(prompt),
+            options: Options::default(),
+            stream: true,
+            scope: None,
+            wait: Duration::ZERO,
+        }
+    }
+
+    /// Returns a prompt to a session, for the model it was begun with, streamed.
+    pub fn to(session: SessionId, prompt: impl Into<String>) -> Self {
+        let mut this = Self::new(ModelRef::new("", ""), prompt);
+        this.model = None;
+        this.session = Some(session);
+        this
+    }
+}
+
+/// What happens during a turn.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Progress {
+    /// The provider sent an increment.
+    Delta(Delta),
+    /// An attempt failed before its first content and another one follows.
+    Retrying {
+        /// The number of the attempt that failed, from 1.
+        attempt: u32,
+        /// How long the next one waits.
+        delay: Duration,
+        /// Why it failed.
+        error: Error,
+    },
+    /// Something the caller should know that is no reason to fail.
+    Warning(String),
+}
+
+/// How a turn ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// The answer is whole.
+    Completed,
+    /// It was stopped; what had arrived is kept.
+    Interrupted,
+    /// It failed; what had arrived is kept.
+    Failed,
+}
+
+/// The end of a turn. What is in it has been acknowledged by the store, unless `error` has kind `store`.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub status: Status,
+    /// The session.
+    pub session: SessionId,
+    /// The turn.
+    pub turn: TurnId,
+    /// The answer's id; `None` where nothing of it arrived.
+    pub answer: Option<MessageId>,
+    /// The answer, exactly as the provider sent it; partial unless completed.
+    pub message: Message,
+    /// Why the answer ended, where it did.
+    pub finish: Option<Finish>,
+    /// Token counts, as far as reported.
+    pub usage: Option<Usage>,
+    /// Who was asked.
+    pub model: ModelRef,
+    /// Which model answered, where the provider said so.
+    pub model_served: Option<String>,
+    /// The provider's id of the request.
+    pub request_id: Option<String>,
+    /// From the request to the first content.
+    pub first_content: Option<Duration>,
+    /// From the beginning of the turn to its end.
+    pub total: Duration,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
+    /// Why it failed or was stopped.
+    pub error: Option<Error>,
+    pub(crate) is_local: bool,
+}
+
+impl Outcome {
+    /// Returns what the turn cost, at the built-in table's prices.
+    pub fn cost(&self) -> Cost {
+        if self.is_local {
+            return Cost::local_free();
+        }
+        let model = self.model_served.as_deref().unwrap_or(&self.model.model);
+        let catalog = Catalog::builtin();
+        let cost = catalog.cost(&self.model.provider, model, self.usage.as_ref());
+        match cost.status {
+            // A gateway may answer under a name of its own for the model that was asked for.
+            CostStatus::Unknown => catalog.cost(&self.model.provider, &self.model.model, self.usage.as_ref()),
+            _ => cost,
+        }
+    }
+}
+
+/// A turn in flight: a stream of what happens, then an [`Outcome`].
+///
+/// Dropping it stops the request; what had arrived is recorded as interrupted by the turn's own task, which
+/// [`Engine::shutdown`](crate::Engine::shutdown) waits for.
+#[derive(Debug)]
+pub struct TurnStream {
+    /// The session.
+    pub session: SessionId,
+    /// The turn.
+    pub turn: TurnId,
+    /// The id of the user's message.
+    pub input: MessageId,
+    pub(crate) progress: mpsc::UnboundedReceiver<Progress>,
+    pub(crate) outcome: oneshot::Receiver<Outcome>,
+    pub(crate) stop: Option<oneshot::Sender<Interruption>>,
+}
+
+impl TurnStream {
+    /// Stops the request. The stream then ends, and the outcome is an interrupted one.
+    pub fn interrupt(&mut self, reason: Interruption) {
+        if let Some(stop) = self.stop.take() {
+            // A turn that is over has nobody left to tell.
+            let _ = stop.send(reason);
+        }
+    }
+
+    /// Waits for the end; what happens until then and was not read is skipped.
+    ///
+    /// # Errors
+    /// Fails with kind `cancelled` where the turn's task was torn down with its runtime.
+    pub async fn outcome(mut self) -> Result<Outcome, Error> {
+        while self.progress.recv().await.is_some() {}
+        let outcome = (&mut self.outcome).await;
+        outcome.map_err(|_| Error::new(ErrorKind::Cancelled, "the runtime ended before the turn did"))
+    }
+}
+
+impl Stream for TurnStream {
+    type Item = Progress;
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Progress>> {
+        self.progress.poll_recv(context)
+    }
+}

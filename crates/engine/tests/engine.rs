@@ -1,0 +1,10 @@
+//! The engine over the scripted provider and the stores, as an embedding program uses it.
+
+#[path = "engine/sessions.rs"]
+mod sessions;
+#[path = "engine/support.rs"]
+mod support;
+#[path = "engine/transfer.rs"]
+mod transfer;
+#[path = "engine/turns.rs"]
+mod turns;
