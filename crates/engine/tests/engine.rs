@@ -1,5 +1,7 @@
 //! The engine over the scripted provider and the stores, as an embedding program uses it.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 #[path = "engine/sessions.rs"]
 mod sessions;
 #[path = "engine/support.rs"]

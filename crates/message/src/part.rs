@@ -7,6 +7,9 @@ use serde_json::value::RawValue;
 use crate::json::{Extra, Json};
 use crate::tool::Arguments;
 
+/// How deep a part may be nested, JSON brackets counted, to be read.
+const MAX_DEPTH: usize = 128;
+
 /// One part of a message, with the opaque data and the unknown fields that came with it.
 ///
 /// In JSON a part is one flat object whose `type` names its kind.
@@ -290,6 +293,25 @@ impl Serialize for Part {
     }
 }
 
+/// Returns how deep the brackets of a JSON text are nested.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 /// Every field a part of any kind may have, as it is stored.
 #[derive(Deserialize)]
 #[serde(default)]
@@ -350,6 +372,10 @@ impl<'de> Deserialize<'de> for Part {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error;
         let raw = Box::<RawValue>::deserialize(deserializer)?;
+        // Each nested part is read by a parser of its own, which knows nothing of the depth around it.
+        if depth(raw.get()) > MAX_DEPTH {
+            return Err(D::Error::custom("a part is nested too deep"));
+        }
         let tag: Tag<'_> = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
         let known = ["text", "refusal", "reasoning", "tool_call", "tool_result", "media", "unknown"]
             .contains(&&*tag.r#type);
@@ -377,7 +403,7 @@ impl<'de> Deserialize<'de> for Part {
             "media" => PartKind::Media { media: f.media, source: f.source, mime: f.mime, name: f.name },
             _ => PartKind::Unknown {
                 type_name: f.type_name,
-                raw: f.raw.ok_or_else(|| D::Error::missing_field("raw"))?,
+                raw: f.raw.unwrap_or_else(|| Json::new("null").expect("null is JSON")),
             },
         };
         Ok(Self { kind, id: f.id, opaque: f.opaque, extra: f.extra })
