@@ -5,8 +5,7 @@ use std::time::Duration;
 use aichat_engine::{Engine, Progress, Secrets, Send, Status};
 use aichat_events::{Interruption, LlmRequestStarted};
 use aichat_message::{ErrorKind, PartKind, Role};
-use aichat_providers::scripted::Turn;
-use aichat_providers::{Error, Scripted};
+use aichat_providers::{Error, Scripted, Turn};
 use aichat_store::{Claim, Memory, State, Store};
 use futures::StreamExt;
 
