@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use aichat_message::{ErrorKind, Message, Usage};
 
+use crate::endpoint::Redactor;
+
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// A failed call. Boxed inside, so that a `Result` stays small.
@@ -131,6 +133,18 @@ impl Error {
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {
         self.0.source = Some(source.into());
+        self
+    }
+
+    /// Takes secrets out of every text that came from outside.
+    #[must_use]
+    pub(crate) fn redact(mut self, redactor: &Redactor) -> Self {
+        let redact = |text: &mut String| {
+            *text = String::from_utf8_lossy(&redactor(text.as_bytes())).into_owned();
+        };
+        let e = &mut *self.0;
+        redact(&mut e.message);
+        [&mut e.code, &mut e.request_id, &mut e.raw_body].into_iter().flatten().for_each(redact);
         self
     }
 

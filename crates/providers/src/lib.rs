@@ -1,12 +1,60 @@
 //! LLM providers behind one trait: adapters that build requests and decode answers, one driver that owns
 //! everything that must be right for all of them, and the transport under it.
+//!
+//! ```
+//! use aichat_message::{Delta, Fold, Message};
+//! use aichat_providers::{Provider, Request, Scripted};
+//! use futures::StreamExt;
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let provider = Scripted::echo();
+//! let call = provider.prepare(Request::new("any", vec![Message::user("hello there")]))?;
+//! let mut stream = provider.stream(call).await?;
+//! let mut fold = Fold::new();
+//! while let Some(delta) = stream.next().await {
+//!     fold.apply(&delta?);
+//! }
+//! assert_eq!(fold.message().text(), "hello there");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A provider on the network is a [`Driver`] of an [`Adapter`] and an [`Endpoint`]; `Http` carries its
+//! requests with the feature `http`, and `OpenaiChat` speaks its protocol with the feature `openai-chat`.
 
+mod classify;
+mod decoder;
+mod driver;
+mod endpoint;
 mod error;
+#[cfg(feature = "http")]
+mod http;
+mod intake;
+mod ndjson;
+#[cfg(feature = "openai-chat")]
+mod openai_chat;
 mod provider;
 mod request;
+mod retry;
+mod scripted;
+mod sse;
 mod transport;
 
+#[cfg(feature = "http")]
+pub use self::http::Http;
+pub use classify::{in_band, not_json, rate_limits, refused, request_id, retry_after};
+pub use decoder::{Decoder, Frame};
+pub use driver::{Adapter, Driver, Encoded};
+pub use endpoint::{Endpoint, Redactor, Timeouts};
 pub use error::{Error, Timeout};
+pub use intake::Intake;
+pub use ndjson::NdjsonDecoder;
+#[cfg(feature = "openai-chat")]
+pub use openai_chat::{OpenaiChat, Profile};
 pub use provider::{Call, DeltaStream, Info, Model, Provider};
 pub use request::{Options, Reasoning, Request, ToolChoice};
+pub use retry::{Attempt, Retry, RetryPolicy};
+pub use scripted::{Scripted, Turn};
+pub use sse::{SseDecoder, SseEvent};
 pub use transport::{Body, HttpRequest, HttpResponse, Transport};

@@ -83,7 +83,6 @@ pub struct Options {
     pub other: Extra,
 }
 
-
 /// How much to reason before answering.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

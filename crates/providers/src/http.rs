@@ -1,0 +1,192 @@
+//! The transport over the network: reqwest on rustls, TLS set up on the first https request.
+//!
+//! The cryptography is ring, which builds in a fraction of the time of aws-lc and needs no cmake. Roots come from
+//! the operating system (rustls-platform-verifier, which reqwest's rustls support builds anyway), so that a
+//! company's own authority works.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use reqwest::{Client, ClientBuilder, Proxy};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt;
+
+use aichat_message::ErrorKind;
+
+use crate::error::{Error, Timeout};
+use crate::transport::{HttpRequest, HttpResponse, Transport};
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(20);
+
+/// Carries requests over the network. Cheap to clone; clones share their connections.
+///
+/// Needs a tokio runtime.
+#[derive(Clone, Debug, Default)]
+pub struct Http(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    proxy: Route,
+    /// For `http://`: no roots are loaded.
+    plain: OnceLock<Client>,
+    secure: OnceLock<Client>,
+}
+
+/// Which way requests go out.
+#[derive(Debug, Default)]
+enum Route {
+    #[default]
+    Direct,
+    Proxy(Box<Proxy>),
+    /// As `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+    Environment,
+}
+
+impl Http {
+    /// Returns a transport that connects directly.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns a transport that sends everything through this proxy.
+    ///
+    /// # Errors
+    /// Fails with kind `config` where the address is not one; the error does not repeat it.
+    pub fn with_proxy(url: &str) -> Result<Self, Error> {
+        let proxy =
+            Proxy::all(url).map_err(|_| Error::new(ErrorKind::Config, "the proxy's address is not valid"))?;
+        Ok(Self(Arc::new(Shared { proxy: Route::Proxy(Box::new(proxy)), ..Shared::default() })))
+    }
+
+    /// Returns a transport that takes its proxy from the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`,
+    /// `NO_PROXY`), read on first use.
+    pub fn from_env() -> Self {
+        Self(Arc::new(Shared { proxy: Route::Environment, ..Shared::default() }))
+    }
+
+    fn client(&self, secure: bool) -> Result<&Client, Error> {
+        let cell = if secure { &self.0.secure } else { &self.0.plain };
+        if let Some(client) = cell.get() {
+            return Ok(client);
+        }
+        let builder = match &self.0.proxy {
+            Route::Direct => Client::builder().no_proxy(),
+            Route::Proxy(proxy) => Client::builder().no_proxy().proxy((**proxy).clone()),
+            Route::Environment => Client::builder(),
+        };
+        let client = build(builder, tls(secure)?)?;
+        Ok(cell.get_or_init(|| client))
+    }
+}
+
+fn build(builder: ClientBuilder, tls: ClientConfig) -> Result<Client, Error> {
+    builder
+        .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .connect_timeout(CONNECT)
+        .tcp_nodelay(true)
+        .pool_idle_timeout(Duration::from_secs(60))
+        .pool_max_idle_per_host(32)
+        .build()
+        .map_err(|error| {
+            Error::new(ErrorKind::Transport, "the http client cannot be set up").with_source(error)
+        })
+}
+
+fn tls(secure: bool) -> Result<ClientConfig, Error> {
+    let failed =
+        |error: rustls::Error| Error::new(ErrorKind::Transport, "tls cannot be set up").with_source(error);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(failed)?;
+    Ok(match secure {
+        true => builder.with_platform_verifier().map_err(failed)?.with_no_client_auth(),
+        false => builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
+    })
+}
+
+#[async_trait]
+impl Transport for Http {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
+        // A proxy may itself be reached over https.
+        let secure = request.uri().scheme_str() == Some("https") || matches!(self.0.proxy, Route::Proxy(_));
+        let client = self.client(secure)?;
+        let request = request
+            .try_into()
+            .map_err(|_: reqwest::Error| Error::new(ErrorKind::InvalidRequest, "the address is not valid"))?;
+        let response = client.execute(request).await.map_err(failure)?;
+        let mut head = http::Response::builder().status(response.status());
+        if let Some(headers) = head.headers_mut() {
+            *headers = response.headers().clone();
+        }
+        let body = response.bytes_stream().map(|chunk| chunk.map_err(failure)).boxed();
+        head.body(body).map_err(|_| Error::new(ErrorKind::Transport, "the answer's head is not valid"))
+    }
+}
+
+fn failure(error: reqwest::Error) -> Error {
+    let error = error.without_url();
+    if error.is_timeout() && error.is_connect() {
+        return Error::timed_out(Timeout::Connect, CONNECT).with_source(error);
+    }
+    let message = phrase(&error);
+    Error::new(ErrorKind::Transport, message).with_source(error)
+}
+
+/// Says which step failed, from the chain of causes.
+fn phrase(error: &reqwest::Error) -> String {
+    use std::io::ErrorKind as Io;
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(at) = cause {
+        if let Some(tls) = at.downcast_ref::<rustls::Error>() {
+            return format!("tls failed: {}", describe(tls));
+        }
+        if let Some(io) = at.downcast_ref::<std::io::Error>() {
+            // The cause inside an io error is not in its source chain.
+            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                return format!("tls failed: {}", describe(tls));
+            }
+            match io.kind() {
+                Io::ConnectionRefused => {
+                    return "the connection was refused; is the server running?".to_owned();
+                }
+                Io::ConnectionReset | Io::BrokenPipe | Io::ConnectionAborted => {
+                    return "the connection was reset".to_owned();
+                }
+                Io::HostUnreachable | Io::NetworkUnreachable => {
+                    return "the network cannot reach the host".to_owned();
+                }
+                Io::UnexpectedEof => return "the connection was closed".to_owned(),
+                _ => {}
+            }
+        }
+        let text = at.to_string();
+        if text.contains("dns error") {
+            return "the host's name cannot be resolved".to_owned();
+        }
+        if text.contains("invalid HTTP") {
+            return "the answer is not http".to_owned();
+        }
+        if text.contains("connection closed before message completed") || text.contains("end of file") {
+            return "the connection was closed".to_owned();
+        }
+        cause = at.source();
+    }
+    match error.is_connect() {
+        true => "the connection failed".to_owned(),
+        false => "the exchange failed".to_owned(),
+    }
+}
+
+fn describe(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidMessage(_) => "the server does not speak tls".to_owned(),
+        rustls::Error::InvalidCertificate(_) => "the server's certificate is not trusted".to_owned(),
+        _ => "the handshake was refused".to_owned(),
+    }
+}

@@ -1,0 +1,507 @@
+//! The JSON of an answer, as it is on the wire: everything optional, everything borrowed.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use aichat_message::{Extra, Json, Usage};
+
+use crate::provider::Model;
+
+/// A text that some servers give as a number; borrowed where it has no escapes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyText;
+        impl<'de> Visitor<'de> for AnyText {
+            type Value = Text<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+            fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(number.to_string())))
+            }
+            fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(number.to_string())))
+            }
+            fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(number.to_string())))
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(value.to_string())))
+            }
+        }
+        deserializer.deserialize_any(AnyText)
+    }
+}
+
+/// Fields that no struct here names, as last seen. A field that repeats in every chunk costs a comparison.
+#[derive(Debug, Default)]
+pub(super) struct Unknown {
+    fields: Vec<(Place, Box<str>, Json)>,
+}
+
+/// Where an unknown field stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    /// In the response or its choice, around the message.
+    Response,
+    /// In the message itself.
+    Message,
+}
+
+/// Begins the name of a kept field that stood beside the message, so that it never goes back in one.
+pub(super) const RESPONSE: &str = "response.";
+
+impl Unknown {
+    fn note(&mut self, place: Place, name: &str, value: &RawValue) {
+        if matches!(value.get(), "null" | "[]" | "{}" | "\"\"") {
+            return;
+        }
+        match self.fields.iter_mut().find(|(p, n, _)| *p == place && **n == *name) {
+            Some((_, _, old)) if old.get() == value.get() => {}
+            Some((_, _, old)) => *old = Json::from_raw(value.to_owned()),
+            None => self.fields.push((place, name.into(), Json::from_raw(value.to_owned()))),
+        }
+    }
+
+    /// Returns the fields with the names they are kept under.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = (String, Json)> + use<> {
+        std::mem::take(&mut self.fields).into_iter().map(|(place, name, value)| match place {
+            Place::Response => (format!("{RESPONSE}{name}"), value),
+            Place::Message => (name.into(), value),
+        })
+    }
+}
+
+/// A chunk of a stream, or a whole answer.
+#[derive(Debug, Default)]
+pub(super) struct Chunk<'a> {
+    pub(super) id: Option<Text<'a>>,
+    pub(super) model: Option<Text<'a>>,
+    pub(super) object: Option<Text<'a>>,
+    pub(super) error: Option<&'a RawValue>,
+    pub(super) usage: Option<&'a RawValue>,
+    pub(super) x_groq: Option<XGroq<'a>>,
+    /// Whether there was a list of choices, empty or not.
+    pub(super) has_choices: bool,
+    pub(super) choice: Option<Choice<'a>>,
+    pub(super) has_others: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct XGroq<'a> {
+    #[serde(borrow)]
+    pub(super) usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) error: Option<&'a RawValue>,
+}
+
+/// The first choice; others are skipped.
+#[derive(Debug, Default)]
+pub(super) struct Choice<'a> {
+    index: Option<u64>,
+    pub(super) message: Said<'a>,
+    pub(super) finish_reason: Option<Text<'a>>,
+}
+
+/// What a choice says: a `delta`, or a whole `message`.
+#[derive(Debug, Default)]
+pub(super) struct Said<'a> {
+    pub(super) content: Option<Content<'a>>,
+    pub(super) refusal: Option<Text<'a>>,
+    pub(super) reasoning_content: Option<Text<'a>>,
+    pub(super) reasoning: Option<Text<'a>>,
+    pub(super) reasoning_details: Vec<&'a RawValue>,
+    pub(super) tool_calls: Vec<ToolCall<'a>>,
+    pub(super) annotations: Vec<&'a RawValue>,
+}
+
+/// Reads an object field by field, with the place for unknown fields at hand.
+macro_rules! seed {
+    ($name:ident -> $value:ident, $expecting:literal) => {
+        pub(super) struct $name<'u>(pub(super) &'u mut Unknown);
+
+        impl<'de> DeserializeSeed<'de> for $name<'_> {
+            type Value = $value<'de>;
+            fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+                deserializer.deserialize_any(self)
+            }
+        }
+
+        impl<'de> Visitor<'de> for $name<'_> {
+            type Value = $value<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str($expecting)
+            }
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok($value::default())
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut value = $value::default();
+                while let Some(name) = map.next_key::<Text<'de>>()? {
+                    value.field(&name.0, &mut map, self.0)?;
+                }
+                Ok(value)
+            }
+        }
+    };
+}
+
+seed!(ChunkSeed -> Chunk, "an answer");
+seed!(ChoiceSeed -> Choice, "a choice");
+seed!(SaidSeed -> Said, "a message");
+
+impl<'de> Chunk<'de> {
+    fn field<A: MapAccess<'de>>(
+        &mut self,
+        name: &str,
+        map: &mut A,
+        unknown: &mut Unknown,
+    ) -> Result<(), A::Error> {
+        match name {
+            "id" => self.id = map.next_value()?,
+            "model" => self.model = map.next_value()?,
+            "object" => self.object = map.next_value()?,
+            "error" => self.error = map.next_value()?,
+            "usage" => self.usage = map.next_value()?,
+            "choices" => map.next_value_seed(ChoicesSeed(self, unknown))?,
+            // Padding against traffic analysis, and the time, which the log knows.
+            "obfuscation" | "p" | "created" => drop(map.next_value::<IgnoredAny>()?),
+            "x_groq" => {
+                let raw: &RawValue = map.next_value()?;
+                self.x_groq = serde_json::from_str(raw.get()).ok();
+                unknown.note(Place::Response, name, raw);
+            }
+            _ => unknown.note(Place::Response, name, map.next_value()?),
+        }
+        Ok(())
+    }
+}
+
+struct ChoicesSeed<'c, 'u, 'de>(&'c mut Chunk<'de>, &'u mut Unknown);
+
+impl<'de> DeserializeSeed<'de> for ChoicesSeed<'_, '_, 'de> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ChoicesSeed<'_, '_, 'de> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("choices")
+    }
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let Self(chunk, unknown) = self;
+        chunk.has_choices = true;
+        while let Some(choice) = seq.next_element_seed(ChoiceSeed(unknown))? {
+            match choice.index.unwrap_or(0) {
+                0 if chunk.choice.is_none() => chunk.choice = Some(choice),
+                _ => chunk.has_others = true,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Choice<'de> {
+    fn field<A: MapAccess<'de>>(
+        &mut self,
+        name: &str,
+        map: &mut A,
+        unknown: &mut Unknown,
+    ) -> Result<(), A::Error> {
+        match name {
+            "index" => self.index = map.next_value()?,
+            "delta" | "message" => self.message = map.next_value_seed(SaidSeed(unknown))?,
+            "finish_reason" => self.finish_reason = map.next_value()?,
+            // One per token, and only on request: the recorded wire bytes have them.
+            "logprobs" => drop(map.next_value::<IgnoredAny>()?),
+            _ => unknown.note(Place::Response, name, map.next_value()?),
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Said<'de> {
+    fn field<A: MapAccess<'de>>(
+        &mut self,
+        name: &str,
+        map: &mut A,
+        unknown: &mut Unknown,
+    ) -> Result<(), A::Error> {
+        match name {
+            "content" => self.content = map.next_value()?,
+            "refusal" => self.refusal = map.next_value()?,
+            "reasoning_content" => self.reasoning_content = map.next_value()?,
+            "reasoning" => self.reasoning = map.next_value()?,
+            "reasoning_details" => self.reasoning_details = list(map.next_value()?),
+            "tool_calls" => {
+                self.tool_calls = map.next_value::<Option<Vec<ToolCall<'de>>>>()?.unwrap_or_default();
+            }
+            "annotations" => self.annotations = list(map.next_value()?),
+            // Mistral repeats the choice's index in its deltas, and says of messages that they are no prefix.
+            "role" | "index" | "prefix" => drop(map.next_value::<IgnoredAny>()?),
+            _ => unknown.note(Place::Message, name, map.next_value()?),
+        }
+        Ok(())
+    }
+}
+
+fn list(raw: &RawValue) -> Vec<&RawValue> {
+    serde_json::from_str(raw.get()).unwrap_or_default()
+}
+
+/// A message's content.
+#[derive(Debug)]
+pub(super) enum Content<'a> {
+    Text(Cow<'a, str>),
+    Parts(Vec<&'a RawValue>),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Content<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a list of parts")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Content::Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Content::Text(Cow::Owned(text.to_owned())))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut parts = Vec::new();
+                while let Some(part) = seq.next_element()? {
+                    parts.push(part);
+                }
+                Ok(Content::Parts(parts))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// One entry of a content list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ContentPart<'a> {
+    #[serde(borrow)]
+    pub(super) r#type: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) text: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) refusal: Option<Text<'a>>,
+    #[serde(borrow)]
+    thinking: Option<&'a RawValue>,
+}
+
+impl ContentPart<'_> {
+    /// Returns the text of a thinking part, which is a string or a list of text parts.
+    pub(super) fn thought(&self) -> String {
+        let Some(raw) = self.thinking else { return String::new() };
+        match serde_json::from_str::<Content<'_>>(raw.get()) {
+            Ok(Content::Text(text)) => text.into_owned(),
+            Ok(Content::Parts(parts)) => parts
+                .iter()
+                .filter_map(|part| serde_json::from_str::<ContentPart<'_>>(part.get()).ok()?.text)
+                .map(|text| text.0.into_owned())
+                .collect(),
+            Err(_) => String::new(),
+        }
+    }
+}
+
+/// A tool call, or a fragment of one.
+#[derive(Debug, Default)]
+pub(super) struct ToolCall<'a> {
+    pub(super) index: Option<i64>,
+    pub(super) id: Cow<'a, str>,
+    pub(super) name: Cow<'a, str>,
+    pub(super) arguments: Cow<'a, str>,
+    pub(super) extra: Extra,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Function<'a> {
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for ToolCall<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = ToolCall<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a tool call")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut call = ToolCall::default();
+                while let Some(name) = map.next_key::<Text<'de>>()? {
+                    match &*name.0 {
+                        "index" => call.index = map.next_value()?,
+                        "id" => call.id = map.next_value::<Option<Text<'de>>>()?.unwrap_or_default().0,
+                        "function" => {
+                            let function = map.next_value::<Option<Function<'de>>>()?.unwrap_or_default();
+                            call.name = function.name.unwrap_or_default().0;
+                            call.arguments = function.arguments.map(arguments).unwrap_or_default();
+                        }
+                        "type" => drop(map.next_value::<IgnoredAny>()?),
+                        _ => {
+                            let raw: Box<RawValue> = map.next_value()?;
+                            if raw.get() != "null" {
+                                call.extra.push(&*name.0, Json::from_raw(raw));
+                            }
+                        }
+                    }
+                }
+                Ok(call)
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// Returns arguments as text, whether they came as a string or as the object itself.
+fn arguments(raw: &RawValue) -> Cow<'_, str> {
+    match raw.get() {
+        "null" => Cow::Borrowed(""),
+        text if text.starts_with('"') => serde_json::from_str::<Text<'_>>(text).unwrap_or_default().0,
+        object => Cow::Borrowed(object),
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Counts {
+    prompt_tokens: Option<f64>,
+    completion_tokens: Option<f64>,
+    input_tokens: Option<f64>,
+    output_tokens: Option<f64>,
+    total_tokens: Option<f64>,
+    prompt_cache_hit_tokens: Option<f64>,
+    cached_tokens: Option<f64>,
+    reasoning_tokens: Option<f64>,
+    prompt_tokens_details: Option<Details>,
+    completion_tokens_details: Option<Details>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Details {
+    cached_tokens: Option<f64>,
+    cache_write_tokens: Option<f64>,
+    audio_tokens: Option<f64>,
+    reasoning_tokens: Option<f64>,
+}
+
+/// Returns the counts of a usage object in the one meaning they have here; nothing for an empty one.
+///
+/// Some servers count reasoning (xAI) or audio (Mistral) beside the totals they belong to. The grand total
+/// tells: what it holds beyond input and output is exactly what stood beside them.
+pub(super) fn usage(raw: &RawValue) -> Option<Usage> {
+    let counts: Counts = serde_json::from_str(raw.get()).ok()?;
+    let count = |n: Option<f64>| n.filter(|n| *n >= 0.0 && n.fract() == 0.0).map(|n| n as u64);
+    let prompt = counts.prompt_tokens_details.unwrap_or_default();
+    let completion = counts.completion_tokens_details.unwrap_or_default();
+    let mut usage = Usage {
+        input_tokens: count(counts.prompt_tokens.or(counts.input_tokens)),
+        output_tokens: count(counts.completion_tokens.or(counts.output_tokens)),
+        cache_read_tokens: count(
+            prompt.cached_tokens.or(counts.prompt_cache_hit_tokens).or(counts.cached_tokens),
+        ),
+        cache_write_tokens: count(prompt.cache_write_tokens),
+        reasoning_tokens: count(completion.reasoning_tokens.or(counts.reasoning_tokens)),
+        audio_input_tokens: count(prompt.audio_tokens),
+        audio_output_tokens: count(completion.audio_tokens),
+        ..Usage::default()
+    };
+    if usage == Usage::default() && counts.total_tokens.is_none() {
+        return None;
+    }
+    if let (Some(input), Some(output), Some(total)) =
+        (usage.input_tokens, usage.output_tokens, count(counts.total_tokens))
+    {
+        let reasoning = usage.reasoning_tokens.unwrap_or(0);
+        let audio = usage.audio_input_tokens.unwrap_or(0);
+        match total.saturating_sub(input).saturating_sub(output) {
+            0 => {}
+            beside if beside == reasoning => usage.output_tokens = output.checked_add(reasoning),
+            beside if beside == audio => usage.input_tokens = input.checked_add(audio),
+            beside if Some(beside) == reasoning.checked_add(audio) => {
+                usage.output_tokens = output.checked_add(reasoning);
+                usage.input_tokens = input.checked_add(audio);
+            }
+            _ => {}
+        }
+    }
+    usage.raw = Some(Json::from_raw(raw.to_owned()));
+    Some(usage)
+}
+
+#[derive(Deserialize)]
+pub(super) struct ModelList<'a> {
+    pub(super) data: Option<Vec<ModelEntry>>,
+    #[serde(borrow, default)]
+    pub(super) error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+pub(super) struct ModelEntry {
+    id: Option<String>,
+    name: Option<String>,
+    created: Option<f64>,
+    owned_by: Option<String>,
+    context_length: Option<u64>,
+    max_context_length: Option<u64>,
+    context_window: Option<u64>,
+    max_model_len: Option<u64>,
+    meta: Option<ModelMeta>,
+}
+
+#[derive(Deserialize)]
+struct ModelMeta {
+    n_ctx: Option<u64>,
+    n_ctx_train: Option<u64>,
+}
+
+impl ModelEntry {
+    pub(super) fn into_model(self) -> Option<Model> {
+        let meta = self.meta.and_then(|meta| meta.n_ctx.or(meta.n_ctx_train));
+        let window =
+            [self.context_length, self.max_context_length, self.context_window, self.max_model_len, meta];
+        Some(Model {
+            id: self.id?,
+            name: self.name,
+            context_window: window.into_iter().flatten().next(),
+            created: self.created.map(|seconds| seconds as i64),
+            owned_by: self.owned_by,
+        })
+    }
+}
