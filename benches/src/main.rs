@@ -5,6 +5,7 @@ mod concurrent;
 mod measure;
 mod oneshot;
 mod parties;
+mod sse_parse;
 mod startup;
 mod stream10k;
 mod table;
@@ -12,16 +13,21 @@ mod table;
 use std::error::Error;
 use std::process::ExitCode;
 
+#[cfg(feature = "allocations")]
+#[global_allocator]
+static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
+
 /// What a benchmark ends with.
 type Outcome = Result<(), Box<dyn Error>>;
 
 /// A benchmark.
 type Bench = fn() -> Outcome;
 
-const BENCHES: [(&str, Bench); 4] = [
+const BENCHES: [(&str, Bench); 5] = [
     ("startup", startup::run),
     ("oneshot", oneshot::run),
     ("stream10k", stream10k::run),
+    ("sse_parse", sse_parse::run),
     ("concurrent", concurrent::run),
 ];
 

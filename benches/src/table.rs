@@ -27,6 +27,11 @@ pub(crate) fn at_most(what: &str, value: f64, most: f64) {
     println!("{what}: {value:.3} (goal: at most {most}){}", if value <= most { "" } else { " MISSED" });
 }
 
+/// Prints `value` beside the goal that it be at least `least`.
+pub(crate) fn at_least(what: &str, value: f64, least: f64) {
+    println!("{what}: {value:.3} (goal: at least {least}){}", if value >= least { "" } else { " MISSED" });
+}
+
 /// Returns how many times `b` goes into `a`.
 pub(crate) fn ratio(a: Duration, b: Duration) -> f64 {
     a.as_secs_f64() / b.as_secs_f64().max(1e-9)
