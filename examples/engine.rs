@@ -1,0 +1,40 @@
+//! The engine embedded: a prompt goes out, the answer streams in, and the session remembers where the time went.
+#![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+
+use aichat_engine::{Engine, ModelRef, Progress, Send};
+use aichat_events::Timeline;
+use aichat_message::Delta;
+use aichat_providers::{Driver, Endpoint, Http, OpenaiChat, Profile, Scripted};
+use aichat_store::Sled;
+use futures::StreamExt;
+use std::{io::Write, sync::Arc};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (engine, model) = match args.as_slice() {
+        // A directory alone: a script answers, so that this runs anywhere.
+        [path] => (Engine::builder(Sled::at(path)).provider(Scripted::echo()), "scripted/echo"),
+        // Any server that speaks the OpenAI protocol, and `server/` before the name of its model.
+        [path, url, model] => {
+            let endpoint = Endpoint::new("server", url, Arc::new(Http::new()));
+            let driver = Driver::new(endpoint, OpenaiChat::new(Profile::generic()))?;
+            (Engine::builder(Sled::at(path)).provider(driver), model.as_str())
+        }
+        _ => return Err("usage: engine DIRECTORY [BASE_URL server/MODEL]".into()),
+    };
+    let engine = engine.build();
+    let model = ModelRef::parse(model).ok_or("a model is written provider/model")?;
+
+    let mut turn = engine.send(Send::new(model, "Why is the sky blue?")).await?;
+    while let Some(progress) = turn.next().await {
+        if let Progress::Delta(Delta::Text { text, .. }) = progress {
+            print!("{text}");
+            std::io::stdout().flush()?;
+        }
+    }
+    let outcome = turn.outcome().await?;
+    println!("\n\n{}", Timeline::of(&engine.events(&outcome.session).await?).render(80));
+    engine.shutdown().await?;
+    outcome.error.map_or(Ok(()), |error| Err(error.into()))
+}
