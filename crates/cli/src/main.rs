@@ -1,1 +1,34 @@
-fn main() {}
+//! The `aichat` command line: parses the arguments, runs the command, exits.
+
+mod args;
+mod assemble;
+mod choice;
+mod commands;
+mod config;
+mod directory;
+mod display;
+mod env;
+mod exit;
+mod failure;
+mod fallback;
+mod keys;
+mod options;
+mod output;
+mod panics;
+mod paths;
+mod prompt;
+mod result;
+mod scope;
+mod signals;
+mod stdin;
+mod talk;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let secrets = aichat_engine::Secrets::new();
+    panics::install(secrets.clone());
+    let run = || commands::run(std::env::args_os().collect(), secrets);
+    ExitCode::from(catch_unwind(AssertUnwindSafe(run)).unwrap_or(exit::OTHER))
+}

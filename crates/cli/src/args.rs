@@ -1,0 +1,342 @@
+//! The grammar: every command, argument and flag.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+/// Talks to large language models and remembers every conversation.
+#[derive(Parser)]
+#[command(name = "aichat", bin_name = "aichat", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Args)]
+pub(crate) struct Global {
+    /// Where sessions are kept
+    #[arg(long, global = true, value_name = "default|PATH", help_heading = "Global options")]
+    pub(crate) store: Option<String>,
+    /// Configuration file to use instead of the usual one
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Global options")]
+    pub(crate) config: Option<PathBuf>,
+    /// Proxy for every request, instead of those the environment names
+    #[arg(long, global = true, value_name = "URL", value_hint = ValueHint::Url, help_heading = "Global options")]
+    pub(crate) proxy: Option<String>,
+    /// When to colour messages
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Global options")]
+    pub(crate) color: Color,
+    /// Print JSON
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// Print errors only, no notes and no warnings
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub(crate) quiet: bool,
+}
+
+/// When to colour messages; auto means on a terminal.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Send a prompt and print the answer
+    Send(Box<Send>),
+    /// Create, list, show, rename, delete, export and import sessions
+    #[command(subcommand)]
+    Sessions(Sessions),
+    /// List, draw and verify what happened in a session
+    #[command(subcommand)]
+    Events(Events),
+    /// List models: the known ones, or those a provider offers now
+    Models(Models),
+    /// Keep keys, and say where each comes from
+    #[command(subcommand)]
+    Keys(Keys),
+    /// List and test providers
+    #[command(subcommand)]
+    Providers(Providers),
+    /// Show and change the configuration
+    #[command(subcommand)]
+    Settings(Settings),
+    /// Look after the place where sessions are kept
+    #[command(subcommand)]
+    Store(Store),
+    /// Print where configuration, sessions, state and cache are kept
+    Paths,
+    /// Print the JSON Schemas of everything printed as JSON
+    Schema,
+    /// Print a completion script
+    Completions {
+        /// The shell to complete in
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Send {
+    /// The prompt; words are joined by a space, `-` is standard input, {{stdin}} is replaced by it
+    #[arg(value_name = "PROMPT")]
+    pub(crate) prompt: Vec<String>,
+    /// Model: provider/model, provider:model or a unique part of a known model's name
+    #[arg(short, long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// Session to continue: name, id, prefix of an id or @last; a new name begins a session
+    #[arg(short, long, value_name = "SESSION")]
+    pub(crate) session: Option<String>,
+    /// Continue the last session of this terminal
+    #[arg(short, long = "continue", conflicts_with = "session")]
+    pub(crate) continue_last: bool,
+    /// With -c: the last session anywhere
+    #[arg(long, requires = "continue_last")]
+    pub(crate) global: bool,
+    /// Attach a text file, `-` for standard input; may be repeated
+    #[arg(short, long = "file", visible_alias = "attach", short_alias = 'i', value_name = "FILE|-", value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Standing instruction, or @FILE that holds it
+    #[arg(long, value_name = "TEXT|@FILE")]
+    pub(crate) system: Option<String>,
+    /// Model option: max_tokens, temperature, top_p, top_k, stop, seed, reasoning, or one of the provider's own
+    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) option: Vec<(String, String)>,
+    /// Write the answer to a file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Ask for the whole answer at once
+    #[arg(short = 'S', long)]
+    pub(crate) no_stream: bool,
+    /// Print usage and cost on standard error
+    #[arg(short, long)]
+    pub(crate) usage: bool,
+    /// Do not save the session
+    #[arg(short, long, conflicts_with_all = ["session", "continue_last"])]
+    pub(crate) no_save: bool,
+    /// The answer, one object when all is over, or one a line as it happens; --json is short for json
+    #[arg(long, value_name = "FORM")]
+    pub(crate) output_format: Option<Form>,
+    /// Print what would be sent, and send nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not read standard input
+    #[arg(long, conflicts_with = "stdin")]
+    pub(crate) no_stdin: bool,
+    /// Wait for standard input, however long it stays silent
+    #[arg(long)]
+    pub(crate) stdin: bool,
+    /// Wait while another turn of the session is in flight
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Longest wait for the first byte of the answer
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout_first_byte: Option<Duration>,
+    /// Longest silence in the middle of an answer
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout_idle: Option<Duration>,
+}
+
+/// The form of what `send` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    Text,
+    Json,
+    StreamJson,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Sessions {
+    /// Begin an empty session
+    Create {
+        /// Its name
+        name: Option<String>,
+        /// The model it is for
+        #[arg(short, long, value_name = "MODEL")]
+        model: Option<String>,
+    },
+    /// List sessions, the last used first
+    List(Limit),
+    /// Print the conversation of a session
+    Show(Session),
+    /// Give a session another name
+    Rename {
+        #[command(flatten)]
+        session: Session,
+        /// Its new name; none takes the name away
+        name: Option<String>,
+    },
+    /// Hide a session and free its name; its log stays
+    Delete(Session),
+    /// Print a session whole
+    Export {
+        #[command(flatten)]
+        session: Session,
+        /// One object, one event a line, or Markdown; json and jsonl can be imported again without loss
+        #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
+        format: Export,
+        /// Leave out what was said, and keep the chain
+        #[arg(long)]
+        redact: bool,
+    },
+    /// Take in a session that was exported as json or jsonl
+    Import {
+        /// The exported file; `-` is standard input
+        #[arg(value_name = "FILE|-", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+}
+
+/// The session a command is about.
+#[derive(Args)]
+pub(crate) struct Session {
+    /// Name, id, prefix of an id, @last or @last~1
+    #[arg(value_name = "SESSION")]
+    pub(crate) session: String,
+}
+
+/// How much of a list to print.
+#[derive(Args)]
+pub(crate) struct Limit {
+    /// Most entries to print
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+}
+
+/// A form to export a session in.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Export {
+    Json,
+    Jsonl,
+    Md,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Events {
+    /// List the events of a session
+    List {
+        #[command(flatten)]
+        session: Session,
+        #[command(flatten)]
+        limit: Limit,
+    },
+    /// Draw the turns of a session over time
+    Timeline(Session),
+    /// Check the hash chain of a session, or of all
+    Verify {
+        /// Name, id, prefix of an id, @last or @last~1
+        #[arg(value_name = "SESSION", required_unless_present = "all")]
+        session: Option<String>,
+        /// Check every session
+        #[arg(long, conflicts_with = "session")]
+        all: bool,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Models {
+    /// Ask this provider; without it, the models known to this program are listed
+    pub(crate) provider: Option<String>,
+    #[command(flatten)]
+    pub(crate) limit: Limit,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Keys {
+    /// Keep a key, read from a hidden prompt or standard input
+    Set(Provider),
+    /// List the providers with a key, never the keys
+    List(Limit),
+    /// Forget a key that was kept
+    Delete(Provider),
+    /// Say where the key of a provider comes from
+    Which(Provider),
+}
+
+/// The provider a command is about.
+#[derive(Args)]
+pub(crate) struct Provider {
+    /// The provider's name
+    #[arg(value_name = "PROVIDER")]
+    pub(crate) provider: String,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Providers {
+    /// List the providers, built in and configured
+    List(Limit),
+    /// Ask a provider for its models, to see whether it answers
+    Test(Provider),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Settings {
+    /// Print every setting
+    Show {
+        /// Say where each value comes from
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Print one setting
+    Get {
+        /// Its name, `model` or `providers.NAME.FIELD`
+        key: String,
+    },
+    /// Change one setting in the configuration file
+    Set {
+        /// Its name, `model` or `providers.NAME.FIELD`
+        key: String,
+        /// Its new value
+        value: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Store {
+    /// Make everything that is derived from the logs again
+    Rebuild,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("write the value after an equals sign: -o {text}=VALUE")),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().map_err(|_| "not a number of seconds".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        _ => Err("not a time of more than zero seconds".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn r_stays_unassigned() {
+        fn check(command: &clap::Command) {
+            assert!(
+                command.get_arguments().all(|arg| arg.get_short() != Some('r')),
+                "{}",
+                command.get_name()
+            );
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+}

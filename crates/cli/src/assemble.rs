@@ -1,0 +1,237 @@
+//! Puts the parts together: the only file that names concrete providers, transports and stores.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aichat_engine::{Builder, Engine, Registry, Secrets};
+use aichat_message::ErrorKind;
+use aichat_providers::{Driver, Endpoint, Http, OpenaiChat, Profile, Provider, RetryPolicy};
+use aichat_store::{Memory, Notice, Sled};
+use secrecy::ExposeSecret;
+
+use crate::commands::Context;
+use crate::directory::{Directory, Entry, key_variables};
+use crate::env::Env;
+use crate::failure::Failure;
+use crate::keys::{self, Keys};
+use crate::paths::Paths;
+
+/// Variables that may name a proxy.
+const PROXY_VARIABLES: [&str; 6] =
+    ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+
+/// How long to wait for a provider; what is `None` is as the provider's own defaults say.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Timeouts {
+    pub(crate) first_byte: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
+}
+
+/// The providers of this process, made when they are needed. Cheap to clone; clones share what was made.
+#[derive(Clone)]
+pub(crate) struct Providers(Arc<Inner>);
+
+struct Inner {
+    directory: Directory,
+    env: Arc<Env>,
+    keys: PathBuf,
+    secrets: Secrets,
+    /// For servers elsewhere: through the proxy of the flag or of the environment.
+    routed: Http,
+    /// For servers on this machine, which the environment's proxies do not see.
+    direct: Http,
+    timeouts: Timeouts,
+    keyless: bool,
+    open: Mutex<HashMap<String, Arc<dyn Provider>>>,
+}
+
+impl Providers {
+    /// Returns the providers of a directory. `keyless` ones are for looking only: they have no keys and miss none.
+    pub(crate) fn new(
+        context: &Context,
+        directory: Directory,
+        timeouts: Timeouts,
+        keyless: bool,
+    ) -> Result<Self, Failure> {
+        // Keys are masked from the start, whether this run needs them or not.
+        let named =
+            directory.entries().iter().flat_map(|entry| entry.key_variables.iter().map(String::as_str));
+        for name in named.chain(key_variables()) {
+            if let Some(key) = context.env.text(name) {
+                context.secrets.learn(name, key.trim());
+            }
+        }
+        for entry in directory.entries() {
+            learn_user_info(&context.secrets, &entry.name, user_info(&entry.base_url));
+        }
+        let (routed, direct) = match &context.global.proxy {
+            Some(proxy) => {
+                learn_user_info(&context.secrets, "proxy", user_info(proxy));
+                let http = Http::with_proxy(proxy).map_err(aichat_engine::Error::from)?;
+                (http.clone(), http)
+            }
+            None => {
+                for name in PROXY_VARIABLES {
+                    let proxy = context.env.text(name);
+                    learn_user_info(&context.secrets, name, proxy.as_deref().and_then(user_info));
+                }
+                (Http::from_env(), Http::new())
+            }
+        };
+        Ok(Self(Arc::new(Inner {
+            directory,
+            env: Arc::clone(&context.env),
+            keys: context.paths()?.keys,
+            secrets: context.secrets.clone(),
+            routed,
+            direct,
+            timeouts,
+            keyless,
+            open: Mutex::default(),
+        })))
+    }
+
+    /// Returns the same providers with other times to wait.
+    pub(crate) fn within(&self, timeouts: Timeouts) -> Self {
+        let inner = &self.0;
+        Self(Arc::new(Inner {
+            directory: inner.directory.clone(),
+            env: Arc::clone(&inner.env),
+            keys: inner.keys.clone(),
+            secrets: inner.secrets.clone(),
+            routed: inner.routed.clone(),
+            direct: inner.direct.clone(),
+            timeouts,
+            keyless: inner.keyless,
+            open: Mutex::default(),
+        }))
+    }
+
+    /// Tells whether there is a key for a provider.
+    pub(crate) fn has_key(&self, entry: &Entry) -> Result<bool, Failure> {
+        Ok(self.keys().source(entry)?.is_some())
+    }
+
+    /// Returns a provider, ready to be asked.
+    pub(crate) fn open(&self, entry: &Entry) -> Result<Arc<dyn Provider>, Failure> {
+        let mut open = self.0.open.lock().expect("no panic while the providers are held");
+        if let Some(provider) = open.get(&entry.name) {
+            return Ok(Arc::clone(provider));
+        }
+        let provider = self.make(entry)?;
+        open.insert(entry.name.clone(), Arc::clone(&provider));
+        Ok(provider)
+    }
+
+    fn make(&self, entry: &Entry) -> Result<Arc<dyn Provider>, Failure> {
+        if !entry.supported() {
+            let what =
+                format!("this version does not speak {}, the protocol of {}", entry.protocol, entry.name);
+            return Err(Failure::new(ErrorKind::Unsupported, what).hint(
+                "`aichat providers list` shows what it speaks; openrouter offers most models in one of them",
+            ));
+        }
+        let key = if self.0.keyless { None } else { self.keys().find(entry)? };
+        match &key {
+            Some(key) => self.0.secrets.learn(&entry.name, key.expose_secret()),
+            None if entry.needs_key && !self.0.keyless => {
+                return Err(Failure::new(ErrorKind::Auth, format!("there is no key for {}", entry.name))
+                    .hint(keys::missing(entry)));
+            }
+            None => {}
+        }
+        let mut waits = aichat_providers::Timeouts::default();
+        waits.first_byte = self.0.timeouts.first_byte.unwrap_or(waits.first_byte);
+        waits.idle = self.0.timeouts.idle.unwrap_or(waits.idle);
+        let secrets = self.0.secrets.clone();
+        let http = if entry.is_here() { &self.0.direct } else { &self.0.routed };
+        let mut endpoint = Endpoint::new(&*entry.name, &*entry.base_url, Arc::new(http.clone()))
+            .with_local(entry.local)
+            .with_redactor(Arc::new(move |bytes| secrets.redactor().redact(bytes).into_owned()))
+            .with_timeouts(waits);
+        if let Some(key) = key {
+            endpoint = endpoint.with_key(key);
+        }
+        let profile = entry.profile.as_deref().and_then(Profile::named);
+        let profile = profile.unwrap_or_else(|| Profile::for_host(entry.host()));
+        let driver = Driver::new(endpoint, OpenaiChat::new(profile)).map_err(aichat_engine::Error::from)?;
+        Ok(Arc::new(driver))
+    }
+
+    fn keys(&self) -> Keys<'_> {
+        Keys { env: &self.0.env, file: &self.0.keys }
+    }
+}
+
+impl Registry for Providers {
+    fn provider(&self, name: &str) -> Result<Arc<dyn Provider>, aichat_engine::Error> {
+        let provider = self.0.directory.find(name).and_then(|entry| self.open(entry));
+        provider.map_err(|failure| match failure.into_report() {
+            Some(report) => aichat_engine::Error::new(report.kind, report.message),
+            None => aichat_engine::Error::new(ErrorKind::Cancelled, "interrupted"),
+        })
+    }
+}
+
+/// Returns the directory that sessions are kept in.
+///
+/// # Errors
+/// Fails with kind `unsupported` for a store that is not a directory.
+pub(crate) fn place(context: &Context, paths: &Paths) -> Result<PathBuf, Failure> {
+    match context.global.store.as_deref() {
+        None | Some("default") => Ok(paths.data.clone()),
+        Some("") => Err(Failure::new(ErrorKind::Usage, "--store is empty")),
+        Some(url) if url.contains("://") => {
+            Err(Failure::new(ErrorKind::Unsupported, "this version keeps sessions in directories only")
+                .hint("pass --store PATH"))
+        }
+        Some(path) => Ok(PathBuf::from(path)),
+    }
+}
+
+/// Returns an engine over the store on disk. Nothing is opened before it is needed.
+pub(crate) fn engine(context: &Context, providers: Providers) -> Result<Engine, Failure> {
+    Ok(equip(Engine::builder(store(context)?), context).registry(providers).build())
+}
+
+/// Returns an engine that asks nobody: for what is there already.
+pub(crate) fn archive(context: &Context) -> Result<Engine, Failure> {
+    Ok(equip(Engine::builder(store(context)?), context).build())
+}
+
+/// Returns an engine that remembers nothing.
+pub(crate) fn forgetful(context: &Context, providers: Providers) -> Engine {
+    equip(Engine::builder(Memory::new()), context).registry(providers).build()
+}
+
+/// Gives an engine what every engine of this program has: somebody waits in front of it, so retries are few.
+fn equip(builder: Builder, context: &Context) -> Builder {
+    let retry = RetryPolicy { max_attempts: 3, max_total: Duration::from_secs(10), ..RetryPolicy::default() };
+    builder.secrets(context.secrets.clone()).retry(retry)
+}
+
+fn store(context: &Context) -> Result<Sled, Failure> {
+    let talk = context.talk.clone();
+    let say = move |notice: &Notice| match notice {
+        Notice::Waiting { .. } => talk.note(&notice.to_string()),
+        _ => talk.warning(&notice.to_string()),
+    };
+    Ok(Sled::observed(place(context, &context.paths()?)?, say))
+}
+
+/// Returns what stands before the host of an address.
+fn user_info(url: &str) -> Option<&str> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.rsplit_once('@').map(|(user_info, _)| user_info)
+}
+
+/// Learns the user info of an address, whole and its password alone.
+fn learn_user_info(secrets: &Secrets, name: &str, user_info: Option<&str>) {
+    let Some(user_info) = user_info else { return };
+    secrets.learn(name, user_info);
+    if let Some((_, password)) = user_info.split_once(':') {
+        secrets.learn(name, password);
+    }
+}

@@ -1,0 +1,225 @@
+//! The commands, and what every one of them is given.
+
+mod completions;
+mod events;
+mod keys;
+mod models;
+mod paths;
+mod providers;
+mod schema;
+mod send;
+mod sessions;
+mod settings;
+mod store;
+
+use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
+
+use aichat_engine::Secrets;
+use aichat_message::ErrorKind;
+use clap::Parser;
+use clap::error::ErrorKind as Misuse;
+use serde::Serialize;
+use tokio::runtime::Runtime;
+
+use crate::args::{Cli, Color, Command, Form, Global};
+use crate::config::Config;
+use crate::directory::Directory;
+use crate::env::Env;
+use crate::exit;
+use crate::failure::{Failure, Report, phrase};
+use crate::output::Output;
+use crate::paths::Paths;
+use crate::result::TurnResult;
+use crate::talk::Talk;
+
+/// What a command works with: flags, environment, known secrets, a voice.
+pub(crate) struct Context {
+    pub(crate) global: Global,
+    pub(crate) env: Arc<Env>,
+    pub(crate) secrets: Secrets,
+    pub(crate) talk: Talk,
+}
+
+impl Context {
+    /// Works out where things are kept.
+    pub(crate) fn paths(&self) -> Result<Paths, Failure> {
+        Paths::of(&self.env, self.global.config.as_deref())
+    }
+
+    /// Reads the configuration.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        let paths = self.paths()?;
+        Config::load(&paths.config_file, paths.config_named)
+    }
+
+    /// Finds out which providers there are.
+    pub(crate) fn directory(&self) -> Result<Directory, Failure> {
+        Directory::of(&self.config()?, &self.env)
+    }
+
+    /// Starts the runtime of a command that waits for something.
+    pub(crate) fn runtime(&self) -> Result<Runtime, Failure> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+                Failure::new(ErrorKind::Unsupported, format!("cannot start: {}", phrase(&error)))
+            })?;
+        let guard = runtime.enter();
+        crate::signals::survive_file_size_limit()?;
+        drop(guard);
+        Ok(runtime)
+    }
+}
+
+/// Parses the arguments, runs the command they name and returns the exit code.
+pub(crate) fn run(args: Vec<OsString>, secrets: Secrets) -> u8 {
+    let env = Arc::new(Env::process());
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error, &args, &env, secrets),
+    };
+    let talk = Talk::new(cli.global.quiet, cli.global.color, &env, secrets.clone());
+    let shape = Shape::of(&cli);
+    let context = Context { global: cli.global, env, secrets, talk };
+    let done = match cli.command {
+        Command::Send(args) => send::run(&context, &args),
+        Command::Sessions(args) => sessions::run(&context, args),
+        Command::Events(args) => events::run(&context, args),
+        Command::Models(args) => models::run(&context, args),
+        Command::Keys(args) => keys::run(&context, args),
+        Command::Providers(args) => providers::run(&context, args),
+        Command::Settings(args) => settings::run(&context, args),
+        Command::Store(args) => store::run(&context, args),
+        Command::Paths => paths::run(&context),
+        Command::Schema => schema::run(),
+        Command::Completions { shell } => completions::run(shell),
+    };
+    done.unwrap_or_else(|failure| report(failure, shape, &context.talk, &context.secrets))
+}
+
+/// How a failure is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// To a person, on standard error.
+    Words,
+    /// As an error object.
+    Error,
+    /// As the result object of a turn, in this form.
+    Result(Form),
+}
+
+impl Shape {
+    fn of(cli: &Cli) -> Self {
+        match &cli.command {
+            Command::Send(args) => match send::form(args.output_format, cli.global.json) {
+                Form::Text => Self::Words,
+                form => Self::Result(form),
+            },
+            _ if cli.global.json => Self::Error,
+            _ => Self::Words,
+        }
+    }
+
+    /// Guesses the shape from arguments that could not be parsed.
+    fn guess(args: &[OsString]) -> Self {
+        let args: Vec<&str> =
+            args.iter().take_while(|arg| *arg != "--").filter_map(|arg| arg.to_str()).collect();
+        let named =
+            args.iter().enumerate().find_map(|(index, arg)| match arg.strip_prefix("--output-format") {
+                Some("") => args.get(index + 1).copied(),
+                Some(rest) => rest.strip_prefix('='),
+                None => None,
+            });
+        let form = match named {
+            Some("json") => Form::Json,
+            Some("stream-json") => Form::StreamJson,
+            _ if args.contains(&"--json") => Form::Json,
+            _ => return Self::Words,
+        };
+        match args.iter().skip(1).find(|arg| !arg.starts_with('-')) {
+            Some(&"send") => Self::Result(form),
+            _ => Self::Error,
+        }
+    }
+}
+
+/// Tells a failure and returns its exit code.
+fn report(failure: Failure, shape: Shape, talk: &Talk, secrets: &Secrets) -> u8 {
+    let code = failure.code();
+    let Some(report) = failure.into_report() else { return code };
+    match shape {
+        Shape::Words if report.kind == ErrorKind::Cancelled => talk.note(&report.message),
+        Shape::Words => talk.error(&report),
+        Shape::Error | Shape::Result(_) => {
+            if let Err(failure) = print(report, shape, secrets) {
+                return failure.code();
+            }
+        }
+    }
+    code
+}
+
+fn print(report: Report, shape: Shape, secrets: &Secrets) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Object {
+        schema: &'static str,
+        error: Report,
+    }
+    let redactor = secrets.redactor();
+    let mut output = Output::stdout()?;
+    match shape {
+        Shape::Result(form) => {
+            let result = TurnResult::failed(report, &redactor);
+            output.json(&if form == Form::StreamJson { result.into_line() } else { result })?;
+        }
+        _ => output.json(&Object { schema: "aichat.error/1", error: report.masked(&redactor) })?,
+    }
+    output.finish()
+}
+
+/// Prints help where it was asked for; tells what is wrong with the arguments otherwise.
+fn misused(error: &clap::Error, args: &[OsString], env: &Env, secrets: Secrets) -> u8 {
+    let text = error.render().to_string();
+    let show = || {
+        let mut output = Output::stdout()?;
+        output.line(&text)?;
+        output.finish()
+    };
+    let quiet = args.iter().any(|arg| arg == OsStr::new("-q") || arg == OsStr::new("--quiet"));
+    let talk = Talk::new(quiet, Color::Auto, env, secrets.clone());
+    if matches!(error.kind(), Misuse::DisplayHelp | Misuse::DisplayVersion) {
+        return show().map_or_else(|failure| report(failure, Shape::Words, &talk, &secrets), |()| exit::OK);
+    }
+    let usage = Failure::new(ErrorKind::Usage, said(&text));
+    match Shape::guess(args) {
+        Shape::Words => {
+            talk.raw(&text);
+            usage.code()
+        }
+        shape => report(usage.hint("--help shows how it is meant"), shape, &talk, &secrets),
+    }
+}
+
+/// Returns what a rendered usage error says, without its label and what follows.
+fn said(text: &str) -> String {
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = first.split_whitespace().collect();
+    words.join(" ").trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_is_guessed_from_arguments_that_make_no_sense() {
+        let guess = |line: &str| Shape::guess(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(guess("aichat send --nonsense"), Shape::Words);
+        assert_eq!(guess("aichat send --nonsense --json"), Shape::Result(Form::Json));
+        assert_eq!(guess("aichat --json send --nonsense"), Shape::Result(Form::Json));
+        assert_eq!(guess("aichat send --output-format=stream-json -Z"), Shape::Result(Form::StreamJson));
+        assert_eq!(guess("aichat send --output-format json -Z"), Shape::Result(Form::Json));
+        assert_eq!(guess("aichat sessions list --json -Z"), Shape::Error);
+        assert_eq!(guess("aichat send -Z -- --json"), Shape::Words);
+    }
+}

@@ -1,0 +1,349 @@
+//! `send`: a prompt goes out, the answer comes in.
+
+use std::time::Duration;
+
+use aichat_engine::{Engine, ModelRef, Outcome, Send, Status, TurnStream};
+use aichat_events::Interruption;
+use aichat_message::{ErrorKind, FinishReason, Message, PartKind, SessionId};
+use futures::{FutureExt, StreamExt};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::Context;
+use crate::args::{self, Form};
+use crate::assemble::{self, Providers, Timeouts};
+use crate::choice;
+use crate::directory::Directory;
+use crate::display::Display;
+use crate::exit;
+use crate::failure::{Failure, Report};
+use crate::fallback;
+use crate::options;
+use crate::output::{Output, Pen};
+use crate::prompt;
+use crate::result::TurnResult;
+use crate::scope;
+use crate::signals::{Signals, Stop};
+
+/// How long `--wait` waits.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Returns the form that the flags ask for.
+pub(crate) fn form(named: Option<Form>, json: bool) -> Form {
+    named.unwrap_or(if json { Form::Json } else { Form::Text })
+}
+
+pub(crate) fn run(context: &Context, args: &args::Send) -> Result<u8, Failure> {
+    let config = context.config()?;
+    let directory = Directory::of(&config, &context.env)?;
+    let timeouts = Timeouts { first_byte: args.timeout_first_byte, idle: args.timeout_idle };
+    let providers = Providers::new(context, directory.clone(), timeouts, args.dry_run)?;
+    let default = config.model.as_ref().and_then(|model| ModelRef::parse(&model.value));
+    let model =
+        args.model.as_deref().map(|text| choice::model(text, &directory, default.as_ref())).transpose()?;
+    if let Some(model) = &model {
+        // What is wrong with the provider is said before anything is read or asked.
+        providers.open(directory.find(&model.provider)?)?;
+    }
+    let send = Send {
+        session: None,
+        model,
+        system: args.system.as_deref().map(prompt::system).transpose()?,
+        message: Message::user(prompt::assemble(args, |text| context.talk.note(text))?),
+        options: options::parse(&args.option, &context.talk)?,
+        stream: !args.no_stream,
+        scope: scope::current(&context.env),
+        wait: if args.wait { FOR_EVER } else { Duration::ZERO },
+    };
+    let engine = match args.no_save {
+        true => assemble::forgetful(context, providers.clone()),
+        false => assemble::engine(context, providers.clone())?,
+    };
+    let form = form(args.output_format, context.global.json);
+    let command = Command { context, args, form, engine, providers, directory, default };
+    // An output that cannot be written is found out before anything is asked.
+    let pen = Pen::new(args.output.as_deref())?;
+    context.runtime()?.block_on(command.run(send, pen))
+}
+
+struct Command<'a> {
+    context: &'a Context,
+    args: &'a args::Send,
+    form: Form,
+    engine: Engine,
+    providers: Providers,
+    directory: Directory,
+    default: Option<ModelRef>,
+}
+
+/// Where a turn goes.
+struct Place {
+    session: Option<SessionId>,
+    /// The name of a session to be begun, and why no session by that name was found.
+    new: Option<(String, aichat_engine::Error)>,
+}
+
+impl Command<'_> {
+    async fn run(&self, send: Send, pen: Pen) -> Result<u8, Failure> {
+        let mut signals = Signals::listen()?;
+        let begun = tokio::select! {
+            biased;
+            stop = signals.stop() => Err(Failure::Stopped(stop)),
+            begun = self.begin(send) => begun,
+        };
+        let done = match begun {
+            Ok(Some(turn)) => self.follow(turn, pen, &mut signals).await,
+            Ok(None) => Ok(exit::OK),
+            Err(failure) => Err(failure),
+        };
+        tokio::select! {
+            biased;
+            stop = signals.stop() => end_at_once(stop),
+            over = self.engine.shutdown() => if let Err(error) = over {
+                self.context.talk.warning(&error.to_string());
+            },
+        }
+        done
+    }
+
+    /// Finds session and model and begins the turn; with `--dry-run` it shows what would be sent instead.
+    async fn begin(&self, mut send: Send) -> Result<Option<TurnStream>, Failure> {
+        let Place { session, new } = self.place().await?;
+        send.session = session;
+        if send.session.is_none() && send.model.is_none() {
+            send.model = Some(match &self.default {
+                Some(model) => model.clone(),
+                None => fallback::choose(&self.providers, &self.directory, &self.context.talk).await?,
+            });
+        }
+        if self.args.dry_run {
+            self.show(send).await?;
+            return Ok(None);
+        }
+        if let Some((name, unknown)) = new {
+            let created = self.engine.create(Some(&name), send.model.as_ref(), send.scope.as_deref()).await;
+            // A name that is taken was not unknown but ambiguous.
+            send.session = Some(
+                created.map_err(|error| if error.kind() == ErrorKind::Input { unknown } else { error })?,
+            );
+        }
+        let (session, model) = (send.session.clone(), send.model.clone());
+        match self.engine.send(send).await {
+            Ok(turn) => Ok(Some(turn)),
+            Err(error) => {
+                let mut report = Report::from(&error);
+                report.advise(self.model_of(session.as_ref(), model).await.as_ref());
+                Err(Failure::Error(Box::new(report)))
+            }
+        }
+    }
+
+    async fn place(&self) -> Result<Place, Failure> {
+        let none = |what: &str| {
+            Failure::new(ErrorKind::Input, what).hint("leave -c out to begin a session, or name one with -s")
+        };
+        if let Some(name) = &self.args.session {
+            let reserved = name.starts_with("ses_") || name.starts_with('@');
+            return match self.engine.resolve(name).await {
+                Ok(session) => Ok(Place { session: Some(session), new: None }),
+                Err(error) if error.kind() == ErrorKind::Input && !reserved => {
+                    Ok(Place { session: None, new: Some((name.clone(), error)) })
+                }
+                Err(error) => Err(error.into()),
+            };
+        }
+        if !self.args.continue_last {
+            return Ok(Place { session: None, new: None });
+        }
+        let session = match (self.args.global, scope::current(&self.context.env)) {
+            (true, _) => self.engine.resolve("@last").await.map_err(|error| match error.kind() {
+                ErrorKind::Input => none("there is no session yet"),
+                _ => error.into(),
+            })?,
+            (false, Some(scope)) => {
+                let last = self.engine.last_in_scope(&scope).await?;
+                last.ok_or_else(|| none(&format!("there is no session in {scope} yet")))?
+            }
+            (false, None) => return Err(none("this terminal has no name")),
+        };
+        let summary = self.engine.session(&session).await?;
+        let title = summary.name.or(summary.title).map(|title| format!(" ({title})")).unwrap_or_default();
+        self.context.talk.note(&format!("continuing {session}{title}"));
+        Ok(Place { session: Some(session), new: None })
+    }
+
+    /// Returns the model a turn is for, as far as that can be found out.
+    async fn model_of(&self, session: Option<&SessionId>, model: Option<ModelRef>) -> Option<ModelRef> {
+        match (model, session) {
+            (None, Some(session)) => {
+                self.engine.session(session).await.ok()?.model.as_deref().and_then(ModelRef::parse)
+            }
+            (model, _) => model,
+        }
+    }
+
+    async fn show(&self, send: Send) -> Result<(), Failure> {
+        #[derive(Serialize)]
+        struct Preview<'a> {
+            schema: &'static str,
+            url: &'a str,
+            body: &'a RawValue,
+            warnings: &'a [String],
+        }
+        let call = self.engine.preview(send).await?;
+        let body = String::from_utf8_lossy(&call.body);
+        let mut output = Output::stdout()?;
+        if self.form == Form::Text {
+            for text in &call.warnings {
+                self.context.talk.warning(text);
+            }
+            self.context.talk.note(&format!("would be sent to {}", call.url));
+            output.line(&body)?;
+        } else {
+            let body = serde_json::from_str(&body)
+                .map_err(|_| Failure::new(ErrorKind::Unsupported, "this request is not JSON"))?;
+            let (url, warnings) = (call.url.as_str(), call.warnings.as_slice());
+            output.json(&Preview { schema: "aichat.preview/1", url, body, warnings })?;
+        }
+        output.finish()
+    }
+
+    /// Shows the turn until it ends, however it ends, and returns the exit code.
+    async fn follow(&self, mut turn: TurnStream, pen: Pen, signals: &mut Signals) -> Result<u8, Failure> {
+        let saved = !self.args.no_save;
+        let context = self.context;
+        let mut display = Display::new(self.form, pen, context.talk.clone(), context.secrets.clone());
+        display.start(saved.then(|| turn.session.as_str()), saved.then(|| turn.turn.as_str()));
+        let mut stopped: Option<Stop> = None;
+        let mut broken = None;
+        'turn: loop {
+            tokio::select! {
+                biased;
+                stop = signals.stop() => match stopped {
+                    None => {
+                        stopped = Some(stop);
+                        turn.interrupt(Interruption::User);
+                    }
+                    Some(_) => end_at_once(stop),
+                },
+                error = display.pen.broken(), if broken.is_none() => {
+                    broken = Some(error);
+                    turn.interrupt(Interruption::User);
+                }
+                next = turn.next() => {
+                    let mut next = next;
+                    // Everything that is ready is shown at once.
+                    loop {
+                        match next {
+                            Some(progress) => display.progress(&progress),
+                            None => break 'turn,
+                        }
+                        next = match turn.next().now_or_never() {
+                            Some(next) => next,
+                            None => break,
+                        };
+                    }
+                    display.pen.flush();
+                }
+            }
+        }
+        // Only a panic keeps a turn from having an outcome, and its hook has said why.
+        let outcome = turn.outcome().await.map_err(|_| {
+            Failure::new(ErrorKind::Unsupported, "the turn was lost to an internal error")
+                .hint("what had arrived is kept; `aichat sessions list` shows the session")
+        })?;
+        let redactor = context.secrets.redactor();
+        let error = outcome.error.as_ref().map(|error| {
+            let mut report = Report::from(error);
+            report.advise(Some(&outcome.model));
+            report
+        });
+        let result = TurnResult::of(&outcome, error.clone(), saved, &redactor);
+        display.end(&if self.form == Form::StreamJson { result.into_line() } else { result });
+        if broken.is_none() {
+            tokio::select! {
+                biased;
+                stop = signals.stop() => end_at_once(stop),
+                written = display.pen.finish() => broken = written.err(),
+            }
+        }
+        self.tell(&outcome, error.as_ref(), saved);
+        if let Some(error) = broken {
+            return Err(Failure::from(error));
+        }
+        Ok(match (stopped, outcome.status, &error) {
+            (Some(stop), Status::Interrupted, _) => stop.code(),
+            (_, _, Some(error)) => exit::code(error.kind),
+            (_, Status::Interrupted, None) => exit::INTERRUPTED,
+            (_, _, None) if refused(&outcome) => exit::REFUSED,
+            (_, _, None) => exit::OK,
+        })
+    }
+
+    /// Says on standard error what is to be said about the end of a turn.
+    fn tell(&self, outcome: &Outcome, error: Option<&Report>, saved: bool) {
+        let talk = &self.context.talk;
+        if outcome.status == Status::Interrupted {
+            let kept = match (&outcome.answer, saved) {
+                (Some(answer), true) => {
+                    format!("interrupted; what had arrived is kept: {} {answer}", outcome.session)
+                }
+                (None, true) => format!("interrupted before anything arrived: {}", outcome.session),
+                (_, false) => "interrupted".to_owned(),
+            };
+            talk.note(&kept);
+        } else if let Some(error) = error.filter(|_| self.form == Form::Text) {
+            talk.error(error);
+        } else if refused(outcome) {
+            let words = outcome.message.parts.iter().filter_map(|part| match &part.kind {
+                PartKind::Refusal { text } => Some(text.as_str()),
+                _ => None,
+            });
+            let words: String = words.collect();
+            let what = if words.is_empty() { String::new() } else { format!(": {words}") };
+            talk.warning(&format!("{} declined to answer{what}", outcome.model));
+        }
+        if self.args.usage {
+            talk.raw(&usage(outcome));
+        }
+    }
+}
+
+fn refused(outcome: &Outcome) -> bool {
+    outcome
+        .finish
+        .as_ref()
+        .is_some_and(|finish| matches!(finish.reason, FinishReason::Refusal | FinishReason::ContentFilter))
+}
+
+/// Returns counts, cost and times in one line; what is not known is said to be unknown.
+fn usage(outcome: &Outcome) -> String {
+    let count = |count: Option<u64>| count.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
+    let usage = outcome.usage.clone().unwrap_or_default();
+    let mut text = format!("tokens: {} in", count(usage.input_tokens));
+    if let Some(cached) = usage.cache_read_tokens {
+        text.push_str(&format!(" ({cached} cached)"));
+    }
+    text.push_str(&format!(", {} out", count(usage.output_tokens)));
+    if let Some(reasoning) = usage.reasoning_tokens {
+        text.push_str(&format!(" ({reasoning} reasoning)"));
+    }
+    let cost = outcome.cost();
+    match cost.amount {
+        Some(amount) => {
+            let status = crate::output::json(&cost.status);
+            text.push_str(&format!("; cost: {amount} USD ({})", status.trim_matches('"').replace('_', " ")));
+        }
+        None => text.push_str("; cost: unknown"),
+    }
+    if let Some(first) = outcome.first_content {
+        text.push_str(&format!("; first token: {} ms", first.as_millis()));
+    }
+    text.push_str(&format!("; total: {} ms", outcome.total.as_millis()));
+    text
+}
+
+/// Ends the process without waiting for anything; the journal has what arrived.
+fn end_at_once(stop: Stop) -> ! {
+    std::process::exit(stop.code().into())
+}

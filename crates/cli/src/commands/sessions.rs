@@ -1,0 +1,152 @@
+//! `sessions`: everything that is done with a session besides sending to it.
+
+use aichat_engine::{Document, Engine, ModelRef, Summary};
+use aichat_message::{ErrorKind, SessionId};
+use serde::Serialize;
+
+use super::Context;
+use crate::args::{self, Export};
+use crate::assemble;
+use crate::choice;
+use crate::exit;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::prompt;
+use crate::scope;
+
+pub(crate) fn run(context: &Context, args: args::Sessions) -> Result<u8, Failure> {
+    let model = match &args {
+        args::Sessions::Create { model: Some(model), .. } => Some(model_of(context, model)?),
+        _ => None,
+    };
+    let imported = match &args {
+        args::Sessions::Import { file } => Some(read(file)?),
+        _ => None,
+    };
+    let engine = assemble::archive(context)?;
+    let mut output = Output::stdout()?;
+    context.runtime()?.block_on(async {
+        match args {
+            args::Sessions::Create { name, .. } => {
+                let scope = scope::current(&context.env);
+                let id = engine.create(name.as_deref(), model.as_ref(), scope.as_deref()).await?;
+                print(context, &mut output, &engine, &id).await?;
+            }
+            args::Sessions::List(limit) => {
+                let sessions = engine.list(limit.limit).await?;
+                match context.global.json {
+                    true => output.list(&sessions)?,
+                    false => output.columns(&sessions.iter().map(row).collect::<Vec<_>>())?,
+                }
+            }
+            args::Sessions::Show(args) => {
+                let id = engine.resolve(&args.session).await?;
+                let transcript = engine.transcript(&id).await?;
+                match context.global.json {
+                    true => output.object("aichat.transcript/1", &transcript)?,
+                    false => output.line(&transcript.to_markdown())?,
+                }
+            }
+            args::Sessions::Rename { session, name } => {
+                let id = engine.resolve(&session.session).await?;
+                engine.rename(&id, name.as_deref()).await?;
+                print(context, &mut output, &engine, &id).await?;
+            }
+            args::Sessions::Delete(args) => {
+                let id = engine.resolve(&args.session).await?;
+                engine.delete(&id).await?;
+                match context.global.json {
+                    true => output.object("aichat.deleted/1", &Deleted { id: &id })?,
+                    false => output.line(id.as_str())?,
+                }
+            }
+            args::Sessions::Export { session, format, redact } => {
+                let id = engine.resolve(&session.session).await?;
+                export(&mut output, &engine, &id, format, redact).await?;
+            }
+            args::Sessions::Import { .. } => {
+                let text = imported.unwrap_or_default();
+                let imported = engine.import(&Document::parse(&text)?).await?;
+                print(context, &mut output, &engine, &imported.session).await?;
+            }
+        }
+        engine.shutdown().await?;
+        output.finish()?;
+        Ok(exit::OK)
+    })
+}
+
+#[derive(Serialize)]
+struct Deleted<'a> {
+    id: &'a SessionId,
+}
+
+fn model_of(context: &Context, text: &str) -> Result<ModelRef, Failure> {
+    let config = context.config()?;
+    let directory = context.directory()?;
+    let default = config.model.as_ref().and_then(|model| ModelRef::parse(&model.value));
+    choice::model(text, &directory, default.as_ref())
+}
+
+fn read(file: &std::path::Path) -> Result<String, Failure> {
+    match file == std::path::Path::new("-") {
+        true => crate::stdin::read(std::io::stdin(), crate::stdin::Patience::ENDLESS, || ()),
+        false => prompt::text_of(file),
+    }
+}
+
+/// Prints a session, its id where a person asks.
+async fn print(
+    context: &Context,
+    output: &mut Output,
+    engine: &Engine,
+    id: &SessionId,
+) -> Result<(), Failure> {
+    match context.global.json {
+        true => output.object("aichat.summary/1", &engine.session(id).await?),
+        false => output.line(id.as_str()),
+    }
+}
+
+async fn export(
+    output: &mut Output,
+    engine: &Engine,
+    id: &SessionId,
+    format: Export,
+    redact: bool,
+) -> Result<(), Failure> {
+    if format == Export::Md {
+        return match redact {
+            true => Err(Failure::new(ErrorKind::Usage, "markdown without what was said would be empty")
+                .hint("use --format json or jsonl with --redact")),
+            false => output.line(&engine.transcript(id).await?.to_markdown()),
+        };
+    }
+    let mut document = engine.export(id).await?;
+    if redact {
+        document = document.erased();
+    }
+    output.line(&if format == Export::Json { document.to_json() } else { document.to_jsonl() })
+}
+
+fn row(session: &Summary) -> [String; 5] {
+    let label = session.name.as_deref().or(session.title.as_deref()).unwrap_or_default();
+    let mut label: String = label.lines().next().unwrap_or_default().chars().take(48).collect();
+    if session.name.is_none() && !label.is_empty() {
+        label = format!("“{label}”");
+    }
+    [
+        session.id.to_string(),
+        time(session.updated_us),
+        format!("{} turns", session.turns),
+        session.model.clone().unwrap_or_default(),
+        label,
+    ]
+}
+
+/// Returns a time of microseconds since 1970 to the minute, UTC.
+fn time(micros: i64) -> String {
+    jiff::Timestamp::from_microsecond(micros)
+        .map(|time| time.strftime("%Y-%m-%d %H:%MZ").to_string())
+        .unwrap_or_default()
+}

@@ -1,0 +1,153 @@
+//! What a turn looks like while it runs: the answer on standard output, everything else on standard error.
+
+use std::collections::HashMap;
+
+use aichat_engine::{Progress, Secrets};
+use aichat_events::RedactStream;
+use aichat_message::{Delta, Part, PartKind};
+use serde::Serialize;
+
+use crate::args::Form;
+use crate::failure::Report;
+use crate::output::{Pen, json};
+use crate::talk::Talk;
+
+/// Shows a turn as it happens.
+pub(crate) struct Display {
+    form: Form,
+    pub(crate) pen: Pen,
+    talk: Talk,
+    secrets: Secrets,
+    /// How many bytes of each text part have been shown; `None` for a part of another kind.
+    parts: HashMap<u32, Option<usize>>,
+    reasoning: Option<RedactStream>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Line<'a> {
+    Start { session_id: Option<&'a str>, turn_id: Option<&'a str> },
+    Delta { text: &'a str },
+    Reasoning { text: &'a str },
+    Retrying { attempt: u32, delay_ms: u64, error: Report },
+    Warning { text: &'a str },
+}
+
+impl Display {
+    pub(crate) fn new(form: Form, pen: Pen, talk: Talk, secrets: Secrets) -> Self {
+        Self { form, pen, talk, secrets, parts: HashMap::new(), reasoning: None }
+    }
+
+    /// Says which turn it is, where scripts follow along.
+    pub(crate) fn start(&mut self, session_id: Option<&str>, turn_id: Option<&str>) {
+        self.script(&Line::Start { session_id, turn_id });
+    }
+
+    /// Shows what happened.
+    pub(crate) fn progress(&mut self, progress: &Progress) {
+        match progress {
+            Progress::Delta(delta) => self.delta(delta),
+            Progress::Retrying { attempt, delay, error } => {
+                self.end_reasoning();
+                let error = Report::from(error);
+                self.talk.note(&format!("retrying in {:.1} s: {}", delay.as_secs_f64(), error.message));
+                let error = error.masked(&self.secrets.redactor());
+                let delay_ms = crate::failure::millis(*delay);
+                self.script(&Line::Retrying { attempt: *attempt, delay_ms, error });
+            }
+            Progress::Warning(text) => {
+                self.end_reasoning();
+                self.talk.warning(text);
+                let text = &self.secrets.redactor().redact_str(text);
+                self.script(&Line::Warning { text });
+            }
+            _ => {}
+        }
+    }
+
+    fn delta(&mut self, delta: &Delta) {
+        match delta {
+            Delta::PartStart { index, part } => self.part(*index, part),
+            Delta::PartEnd { index, part: Some(whole) } => self.part(*index, whole),
+            Delta::Text { index, text } => {
+                // A part that was not announced is a text.
+                if let Some(shown) = self.parts.entry(*index).or_insert(Some(0)) {
+                    *shown += text.len();
+                    self.text(text);
+                }
+            }
+            Delta::ReasoningBlock { index, block } => self.reason(*index, block.text()),
+            Delta::Reasoning { index, text } => self.reason(*index, text),
+            _ => {}
+        }
+    }
+
+    /// Shows what of a part was not shown yet.
+    fn part(&mut self, index: u32, part: &Part) {
+        match &part.kind {
+            PartKind::Text { text, .. } => {
+                let shown = self.parts.entry(index).or_insert(Some(0)).get_or_insert(0);
+                let from = std::mem::replace(shown, text.len().max(*shown));
+                if let Some(rest) = text.get(from..).filter(|rest| !rest.is_empty()) {
+                    self.text(rest);
+                }
+            }
+            kind => {
+                let is_new = self.parts.insert(index, None).is_none();
+                if let (PartKind::Reasoning { blocks }, true) = (kind, is_new) {
+                    blocks.iter().for_each(|block| self.think(block.text()));
+                }
+            }
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        self.end_reasoning();
+        match self.form {
+            Form::Text => self.pen.write(text),
+            Form::StreamJson => self.script(&Line::Delta { text }),
+            Form::Json => {}
+        }
+    }
+
+    fn reason(&mut self, index: u32, text: &str) {
+        self.parts.entry(index).or_insert(None);
+        self.think(text);
+    }
+
+    fn think(&mut self, text: &str) {
+        match self.form {
+            Form::Text if !self.talk.is_quiet() => {
+                let stream = self.reasoning.get_or_insert_with(|| self.secrets.redactor().stream());
+                let text = stream.push(text);
+                self.talk.stream(&text);
+            }
+            Form::StreamJson => self.script(&Line::Reasoning { text }),
+            Form::Text | Form::Json => {}
+        }
+    }
+
+    /// Ends the reasoning shown so far, so that what follows begins on a line of its own.
+    fn end_reasoning(&mut self) {
+        if let Some(mut stream) = self.reasoning.take() {
+            self.talk.stream(&format!("{}\n\n", stream.finish()));
+        }
+    }
+
+    fn script(&mut self, line: &Line<'_>) {
+        if self.form == Form::StreamJson {
+            self.pen.write(&json(line));
+            self.pen.end_line();
+        }
+    }
+
+    /// Ends what was shown with what came of it.
+    pub(crate) fn end(&mut self, result: &impl Serialize) {
+        self.end_reasoning();
+        if self.form != Form::Text {
+            self.pen.write(&json(result));
+        }
+        self.pen.end_line();
+        self.pen.flush();
+    }
+}

@@ -1,0 +1,221 @@
+//! What a command fails with: the fields of the error object, the exit code, and what would help.
+
+use std::borrow::Cow;
+use std::io;
+use std::time::Duration;
+
+use aichat_engine::ModelRef;
+use aichat_events::Redactor;
+use aichat_message::ErrorKind;
+use serde::Serialize;
+
+use crate::exit;
+use crate::signals::Stop;
+
+/// Why a command did not do what was asked.
+pub(crate) enum Failure {
+    /// There is something to tell.
+    Error(Box<Report>),
+    /// Whoever read the output went away; nothing is said about it.
+    BrokenPipe,
+    /// Somebody asked to stop.
+    Stopped(Stop),
+}
+
+/// An error as people and scripts see it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Report {
+    /// What went wrong, in one word.
+    pub(crate) kind: ErrorKind,
+    /// What went wrong, in one phrase.
+    pub(crate) message: String,
+    /// The HTTP status, where a provider gave one.
+    pub(crate) status: Option<u16>,
+    /// The provider's own code.
+    pub(crate) provider_code: Option<String>,
+    /// Whether the same may succeed later.
+    pub(crate) retryable: bool,
+    /// How long the provider asks to wait.
+    pub(crate) retry_after_ms: Option<u64>,
+    /// What would help.
+    pub(crate) hint: Option<String>,
+    /// The provider's id of the request; the result object has it in a place of its own.
+    #[serde(skip)]
+    pub(crate) request_id: Option<String>,
+}
+
+impl Failure {
+    /// Returns a failure of this kind. `message` is one lower-case phrase without a period.
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self::Error(Box::new(Report::new(kind, message)))
+    }
+
+    /// Adds what would help.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        if let Self::Error(report) = &mut self {
+            report.hint = Some(hint.into());
+        }
+        self
+    }
+
+    /// Returns a failure to read or write something that was named by the person.
+    pub(crate) fn file(kind: ErrorKind, what: &str, path: &std::path::Path, error: &io::Error) -> Self {
+        Self::new(kind, format!("{what} {}: {}", path.display(), phrase(error)))
+    }
+
+    /// Returns the exit code.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Error(report) => exit::code(report.kind),
+            Self::BrokenPipe => exit::BROKEN_PIPE,
+            Self::Stopped(stop) => stop.code(),
+        }
+    }
+
+    /// Returns what there is to tell.
+    pub(crate) fn into_report(self) -> Option<Report> {
+        match self {
+            Self::Error(report) => Some(*report),
+            Self::BrokenPipe => None,
+            Self::Stopped(_) => Some(Report::new(ErrorKind::Cancelled, "interrupted")),
+        }
+    }
+}
+
+impl Report {
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            status: None,
+            provider_code: None,
+            retryable: kind.is_retryable() || kind == ErrorKind::Busy,
+            retry_after_ms: None,
+            hint: None,
+            request_id: None,
+        }
+    }
+
+    /// Returns the error with every secret in it masked.
+    pub(crate) fn masked(mut self, redactor: &Redactor) -> Self {
+        let mask = |text: &mut String| {
+            if let Cow::Owned(masked) = redactor.redact_str(text) {
+                *text = masked;
+            }
+        };
+        mask(&mut self.message);
+        self.provider_code.as_mut().map(mask);
+        self.hint.as_mut().map(mask);
+        self
+    }
+
+    /// Fills in what would help after a failed call of this model, unless something is said already.
+    pub(crate) fn advise(&mut self, model: Option<&ModelRef>) {
+        if self.hint.is_none() {
+            self.hint = advice(self, model.map(|model| model.provider.as_str()));
+        }
+    }
+}
+
+impl From<&aichat_engine::Error> for Report {
+    fn from(error: &aichat_engine::Error) -> Self {
+        Self {
+            kind: error.kind(),
+            message: error.to_string(),
+            status: error.status(),
+            provider_code: error.code().map(str::to_owned),
+            retryable: error.is_retryable(),
+            retry_after_ms: error.retry_after().map(millis),
+            hint: None,
+            request_id: error.request_id().map(str::to_owned),
+        }
+    }
+}
+
+impl From<aichat_engine::Error> for Failure {
+    fn from(error: aichat_engine::Error) -> Self {
+        let mut report = Report::from(&error);
+        report.advise(None);
+        Self::Error(Box::new(report))
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// Takes a failure to write the output.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::BrokenPipe,
+            _ => Self::new(ErrorKind::Store, format!("cannot write the output: {}", phrase(&error))),
+        }
+    }
+}
+
+/// Returns whole milliseconds.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Returns an I/O error as a lower-case phrase, without the number the operating system gives it.
+pub(crate) fn phrase(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => "unknown failure".to_owned(),
+    }
+}
+
+fn advice(report: &Report, provider: Option<&str>) -> Option<String> {
+    let name = provider.unwrap_or("PROVIDER");
+    Some(match report.kind {
+        ErrorKind::Auth => match crate::directory::key_variable(name) {
+            Some(variable) => format!("run `aichat keys set {name}`, or set {variable}"),
+            None => format!("run `aichat keys set {name}`"),
+        },
+        ErrorKind::Permission => {
+            format!("the key for {name} may not do this; `aichat keys which {name}` shows which one was used")
+        }
+        ErrorKind::Billing | ErrorKind::Quota => format!("check plan and billing of your account at {name}"),
+        ErrorKind::RateLimited | ErrorKind::Overloaded => match report.retry_after_ms {
+            Some(wait) => format!("try again in {} s", wait.div_ceil(1000)),
+            None => "try again in a moment".to_owned(),
+        },
+        ErrorKind::Server | ErrorKind::Decode => {
+            format!("try again; `aichat providers test {name}` shows whether {name} answers properly")
+        }
+        ErrorKind::Truncated => "try again; what had arrived is kept in the session".to_owned(),
+        ErrorKind::Timeout => {
+            "try again, or wait longer with --timeout-first-byte or --timeout-idle".to_owned()
+        }
+        ErrorKind::NotFound => format!("`aichat models {name}` lists what {name} offers"),
+        ErrorKind::Transport => {
+            format!("check the network and the address; `aichat providers test {name}` tries it")
+        }
+        ErrorKind::ContextTooLong => "send less, or choose a model with a larger context window".to_owned(),
+        ErrorKind::TooLarge => "send less".to_owned(),
+        ErrorKind::InvalidRequest => "--dry-run shows what is sent".to_owned(),
+        ErrorKind::Store => {
+            "`aichat paths` shows where sessions are kept; --store names another place".to_owned()
+        }
+        ErrorKind::Busy => "pass --wait to wait for the other turn".to_owned(),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn io_errors_become_lower_case_phrases() {
+        let error = io::Error::from_raw_os_error(28);
+        assert_eq!(phrase(&error), "no space left on device");
+    }
+
+    #[test]
+    fn a_broken_pipe_is_no_error_to_report() {
+        let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!(failure.code(), exit::BROKEN_PIPE);
+    }
+}

@@ -1,0 +1,203 @@
+//! Standard output: the answer or the data, and nothing else.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::mpsc;
+
+use aichat_events::sanitise;
+use aichat_message::ErrorKind;
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use crate::failure::Failure;
+
+/// Prints data.
+pub(crate) struct Output {
+    file: BufWriter<File>,
+    terminal: bool,
+}
+
+impl Output {
+    /// Returns standard output.
+    ///
+    /// # Errors
+    /// Fails where there is none.
+    pub(crate) fn stdout() -> Result<Self, Failure> {
+        let (file, terminal) = stdout()?;
+        Ok(Self { file: BufWriter::new(file), terminal })
+    }
+
+    /// Prints text and ends its line.
+    ///
+    /// # Errors
+    /// Fails where it cannot be written.
+    pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
+        match self.terminal {
+            true => self.file.write_all(sanitise(text).as_bytes())?,
+            false => self.file.write_all(text.as_bytes())?,
+        }
+        if !text.ends_with('\n') {
+            self.file.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+
+    /// Prints a value as one line of JSON.
+    ///
+    /// # Errors
+    /// Fails where it cannot be written.
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        self.line(&json(value))
+    }
+
+    /// Prints the fields of a value as one object that names its schema.
+    ///
+    /// # Errors
+    /// Fails where it cannot be written.
+    pub(crate) fn object(&mut self, schema: &'static str, value: &impl Serialize) -> Result<(), Failure> {
+        #[derive(Serialize)]
+        struct Object<'a, T> {
+            schema: &'static str,
+            #[serde(flatten)]
+            value: &'a T,
+        }
+        self.json(&Object { schema, value })
+    }
+
+    /// Prints a list as the one object every list command prints.
+    ///
+    /// # Errors
+    /// Fails where it cannot be written.
+    pub(crate) fn list(&mut self, items: &impl Serialize) -> Result<(), Failure> {
+        #[derive(Serialize)]
+        struct List<'a, T> {
+            schema: &'static str,
+            items: &'a T,
+            next: Option<&'a str>,
+        }
+        self.json(&List { schema: "aichat.list/1", items, next: None })
+    }
+
+    /// Prints rows in columns as wide as their widest cell.
+    ///
+    /// # Errors
+    /// Fails where it cannot be written.
+    pub(crate) fn columns<const N: usize>(&mut self, rows: &[[String; N]]) -> Result<(), Failure> {
+        let flat = |cell: &str| cell.replace(['\n', '\t', '\r'], " ");
+        let mut widths = [0; N];
+        for row in rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        for row in rows {
+            let cells: Vec<String> =
+                row.iter().zip(widths).map(|(cell, width)| format!("{:width$}", flat(cell))).collect();
+            self.line(cells.join("  ").trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Returns when everything is written.
+    ///
+    /// # Errors
+    /// Fails where it cannot be written.
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        Ok(self.file.flush()?)
+    }
+}
+
+/// Returns a value as JSON.
+pub(crate) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("what this program prints has text for keys")
+}
+
+/// Prints an answer while it arrives. The writing is done by a thread, so that a reader who dawdles holds up
+/// neither the stream nor Ctrl-C.
+pub(crate) struct Pen {
+    batches: mpsc::Sender<Vec<u8>>,
+    ended: oneshot::Receiver<io::Result<()>>,
+    terminal: bool,
+    ready: Vec<u8>,
+    last: Option<u8>,
+}
+
+impl Pen {
+    /// Returns a pen on a file, or on standard output where none is named. What is in the file stays there until
+    /// there is something to write.
+    ///
+    /// # Errors
+    /// Fails with kind `store` where the file cannot be written.
+    pub(crate) fn new(path: Option<&Path>) -> Result<Self, Failure> {
+        let (mut file, terminal) = match path {
+            Some(path) => {
+                let file = File::options().write(true).create(true).truncate(false).open(path);
+                (file.map_err(|error| Failure::file(ErrorKind::Store, "cannot write", path, &error))?, false)
+            }
+            None => stdout()?,
+        };
+        let mut stale = path.is_some();
+        let (batches, receiver) = mpsc::channel::<Vec<u8>>();
+        let (sender, ended) = oneshot::channel();
+        std::thread::spawn(move || {
+            let written = receiver.iter().try_for_each(|batch| {
+                if std::mem::take(&mut stale) && file.metadata()?.is_file() {
+                    file.set_len(0)?;
+                }
+                file.write_all(&batch)
+            });
+            // The listener is gone only where the process is about to end.
+            let _ = sender.send(written);
+        });
+        Ok(Self { batches, ended, terminal, ready: Vec::new(), last: None })
+    }
+
+    /// Takes text; it is written with the next [`flush`](Self::flush).
+    pub(crate) fn write(&mut self, text: &str) {
+        match self.terminal {
+            true => self.ready.extend_from_slice(sanitise(text).as_bytes()),
+            false => self.ready.extend_from_slice(text.as_bytes()),
+        }
+        self.last = self.ready.last().copied().or(self.last);
+    }
+
+    /// Ends the line, if one was begun.
+    pub(crate) fn end_line(&mut self) {
+        if self.last.is_some_and(|last| last != b'\n') {
+            self.write("\n");
+        }
+    }
+
+    /// Hands what was taken to the writer.
+    pub(crate) fn flush(&mut self) {
+        if !self.ready.is_empty() {
+            // A writer that failed says so through `broken`.
+            let _ = self.batches.send(std::mem::take(&mut self.ready));
+        }
+    }
+
+    /// Returns when writing has failed, and never while it goes well.
+    pub(crate) async fn broken(&mut self) -> io::Error {
+        match (&mut self.ended).await {
+            Ok(Err(error)) => error,
+            Ok(Ok(())) | Err(_) => io::Error::other("the writer ended early"),
+        }
+    }
+
+    /// Returns when everything is written.
+    ///
+    /// # Errors
+    /// Fails where it could not be.
+    pub(crate) async fn finish(mut self) -> io::Result<()> {
+        self.flush();
+        drop(self.batches);
+        self.ended.await.unwrap_or_else(|_| Err(io::Error::other("the writer ended early")))
+    }
+}
+
+fn stdout() -> io::Result<(File, bool)> {
+    let stdout = io::stdout();
+    Ok((File::from(stdout.as_fd().try_clone_to_owned()?), stdout.is_terminal()))
+}

@@ -1,0 +1,197 @@
+//! The result object of `send`: what came of a turn, in fixed fields for scripts.
+
+use aichat_catalog::{Cost, CostStatus, Money};
+use aichat_engine::{Outcome, Status};
+use aichat_events::Redactor;
+use aichat_message::{
+    ErrorKind, Finish, Json, Message, MessageId, Opaque, OpaqueKind, PartKind, SessionId, TurnId, Usage,
+};
+use serde::Serialize;
+
+use crate::failure::{Report, millis};
+
+/// What came of a turn; `aichat.result/1`. The answer in it is the model's, unaltered; everything else has its
+/// secrets masked.
+#[derive(Serialize)]
+pub(crate) struct TurnResult {
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    line_type: Option<&'static str>,
+    schema: &'static str,
+    pub(crate) status: Status,
+    text: String,
+    reasoning: Vec<Reasoning>,
+    tool_calls: Vec<ToolCall>,
+    finish: Option<Finish>,
+    usage: Counts,
+    cost: Price,
+    provider: Option<String>,
+    model: Option<String>,
+    session_id: Option<SessionId>,
+    turn_id: Option<TurnId>,
+    message_id: Option<MessageId>,
+    request_id: Option<String>,
+    timing: Timing,
+    warnings: Vec<String>,
+    error: Option<Report>,
+}
+
+#[derive(Serialize)]
+struct Reasoning {
+    text: Option<String>,
+    signature: Option<String>,
+    opaque: Option<String>,
+    kind: Option<OpaqueKind>,
+}
+
+#[derive(Serialize)]
+struct ToolCall {
+    id: String,
+    name: String,
+    arguments: Option<Json>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arguments_raw: Option<String>,
+}
+
+#[derive(Default, Serialize)]
+struct Counts {
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    cache_read_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
+    reasoning_tokens: Option<u64>,
+    raw: Option<Json>,
+}
+
+#[derive(Serialize)]
+struct Price {
+    amount: Option<Money>,
+    currency: &'static str,
+    status: CostStatus,
+}
+
+#[derive(Default, Serialize)]
+struct Timing {
+    first_token_ms: Option<u64>,
+    total_ms: Option<u64>,
+}
+
+impl TurnResult {
+    /// Returns the result of a turn; `saved` says whether its ids can be used again.
+    pub(crate) fn of(outcome: &Outcome, error: Option<Report>, saved: bool, redactor: &Redactor) -> Self {
+        let usage = outcome.usage.clone().unwrap_or_default();
+        Self {
+            line_type: None,
+            schema: "aichat.result/1",
+            status: outcome.status,
+            text: outcome.message.text(),
+            reasoning: reasoning(&outcome.message),
+            tool_calls: tool_calls(&outcome.message),
+            finish: outcome.finish.clone(),
+            usage: Counts::from(usage),
+            cost: Price::from(&outcome.cost()),
+            provider: Some(outcome.model.provider.clone()),
+            model: Some(outcome.model.model.clone()),
+            session_id: saved.then(|| outcome.session.clone()),
+            turn_id: saved.then(|| outcome.turn.clone()),
+            message_id: outcome.answer.clone().filter(|_| saved),
+            request_id: outcome.request_id.as_deref().map(|id| redactor.redact_str(id).into_owned()),
+            timing: Timing {
+                first_token_ms: outcome.first_content.map(millis),
+                total_ms: Some(millis(outcome.total)),
+            },
+            warnings: outcome.warnings.iter().map(|text| redactor.redact_str(text).into_owned()).collect(),
+            error: error.map(|report| report.masked(redactor)),
+        }
+    }
+
+    /// Returns the result of a turn that never began.
+    pub(crate) fn failed(report: Report, redactor: &Redactor) -> Self {
+        Self {
+            line_type: None,
+            schema: "aichat.result/1",
+            status: match report.kind {
+                ErrorKind::Cancelled => Status::Interrupted,
+                _ => Status::Failed,
+            },
+            text: String::new(),
+            reasoning: Vec::new(),
+            tool_calls: Vec::new(),
+            finish: None,
+            usage: Counts::default(),
+            cost: Price::from(&Cost::unknown()),
+            provider: None,
+            model: None,
+            session_id: None,
+            turn_id: None,
+            message_id: None,
+            request_id: report.request_id.as_deref().map(|id| redactor.redact_str(id).into_owned()),
+            timing: Timing::default(),
+            warnings: Vec::new(),
+            error: Some(report.masked(redactor)),
+        }
+    }
+
+    /// Returns the result as the last line of a stream.
+    pub(crate) fn into_line(mut self) -> Self {
+        self.line_type = Some("result");
+        self
+    }
+}
+
+impl From<Usage> for Counts {
+    fn from(usage: Usage) -> Self {
+        Self {
+            input_tokens: usage.input_tokens,
+            output_tokens: usage.output_tokens,
+            cache_read_tokens: usage.cache_read_tokens,
+            cache_write_tokens: usage.cache_write_tokens,
+            reasoning_tokens: usage.reasoning_tokens,
+            raw: usage.raw,
+        }
+    }
+}
+
+impl From<&Cost> for Price {
+    fn from(cost: &Cost) -> Self {
+        Self { amount: cost.amount, currency: "USD", status: cost.status }
+    }
+}
+
+fn reasoning(message: &Message) -> Vec<Reasoning> {
+    let mut all = Vec::new();
+    for part in &message.parts {
+        let PartKind::Reasoning { blocks } = &part.kind else { continue };
+        let signs =
+            |opaque: &&Opaque| matches!(opaque.kind, OpaqueKind::Signature | OpaqueKind::ThoughtSignature);
+        let mut rest = part.opaque.iter().filter(|opaque| !signs(opaque));
+        let first = rest.next();
+        all.push(Reasoning {
+            text: (!blocks.is_empty()).then(|| blocks.iter().map(|block| block.text()).collect()),
+            signature: part.opaque.iter().find(signs).map(|opaque| opaque.data.clone()),
+            opaque: first.map(|opaque| opaque.data.clone()),
+            kind: first.map(|opaque| opaque.kind.clone()),
+        });
+        all.extend(rest.map(|opaque| Reasoning {
+            text: None,
+            signature: None,
+            opaque: Some(opaque.data.clone()),
+            kind: Some(opaque.kind.clone()),
+        }));
+    }
+    all
+}
+
+fn tool_calls(message: &Message) -> Vec<ToolCall> {
+    let mut calls = Vec::new();
+    for part in &message.parts {
+        let PartKind::ToolCall { call_id, name, arguments, .. } = &part.kind else { continue };
+        let json = arguments.json().ok();
+        calls.push(ToolCall {
+            id: call_id.clone(),
+            name: name.clone(),
+            arguments_raw: json.is_none().then(|| arguments.as_str().to_owned()),
+            arguments: json,
+        });
+    }
+    calls
+}

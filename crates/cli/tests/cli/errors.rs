@@ -1,0 +1,330 @@
+//! Bad input of every kind: the words, the hint, the exit code, and nothing lost.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+use serde_json::Value;
+
+use crate::common::{Done, Home};
+
+/// Runs commands and returns what each said.
+fn said(home: &Home, lines: &[&str]) -> String {
+    let mut all = String::new();
+    for line in lines {
+        all.push_str(&format!("$ aichat {line}\n{}\n", home.plain(&home.run(line).all())));
+    }
+    all
+}
+
+#[test]
+fn models_and_providers_that_do_not_exist() {
+    let home = Home::new();
+    insta::assert_snapshot!(said(&home, &[
+        "send -m opnai/gpt-4o hi",
+        "send -m gtp-4o hi",
+        "send -m haiku-5 hi",
+        "send -m gpt-4.1-m hi",
+        "send -m openai/nosuch hi",
+        "send -m claude-opus-5-5 hi",
+        "providers test nosuch",
+    ]), @r#"
+    $ aichat send -m opnai/gpt-4o hi
+    69
+    error: there is no provider named "opnai"
+    hint: did you mean "openai"?
+
+    $ aichat send -m gtp-4o hi
+    69
+    error: no known model matches "gtp-4o"
+    hint: did you mean openai/gpt-4o?
+
+    $ aichat send -m haiku-5 hi
+    1
+    error: this version does not speak anthropic, the protocol of anthropic
+    hint: `aichat providers list` shows what it speaks; openrouter offers most models in one of them
+
+    $ aichat send -m gpt-4.1-m hi
+    69
+    error: openai/gpt-4.1-mini: the mock answers 404 (status 404, code model_not_found, request req_mock)
+    hint: `aichat models openai` lists what openai offers
+
+    $ aichat send -m openai/nosuch hi
+    69
+    error: openai/nosuch: the mock answers 404 (status 404, code model_not_found, request req_mock)
+    hint: `aichat models openai` lists what openai offers
+
+    $ aichat send -m claude-opus-5-5 hi
+    1
+    error: this version does not speak anthropic, the protocol of anthropic
+    hint: `aichat providers list` shows what it speaks; openrouter offers most models in one of them
+
+    $ aichat providers test nosuch
+    69
+    error: there is no provider named "nosuch"
+    hint: `aichat providers list` shows the providers
+    "#);
+}
+
+#[test]
+fn keys_that_are_missing_or_refused() {
+    let home = Home::new();
+    insta::assert_snapshot!(said(&home, &["send -m groq/x hi", "keys which groq", "send -m openai/k hi"]), @r#"
+    $ aichat send -m groq/x hi
+    77
+    error: there is no key for groq
+    hint: run `aichat keys set groq`, or set GROQ_API_KEY
+
+    $ aichat keys which groq
+    77
+    error: there is no key for groq
+    hint: run `aichat keys set groq`, or set GROQ_API_KEY
+
+    $ aichat send -m openai/k hi
+    77
+    error: openai/k: incorrect key:  (status 401, code invalid_api_key, request req_mock)
+    hint: run `aichat keys set openai`, or set OPENAI_API_KEY
+    "#);
+}
+
+#[test]
+fn what_the_provider_answers() {
+    let home = Home::new();
+    insta::assert_snapshot!(said(&home, &[
+        "send -m openai/e404 hi",
+        "send -m openai/e429-r60 hi",
+        "send -m openai/e400 hi",
+        "send -m openai/ehtml502-r60 hi",
+        "send -m openai/c5-cut2 hi",
+        "send -m openai/c5-end2 hi",
+        "send -m openai/c5-err2 hi",
+        "send -m openai/c5-stall2 --timeout-idle 0.2 hi",
+    ]), @r#"
+    $ aichat send -m openai/e404 hi
+    69
+    error: openai/e404: the mock answers 404 (status 404, code model_not_found, request req_mock)
+    hint: `aichat models openai` lists what openai offers
+
+    $ aichat send -m openai/e429-r60 hi
+    75
+    error: openai/e429-r60: the mock answers 429 (status 429, code rate_limit_exceeded, request req_mock)
+    hint: try again in 60 s
+
+    $ aichat send -m openai/e400 hi
+    1
+    error: openai/e400: the mock answers 400 (status 400, code invalid_request, request req_mock)
+    hint: --dry-run shows what is sent
+
+    $ aichat send -m openai/ehtml502-r60 hi
+    75
+    retrying in 0.3 s: openai/ehtml502-r60: the server answered with a web page: 502 Bad Gateway (status 502, request req_mock)
+    retrying in 0.8 s: openai/ehtml502-r60: the server answered with a web page: 502 Bad Gateway (status 502, request req_mock)
+    error: openai/ehtml502-r60: the server answered with a web page: 502 Bad Gateway (status 502, request req_mock)
+    hint: try again; `aichat providers test openai` shows whether openai answers properly
+
+    $ aichat send -m openai/c5-cut2 hi
+    75
+    0 1 
+    error: openai/c5-cut2: the connection broke before the answer ended (status 200, request req_mock)
+    hint: try again; what had arrived is kept in the session
+
+    $ aichat send -m openai/c5-end2 hi
+    75
+    0 1 
+    error: openai/c5-end2: the stream ended before the answer did (status 200, request req_mock)
+    hint: try again; what had arrived is kept in the session
+
+    $ aichat send -m openai/c5-err2 hi
+    75
+    0 1 
+    error: openai/c5-err2: the mock failed in mid-stream (status 200, code mock_failure, request req_mock)
+    hint: try again; `aichat providers test openai` shows whether openai answers properly
+
+    $ aichat send -m openai/c5-stall2 --timeout-idle 0.2 hi
+    75
+    0 1 
+    error: openai/c5-stall2: the stream stood still for 0.2 s (status 200, request req_mock)
+    hint: try again, or wait longer with --timeout-first-byte or --timeout-idle
+    "#);
+}
+
+#[test]
+fn a_failing_server_is_asked_three_times() {
+    let home = Home::new();
+    for model in ["e500", "e429"] {
+        let before = home.mock.requests().len();
+        let done = home.run(&format!("send -q -m openai/{model} hi"));
+        assert_eq!(done.code, 75, "{}", done.err);
+        assert_eq!(home.mock.requests().len() - before, 3, "{model}");
+    }
+}
+
+#[test]
+fn a_long_retry_after_ends_at_once() {
+    let home = Home::new();
+    let done = home.run("send --json -m openai/e429-r60 hi");
+    let result: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!((done.code, &result["error"]["retry_after_ms"]), (75, &60000.into()));
+    assert_eq!(home.mock.requests().len(), 1);
+    insta::assert_snapshot!(home.plain(&done.out), @r#"{"schema":"aichat.result/1","status":"failed","text":"","reasoning":[],"tool_calls":[],"finish":null,"usage":{"input_tokens":null,"output_tokens":null,"cache_read_tokens":null,"cache_write_tokens":null,"reasoning_tokens":null,"raw":null},"cost":{"amount":null,"currency":"USD","status":"unknown"},"provider":"openai","model":"e429-r60","session_id":"ses_ID","turn_id":"trn_ID","message_id":null,"request_id":"req_mock","timing":{"first_token_ms":null,"total_ms":N},"warnings":[],"error":{"kind":"rate_limited","message":"openai/e429-r60: the mock answers 429 (status 429, code rate_limit_exceeded, request req_mock)","status":429,"provider_code":"rate_limit_exceeded","retryable":true,"retry_after_ms":N,"hint":"try again in 60 s"}}"#);
+}
+
+#[test]
+fn servers_that_cannot_be_reached() {
+    let home = Home::new();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let plain = TcpListener::bind("127.0.0.1:0").unwrap();
+    let tls = plain.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for socket in plain.incoming().flatten() {
+            let mut socket = socket;
+            let _ = socket.read(&mut [0; 512]);
+            let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    home.configure(&format!(
+        "[providers.down]\nprotocol = \"openai-chat\"\nbase_url = \"http://{free}/v1\"\n\
+         [providers.tls]\nprotocol = \"openai-chat\"\nbase_url = \"https://{tls}/v1\"\n"
+    ));
+    let all = said(&home, &["providers test down", "providers test tls"]);
+    insta::assert_snapshot!(all, @r#"
+    $ aichat providers test down
+    69
+    error: down: the connection was refused; is the server running?
+    hint: check the network and the address; `aichat providers test down` tries it
+
+    $ aichat providers test tls
+    69
+    error: tls: the connection failed
+    hint: check the network and the address; `aichat providers test tls` tries it
+    "#);
+    let sent = home.run("send -q -m down/x hi");
+    assert_eq!(sent.code, 69, "{}", sent.err);
+}
+
+#[test]
+fn long_lines_pass() {
+    let home = Home::new();
+    let done = home.run("send -m openai/hugeline2 hi");
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.out.len() > 2 << 20);
+}
+
+#[test]
+fn files_that_are_no_text() {
+    let home = Home::new();
+    std::fs::write(home.path().join("latin1.txt"), b"caf\xe9").unwrap();
+    std::fs::write(home.path().join("image.png"), b"\x89PNG\0\0").unwrap();
+    insta::assert_snapshot!(said(&home, &[
+        "send -m openai/c1 -f latin1.txt hi",
+        "send -m openai/c1 -f image.png hi",
+        "send -m openai/c1 -f missing hi",
+        "send -m openai/c1 --system @missing hi",
+        "send -m openai/c1",
+        "send -m openai/c1 -",
+    ]), @r#"
+    $ aichat send -m openai/c1 -f latin1.txt hi
+    66
+    error: latin1.txt is not UTF-8 text (byte 4)
+    hint: only text can be attached
+
+    $ aichat send -m openai/c1 -f image.png hi
+    66
+    error: image.png is a binary file
+    hint: only text can be attached
+
+    $ aichat send -m openai/c1 -f missing hi
+    66
+    error: cannot read missing: no such file or directory
+
+    $ aichat send -m openai/c1 --system @missing hi
+    66
+    error: cannot read missing: no such file or directory
+
+    $ aichat send -m openai/c1
+    66
+    error: there is no prompt
+    hint: write it after `aichat send`, or pipe it in
+
+    $ aichat send -m openai/c1 -
+    66
+    error: there is nothing on standard input
+    hint: pipe the data in, or leave it out of the prompt
+    "#);
+    assert_eq!(home.pipe("send -m openai/c1", b"\xff\xfe").code, 66);
+    assert!(home.mock.requests().is_empty());
+}
+
+#[test]
+fn configuration_mistakes() {
+    let home = Home::new();
+    home.configure("model = \"openai/c1\"\n\n[providers.work]\nbase_ulr = \"http://127.0.0.1\"\n");
+    insta::assert_snapshot!(said(&home, &["send hi", "providers list", "send --config nosuch.toml hi"]), @r#"
+    $ aichat send hi
+    78
+    error: ~/.config/aichat/aichat.toml line 4: unknown key `providers.work.base_ulr`
+    hint: did you mean `providers.work.base_url`?
+
+    $ aichat providers list
+    78
+    error: ~/.config/aichat/aichat.toml line 4: unknown key `providers.work.base_ulr`
+    hint: did you mean `providers.work.base_url`?
+
+    $ aichat send --config nosuch.toml hi
+    78
+    error: cannot read nosuch.toml: no such file or directory
+    "#);
+    home.configure("[providers.work]\nprotocol = \"anthropic\"\nbase_url = \"http://127.0.0.1:9\"\n");
+    insta::assert_snapshot!(said(&home, &["send -m work/x hi"]), @"");
+}
+
+#[test]
+fn stores_that_cannot_be_used() {
+    let home = Home::new();
+    std::fs::write(home.path().join("file"), "").unwrap();
+    for line in ["send --store file -m openai/c1 hi", "sessions list --store file"] {
+        let done = home.run(line);
+        assert_eq!(done.code, 74, "{line}: {}", done.err);
+        assert!(done.err.contains("file") && done.err.contains("hint: "), "{}", done.err);
+    }
+    assert_eq!(home.run("sessions list --store postgres://x/y").code, 1);
+    let json = home.run("sessions list --store file --json");
+    assert!(json.out.starts_with(r#"{"schema":"aichat.error/1","error":{"kind":"store""#), "{}", json.out);
+}
+
+#[test]
+fn a_busy_session_is_said_to_be_busy() {
+    let home = Home::new();
+    assert_eq!(home.run("send -s one -m openai/c1 hi").code, 0);
+    let mut slow = home.command(["send", "-s", "one", "-m", "openai/c2-stall1", "slow"]).spawn().unwrap();
+    while home.mock.requests().len() < 2 {
+        std::thread::yield_now();
+    }
+    let busy = home.run("send -s one -m openai/c1 quick");
+    slow.kill().unwrap();
+    slow.wait().unwrap();
+    assert_eq!(busy.code, 75, "{}", busy.err);
+    assert!(busy.err.contains("hint: pass --wait"), "{}", busy.err);
+    let waited = home.run("send -s one -m openai/c1 --wait quick");
+    assert_eq!(waited.code, 0, "{}", waited.err);
+}
+
+#[test]
+fn a_refused_key_is_never_repeated() {
+    let home = Home::new();
+    let canary = "sk-canary-4f9a7c61d2e8";
+    for args in [
+        &["send", "-m", "openai/k", "hi"][..],
+        &["send", "-m", "openai/k", "--json", "hi"],
+        &["send", "-m", "openai/k", "--output-format", "stream-json", "hi"],
+        &["sessions", "export", "@last"],
+        &["sessions", "show", "@last"],
+        &["events", "timeline", "@last"],
+    ] {
+        let done = Done::from(home.command(args).env("OPENAI_API_KEY", canary).output().unwrap());
+        assert!(!done.all().contains(canary), "{args:?}: {}", done.all());
+    }
+    assert!(
+        home.mock.requests()[0].headers.iter().any(|(_, value)| value.contains(canary)),
+        "the key was sent"
+    );
+}

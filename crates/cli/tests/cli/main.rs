@@ -1,0 +1,12 @@
+//! The command line from outside: the built binary against a mock upstream.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod errors;
+mod help;
+mod places;
+mod send;
+mod sessions;
+mod stops;

@@ -1,0 +1,119 @@
+//! Paths, permissions, keys and settings.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::common::{Done, Home};
+
+#[test]
+fn paths_follow_the_xdg_variables() {
+    let home = Home::new();
+    insta::assert_snapshot!(home.plain(&home.run("paths").out), @r#"
+    config       ~/.config/aichat
+    config file  ~/.config/aichat/aichat.toml
+    keys         ~/.config/aichat/keys.json
+    data         ~/.local/share/aichat
+    state        ~/.local/state/aichat
+    cache        ~/.cache/aichat
+    store        ~/.local/share/aichat
+    "#);
+    let moved = home.command(["paths", "--json"]).env("XDG_DATA_HOME", "/elsewhere").output().unwrap();
+    let moved: serde_json::Value = serde_json::from_slice(&moved.stdout).unwrap();
+    assert_eq!((&moved["schema"], &moved["store"]), (&"aichat.paths/1".into(), &"/elsewhere/aichat".into()));
+}
+
+#[test]
+fn what_is_written_is_private() {
+    let home = Home::new();
+    assert_eq!(home.run("send -m openai/c1 hi").code, 0);
+    assert_eq!(home.pipe("keys set openai", b"sk-0123456789abcdef\n").code, 0);
+    assert_eq!(home.run("sessions list").code, 0);
+    fn check(path: &Path) {
+        let mode = std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+        if path.is_dir() {
+            std::fs::read_dir(path).unwrap().for_each(|entry| check(&entry.unwrap().path()));
+        }
+    }
+    check(&home.data());
+    check(&home.path().join(".config/aichat"));
+}
+
+#[test]
+fn keys_are_kept_used_and_never_shown() {
+    let home = Home::new();
+    let key = "sk-kept-0123456789abcdef";
+    let set = home.pipe("keys set groq", format!("{key}\n").as_bytes());
+    assert_eq!((set.code, set.out.as_str()), (0, ""));
+    let which = home.run("keys which groq");
+    assert_eq!(home.plain(&which.out), "file ~/.config/aichat/keys.json\n");
+    let listed = home.run("keys list --json");
+    assert!(listed.out.contains("\"provider\":\"groq\",\"source\":\"file\""), "{}", listed.out);
+    let env = Done::from(home.command(["keys", "which", "groq"]).env("GROQ_API_KEY", "x").output().unwrap());
+    assert_eq!(env.out, "environment GROQ_API_KEY\n");
+    for line in ["keys which groq --json", "providers list", "settings show"] {
+        assert!(!home.run(line).all().contains("sk-kept"), "{line}");
+    }
+    assert_eq!(home.pipe("keys set openai", format!("{key}\n").as_bytes()).code, 0);
+    assert_eq!(home.run("send -m openai/c1 hi").code, 0);
+    let sent = format!("Bearer {key}");
+    assert!(home.mock.requests()[0].headers.contains(&("authorization".to_owned(), sent)));
+    assert_eq!(home.run("keys delete groq").code, 0);
+    assert_eq!(home.run("keys delete groq").code, 66);
+    assert_eq!(home.run("keys which groq").code, 77);
+    assert_eq!(home.pipe("keys set openai", b"\n").code, 66);
+    assert_eq!(home.pipe("keys set opnai", b"sk\n").code, 69);
+}
+
+#[test]
+fn settings_say_where_they_come_from() {
+    let home = Home::new();
+    for line in [
+        "settings set model work/echo",
+        "settings set providers.work.protocol openai-chat",
+        "settings set providers.work.base_url http://user:hunter2-hunter2@127.0.0.1:9/v1",
+        "settings set providers.work.local true",
+    ] {
+        let done = home.run(line);
+        assert_eq!(done.code, 0, "{line}: {}", done.err);
+    }
+    insta::assert_snapshot!(home.plain(&home.run("settings show --origin").out), @r#"
+    model                      work/echo                  file line 1
+    providers.openai.protocol  openai-chat                built in
+    providers.openai.base_url  http://127.0.0.1:PORT/v1  environment OPENAI_BASE_URL
+    providers.work.protocol    openai-chat                file line 4
+    providers.work.base_url    http://127.0.0.1:PORT/v1      file line 5
+    providers.work.local       true                       file line 6
+    "#);
+    assert_eq!(home.run("settings get providers.work.protocol").out, "openai-chat\n");
+    assert_eq!(home.run("settings get providers.work.api_version").code, 66);
+    assert_eq!(home.run("settings get nonsense").code, 2);
+    assert_eq!(home.run("settings set providers.work.api_key sk-x").code, 2);
+    let down = home.run("providers test work");
+    assert_eq!(down.code, 69);
+    assert!(!down.all().contains("hunter2"), "{}", down.all());
+}
+
+#[test]
+fn providers_and_models_are_listed_without_a_network() {
+    let home = Home::new();
+    insta::assert_snapshot!(home.plain(&home.run("providers list").out), @r#"
+    openai      openai-chat  http://127.0.0.1:PORT/v1                  no key
+    anthropic   anthropic    https://api.anthropic.com                  not spoken yet
+    gemini      gemini       https://generativelanguage.googleapis.com  not spoken yet
+    azure       azure-chat                                              not spoken yet
+    openrouter  openai-chat  https://openrouter.ai/api/v1               no key
+    groq        openai-chat  https://api.groq.com/openai/v1             no key
+    mistral     openai-chat  https://api.mistral.ai/v1                  no key
+    deepseek    openai-chat  https://api.deepseek.com/v1                no key
+    xai         openai-chat  https://api.x.ai/v1                        no key
+    ollama      openai-chat  http://127.0.0.1:PORT/v1                  no key
+    llamacpp    openai-chat  http://127.0.0.1:PORT/v1                   no key
+    lmstudio    openai-chat  http://127.0.0.1:PORT/v1                   no key
+    "#);
+    let models = home.run("models --json --limit 2");
+    assert!(models.out.starts_with(r#"{"schema":"aichat.list/1","items":[{"provider":"openai","#));
+    let offered = home.run("models openai");
+    assert!(offered.code == 0 && offered.out.starts_with("openai/"), "{}", offered.all());
+    assert!(home.run("providers test openai").out.starts_with("openai answers: "));
+}

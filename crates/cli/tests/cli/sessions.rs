@@ -1,0 +1,75 @@
+//! Sessions and events: listed, shown, renamed, exported, imported, verified, rebuilt.
+
+use serde_json::Value;
+
+use crate::common::Home;
+
+fn items(text: &str) -> Vec<Value> {
+    let list: Value = serde_json::from_str(text).unwrap();
+    assert_eq!((&list["schema"], &list["next"]), (&"aichat.list/1".into(), &Value::Null));
+    list["items"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_session_lives() {
+    let home = Home::new();
+    let id = home.run("sessions create trip -m openai/echo").out;
+    assert!(id.starts_with("ses_"), "{id}");
+    let id = id.trim();
+    assert_eq!(home.run("sessions create trip").code, 66, "names are unique");
+    assert_eq!(home.run("send -s trip hello").out, "hello\n");
+    assert_eq!(home.run("send -m openai/c1 another").code, 0);
+    let list = items(&home.run("sessions list --json").out);
+    assert_eq!((list.len(), &list[1]["name"], &list[1]["turns"]), (2, &"trip".into(), &1.into()));
+    assert_eq!(items(&home.run("sessions list --json --limit 1").out).len(), 1);
+    for text in [id, &id[..10], "trip", "@last~1"] {
+        let shown = home.run(&format!("sessions show {text}"));
+        assert!(shown.out.contains("hello"), "{text}: {}", shown.all());
+    }
+    assert_eq!(home.run("sessions rename trip voyage").code, 0);
+    assert_eq!(home.run("sessions show trip").code, 66);
+    assert_eq!(home.run("sessions delete voyage").code, 0);
+    assert_eq!(home.run("sessions show voyage").code, 66);
+    assert_eq!(home.run(&format!("send -s {id} hi")).code, 66, "what is deleted is not written to");
+    assert_eq!(items(&home.run("sessions list --json").out).len(), 1);
+    assert_eq!(home.run("events verify --all").code, 0);
+}
+
+#[test]
+fn an_export_can_be_imported_and_exported_again() {
+    let home = Home::new();
+    assert_eq!(home.run("send -s trip -m openai/echo hello").code, 0);
+    assert_eq!(home.run("send -s trip again").code, 0);
+    for format in ["json", "jsonl"] {
+        let exported = home.run(&format!("sessions export trip --format {format}"));
+        assert_eq!(exported.code, 0, "{}", exported.err);
+        let other = Home::new();
+        let imported = other.pipe("sessions import -", exported.out.as_bytes());
+        assert_eq!(imported.code, 0, "{}", imported.err);
+        let again = other.run(&format!("sessions export @last --format {format}"));
+        assert_eq!(again.out, exported.out, "{format}");
+        assert_eq!(other.run("events verify --all").code, 0);
+        let listed = other.run("sessions list --json").out;
+        assert_eq!(other.run("store rebuild").code, 0);
+        assert_eq!(other.run("sessions list --json").out, listed);
+    }
+    let redacted = home.run("sessions export trip --redact").out;
+    assert!(!redacted.contains("hello") && redacted.contains("message.user"), "{redacted}");
+    let markdown = home.run("sessions export trip --format md").out;
+    assert!(markdown.contains("hello") && markdown.starts_with('#'), "{markdown}");
+    let damaged = home.run("sessions export trip").out.replacen("hello", "jello", 1);
+    assert_ne!(Home::new().pipe("sessions import -", damaged.as_bytes()).code, 0);
+}
+
+#[test]
+fn events_are_listed_and_drawn() {
+    let home = Home::new();
+    assert_eq!(home.run("send -m openai/c2 hello").code, 0);
+    let events = items(&home.run("events list @last --json").out);
+    let kinds: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!((kinds[0], kinds[kinds.len() - 1]), ("session.created", "turn.completed"));
+    let drawn = home.run("events timeline @last");
+    assert!(drawn.code == 0 && drawn.out.contains("openai/c2"), "{}", drawn.all());
+    let verified = home.run("events verify @last");
+    assert!(verified.out.contains("holds"), "{}", verified.out);
+}

@@ -1,0 +1,105 @@
+//! Stopping in the middle: Ctrl-C, SIGTERM, a reader that goes away.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+
+use crate::common::{Home, code, signal};
+
+/// Starts an answer that never ends and returns once its first text is there.
+fn begun(home: &Home, args: &[&str]) -> (Child, String) {
+    let mut child = home.command(["send", "-m", "openai/c9-l40-stall3"].iter().chain(args)).spawn().unwrap();
+    let mut first = vec![0; 40];
+    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    (child, String::from_utf8(first).unwrap())
+}
+
+fn rest(child: &mut Child) -> (String, String) {
+    let (mut out, mut err) = (String::new(), String::new());
+    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    (out, err)
+}
+
+#[test]
+fn a_signal_keeps_what_had_arrived() {
+    for (name, number) in [("INT", 130), ("TERM", 143)] {
+        let home = Home::new();
+        let (mut child, first) = begun(&home, &["hi"]);
+        signal(&child, name);
+        let (out, err) = rest(&mut child);
+        assert_eq!(code(child.wait().unwrap()), number);
+        assert!(err.contains("what had arrived is kept: ses_") && err.contains("msg_"), "{err}");
+        let text = format!("{first}{out}");
+        let shown = home.run("sessions show @last --json").out;
+        assert!(text.starts_with("0") && shown.contains(text.trim_end()), "{text} {shown}");
+        assert_eq!(home.run("send -s @last -m openai/c1 on").code, 0, "the session goes on");
+    }
+}
+
+#[test]
+fn an_interrupted_turn_says_so_in_json() {
+    let home = Home::new();
+    let mut child = home.command(["send", "--json", "-m", "openai/c9-stall3", "hi"]).spawn().unwrap();
+    while home.mock.chunks_sent() < 3 {
+        std::thread::yield_now();
+    }
+    signal(&child, "INT");
+    let (out, _) = rest(&mut child);
+    assert_eq!(code(child.wait().unwrap()), 130);
+    let result: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(result["status"], "interrupted");
+    assert_eq!(result["error"]["kind"], "cancelled");
+}
+
+#[test]
+fn a_reader_that_leaves_stops_the_request_quietly() {
+    let home = Home::new();
+    let mut child = home.command(["send", "-m", "openai/c100000-d1000-l80", "hi"]).spawn().unwrap();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    let mut some = vec![0; 80];
+    reader.read_exact(&mut some).unwrap();
+    drop(reader);
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!((code(child.wait().unwrap()), err.as_str()), (141, ""));
+    let kept = home.run("sessions show @last --json").out;
+    assert!(kept.contains("interrupted") && kept.contains("0..."), "{kept}");
+}
+
+#[test]
+fn lists_end_quietly_too() {
+    let home = Home::new();
+    let mut child = home.command(["completions", "zsh"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut reader = BufReader::with_capacity(16, child.stdout.take().unwrap());
+    reader.fill_buf().unwrap();
+    drop(reader);
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    // A script that fits into the pipe was written before anybody left.
+    assert!([0, 141].contains(&code(child.wait().unwrap())));
+    assert_eq!(err, "");
+}
+
+#[test]
+fn a_stuck_reader_does_not_hold_up_ctrl_c() {
+    let home = Home::new();
+    // More than a pipe holds, and nobody reads it.
+    let mut child = home.command(["send", "-m", "openai/c3000-l400", "hi"]).spawn().unwrap();
+    while home.mock.chunks_sent() < 3000 {
+        std::thread::yield_now();
+    }
+    signal(&child, "INT");
+    signal(&child, "INT");
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break status,
+            None => {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                signal(&child, "INT");
+            }
+        }
+    };
+    assert_eq!(code(status), 130);
+}
