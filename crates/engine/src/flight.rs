@@ -323,7 +323,7 @@ impl Flight {
         }
         let message = self.message(&attempt.fold);
         let completed = matches!(end, End::Finished);
-        let answer = (completed || !message.parts.is_empty()).then(|| self.answer(&message, !completed));
+        let answer = (completed || !message.is_empty()).then(|| self.answer(&message, !completed));
         self.end_turn(&attempt, &end, answer.as_ref());
         let recorded = self.turn.finish().await.map_err(Error::from);
 

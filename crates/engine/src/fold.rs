@@ -8,7 +8,7 @@ use aichat_events::{
     TurnRecovered,
 };
 use aichat_message::{EventId, Fold, Json, MessageId, Origin};
-use aichat_store::{Claim, ErrorKind as StoreErrorKind, Pending};
+use aichat_store::{Claim, ErrorKind as StoreErrorKind, Pending, State};
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -106,7 +106,8 @@ impl From<Error> for FoldError {
     }
 }
 
-/// Returns the events of a turn: those it recorded, and those that close it where its writer could not.
+/// Returns the events of a turn: those it recorded, and those that close it where its writer could not. One
+/// that is still being written stays open.
 ///
 /// What recovery adds is derived from what is there, ids included, so that doing it twice changes nothing.
 pub(crate) fn drafts(pending: &Pending) -> Vec<Draft> {
@@ -127,7 +128,7 @@ pub(crate) fn drafts(pending: &Pending) -> Vec<Draft> {
         }
     }
     let ended = [TurnCompleted::TYPE, TurnFailed::TYPE, TurnInterrupted::TYPE];
-    if drafts.iter().all(|draft| !ended.contains(&draft.kind.as_str())) {
+    if pending.state == State::Over && drafts.iter().all(|draft| !ended.contains(&draft.kind.as_str())) {
         close(pending, &mut drafts, &fold);
     }
     drafts
@@ -160,7 +161,7 @@ fn close(pending: &Pending, drafts: &mut Vec<Draft>, fold: &Fold) {
     let recorded = drafts.iter().find_map(|draft| read(draft, MessageAssistant::TYPE));
     let answer = match recorded.and_then(|payload| payload.to::<MessageAssistant>().ok()) {
         Some(answer) => Some(answer.id),
-        None if fold.is_empty() => None,
+        None if fold.message().is_empty() => None,
         None => {
             let user = drafts.iter().find_map(|draft| read(draft, MessageUser::TYPE));
             let parent = user.and_then(|payload| payload.to::<MessageUser>().ok()).map(|user| user.id);

@@ -73,6 +73,19 @@ impl Message {
         Self::new(Role::Assistant, vec![Part::text(text)])
     }
 
+    /// Tells whether nothing is said: there is no part, or none but empty text.
+    pub fn is_empty(&self) -> bool {
+        self.parts.iter().all(|part| match &part.kind {
+            PartKind::Text { text, .. } | PartKind::Refusal { text } => {
+                text.is_empty() && part.opaque.is_empty()
+            }
+            PartKind::Reasoning { blocks } => {
+                blocks.iter().all(|block| block.text().is_empty()) && part.opaque.is_empty()
+            }
+            _ => false,
+        })
+    }
+
     /// Returns all visible text, concatenated in order; refusals, reasoning and tools are left out.
     pub fn text(&self) -> String {
         self.parts

@@ -227,6 +227,26 @@ async fn a_first_turn_in_flight_keeps_a_second_one_out_as_well() {
 }
 
 #[tokio::test]
+async fn a_turn_that_is_still_running_is_listed_and_not_taken_for_interrupted() {
+    let (store, provider) = (Memory::new(), Scripted::new([Turn::new().say("a").hang()]));
+    let engine = engine(&store, &provider);
+    let running = engine.send(Send::new(model(), "one")).await.unwrap();
+    let list = engine.list(None).await.unwrap();
+    assert_eq!((list.len(), list[0].status, list[0].title.as_deref()), (1, None, Some("one")));
+    let events = engine.events(&running.session).await.unwrap();
+    assert!(!kinds(&events).contains(&"turn.recovered"));
+    assert_eq!(store.head(&running.session).await.unwrap(), None, "nothing of it is in the log yet");
+}
+
+#[tokio::test]
+async fn an_answer_that_broke_off_before_its_first_word_is_no_answer() {
+    let nothing = Turn::new().say("").fail(Error::new(ErrorKind::Truncated, "cut"));
+    let (store, provider) = (Memory::new(), Scripted::new([nothing]));
+    let outcome = say(&engine(&store, &provider), None, "hi").await;
+    assert_eq!((outcome.status, outcome.answer), (Status::Failed, None));
+}
+
+#[tokio::test]
 async fn a_secret_is_masked_in_the_record_and_not_in_the_answer() {
     let secret = "sk-canary-0123456789";
     let turn = Turn::new().say("the key is sk-can").say("ary-01234").say("56789, keep it").stop();
