@@ -56,19 +56,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Everything goes through the redactor before it is recorded; it knows the secrets by value.
     let redactor = Redactor::new([("OPENAI_API_KEY".into(), "sk-not-a-real-key".into())]);
-    let prompt = redactor.redact_str("Is sk-not-a-real-key a good key?").into_owned();
-    let masked = SecretRedacted { counts: redactor.take_counts() };
+    let masked = |text| redactor.redact_str(text).into_owned();
 
     let mut log = Log::default();
     log.append(None, &SessionCreated { name: Some("keys".into()), ..SessionCreated::default() })?;
     let started =
         TurnStarted { base: None, input: question.clone(), model: "demo/oracle".into(), scope: None };
     log.append(turn.clone(), &started)?;
-    let (id, message) = (question.clone(), Message::user(prompt));
+    let (id, message) = (question.clone(), Message::user(masked("Is sk-not-a-real-key a good key?")));
     log.append(turn.clone(), &MessageUser { id, parent: None, message })?;
-    log.append(turn.clone(), &masked)?;
-    let (id, message) = (answer.clone(), Message::assistant("Not any more."));
+    let (id, message) = (answer.clone(), Message::assistant(masked("sk-not-a-real-key? Not any more.")));
     log.append(turn.clone(), &MessageAssistant { id, parent: Some(question), message, partial: false })?;
+    log.append(turn.clone(), &SecretRedacted { counts: redactor.take_counts() })?;
     let finish = Finish { reason: FinishReason::Stop, raw: None };
     log.append(turn, &TurnCompleted { answer, finish })?;
 
@@ -81,9 +80,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}", Timeline::of(&events).render(80));
 
     // One changed letter breaks the chain, and an erased payload does not.
-    let forged = Event::parse(&log.lines[4].replace("any more", "anymore"))?;
-    for (what, fifth) in [("forged", forged), ("erased", events[4].erase())] {
-        match Chain::from(4, *events[3].hash()).push(&fifth) {
+    let forged = Event::parse(&log.lines[3].replace("any more", "anymore"))?;
+    for (what, fourth) in [("forged", forged), ("erased", events[3].erase())] {
+        match Chain::from(3, *events[2].hash()).push(&fourth) {
             Ok(()) => println!("{what}: holds"),
             Err(fault) => println!("{what}: {fault}"),
         }

@@ -82,19 +82,14 @@ impl Provider for Eliza {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = Engine::builder(Memory::new()).provider(Eliza::new()).build();
-    let mut send = Send::new(ModelRef::new("eliza", "doctor"), "I am worried about my compiler.");
-    let session = loop {
-        let outcome = engine.send(send).await?.outcome().await?;
+    // The session remembers its model and, turn by turn, the conversation.
+    let session = engine.create(None, Some(&ModelRef::new("eliza", "doctor")), None).await?;
+    for said in ["I feel my compiler hates me.", "My nights with the borrow checker.", "Never mind."] {
+        let outcome = engine.send(Send::to(session.clone(), said)).await?.outcome().await?;
         if let Some(error) = outcome.error {
             return Err(error.into());
         }
-        // From here on the session remembers its model, and the engine the conversation.
-        send = match engine.session(&outcome.session).await?.turns {
-            1 => Send::to(outcome.session, "My borrow checker hates me."),
-            2 => Send::to(outcome.session, "Never mind."),
-            _ => break outcome.session,
-        };
-    };
+    }
     for entry in engine.transcript(&session).await?.entries {
         println!("{:>9}: {}", entry.role.as_str(), entry.message.text());
     }

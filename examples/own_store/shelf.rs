@@ -35,7 +35,7 @@ struct Kept {
 /// Everything that a commit changes, and changes all at once.
 #[derive(Clone, Default)]
 struct Book {
-    /// The first event of a stream is at 1, and none is missing.
+    /// The events of each stream, shared between copies of the book, since they never change.
     streams: BTreeMap<SessionId, Vec<Arc<Row>>>,
     places: BTreeMap<EventId, (SessionId, u64)>,
     tables: BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>,
@@ -51,7 +51,7 @@ impl Shelf {
 
 impl Shared {
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        // Every change below is made in one step, so that a panic elsewhere leaves nothing half done.
+        // Whoever holds it changes it in one step and cannot panic halfway, so a poisoned lock guards a whole state.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

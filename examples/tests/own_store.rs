@@ -1,5 +1,7 @@
 //! The store of one's own keeps the contract of every backend, and serves the engine as they do.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 #[path = "../own_store/shelf.rs"]
 mod shelf;
 
