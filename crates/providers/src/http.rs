@@ -147,10 +147,6 @@ fn phrase(error: &reqwest::Error) -> String {
             return format!("tls failed: {}", describe(tls));
         }
         if let Some(io) = at.downcast_ref::<std::io::Error>() {
-            // The cause inside an io error is not in its source chain.
-            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return format!("tls failed: {}", describe(tls));
-            }
             match io.kind() {
                 Io::ConnectionRefused => {
                     return "the connection was refused; is the server running?".to_owned();
@@ -175,7 +171,9 @@ fn phrase(error: &reqwest::Error) -> String {
         if text.contains("connection closed before message completed") || text.contains("end of file") {
             return "the connection was closed".to_owned();
         }
-        cause = at.source();
+        // An io error's own cause is not in its source chain.
+        let inner = at.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = inner.map(|inner| inner as &(dyn std::error::Error + 'static)).or_else(|| at.source());
     }
     match error.is_connect() {
         true => "the connection failed".to_owned(),

@@ -210,7 +210,7 @@ impl Provider for Scripted {
             ended: false,
             state: self.clone(),
         };
-        Ok(futures::stream::unfold(play, Play::next).boxed())
+        Ok(futures::stream::unfold(play, Play::next).fuse().boxed())
     }
 
     async fn models(&self) -> Result<Vec<Model>, Error> {

@@ -7,7 +7,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use aichat_message::{
-    ErrorKind, Executor, Extra, MediaKind, Message, OpaqueKind, Part, PartKind, Protocol, Role, Source,
+    ErrorKind, Executor, Extra, Json, MediaKind, Message, OpaqueKind, Part, PartKind, Protocol, Role, Source,
     ToolSpec,
 };
 
@@ -93,7 +93,7 @@ struct WireMessage<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reasoning_details: Option<aichat_message::Json>,
+    reasoning_details: Option<Json>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<WireCall<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,7 +106,7 @@ struct WireMessage<'a> {
 #[serde(untagged)]
 enum Content<'a> {
     Text(Cow<'a, str>),
-    Parts(Vec<Value>),
+    Parts(Vec<Json>),
 }
 
 struct WireCall<'a> {
@@ -136,7 +136,7 @@ impl Serialize for WireCall<'_> {
 
 /// Fields this version does not know, on their way back to who sent them.
 #[derive(Default)]
-struct Echo<'a>(Vec<(&'a str, &'a aichat_message::Json)>);
+struct Echo<'a>(Vec<(&'a str, &'a Json)>);
 
 impl Echo<'_> {
     fn is_empty(&self) -> bool {
@@ -218,7 +218,7 @@ impl<'a> Writer<'a> {
             match &part.kind {
                 PartKind::Text { text, .. } => {
                     texts.push(text.as_str());
-                    media.push(json!({"type": "text", "text": text}));
+                    media.push(to_json(&json!({"type": "text", "text": text})));
                 }
                 PartKind::Refusal { text } => wire.refusal.get_or_insert_default().push_str(text),
                 PartKind::Reasoning { blocks } if own => {
@@ -244,8 +244,8 @@ impl<'a> Writer<'a> {
                     let result = self.result(call_id, content);
                     out.push(result);
                 }
-                PartKind::Media { .. } => media.extend(self.media(part)),
-                PartKind::Unknown { raw, .. } if own => media.extend(raw.to::<Value>().ok()),
+                PartKind::Media { .. } => media.extend(self.media(part).as_ref().map(to_json)),
+                PartKind::Unknown { raw, .. } if own => media.push(raw.clone()),
                 _ => self.warn("a part that this protocol does not know is not sent"),
             }
         }
@@ -285,13 +285,13 @@ impl<'a> Writer<'a> {
                 (OpaqueKind::ReasoningDetails, Replay::Details)
                     if own && opaque.provider == self.info.name =>
                 {
-                    aichat_message::Json::new(opaque.data.as_str()).ok()
+                    Json::new(opaque.data.as_str()).ok()
                 }
                 _ => None,
             };
             match data {
                 Some(data) => wire.reasoning_details = Some(data),
-                None => self.warn("opaque data of another provider is not sent"),
+                None => self.warn("opaque data that this server does not take back is not sent"),
             }
         }
     }
@@ -420,6 +420,10 @@ impl<'a> Writer<'a> {
             _ => self.warn("the amount of reasoning cannot be told to this server"),
         }
     }
+}
+
+fn to_json(value: &Value) -> Json {
+    Json::from_value(value).expect("a value in memory is JSON")
 }
 
 fn is_result(part: &Part) -> bool {

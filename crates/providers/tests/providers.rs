@@ -1,0 +1,16 @@
+//! The public face of the crate: recordings, the driver's laws, request bodies, the network, retries.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as its asserts do")]
+
+#[path = "providers/canned.rs"]
+mod canned;
+#[path = "providers/laws.rs"]
+mod laws;
+#[path = "providers/network.rs"]
+mod network;
+#[path = "providers/recordings.rs"]
+mod recordings;
+#[path = "providers/requests.rs"]
+mod requests;
+#[path = "providers/seams.rs"]
+mod seams;

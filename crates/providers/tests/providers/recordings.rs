@@ -1,0 +1,385 @@
+//! Every recording of this protocol, whole and cut at every offset, against what a correct client arrives at.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aichat_message::{Delta, ErrorKind, Fold, PartKind, Protocol};
+use aichat_providers::{Adapter, Decoder, Error, Frame, Info, Intake, OpenaiChat, Profile, Provider};
+use base64::Engine;
+use serde_json::{Value, json};
+
+use crate::canned::{Canned, Outcome, driver, outcome, play};
+
+/// Directories whose bodies are of this protocol.
+const CHAT: [&str; 8] = [
+    "openai-chat",
+    "groq-chat",
+    "deepseek-chat",
+    "mistral-chat",
+    "openrouter-chat",
+    "xai-chat",
+    "llamacpp-chat",
+    "azure-chat",
+];
+const MODELS: [&str; 5] =
+    ["openai-models", "groq-models", "deepseek-models", "mistral-models", "llamacpp-models"];
+
+struct Recording {
+    name: String,
+    data: Value,
+    body: Vec<u8>,
+}
+
+impl Recording {
+    fn read(path: &Path) -> Self {
+        let name = path.display().to_string();
+        let data: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let body = data["response"]["body_base64"].as_str().map_or_else(
+            || data["response"]["body"].as_str().expect("a body").as_bytes().to_vec(),
+            |text| base64::engine::general_purpose::STANDARD.decode(text).unwrap(),
+        );
+        Self { name, data, body }
+    }
+
+    fn status(&self) -> u16 {
+        self.data["response"]["status"].as_u64().unwrap() as u16
+    }
+
+    fn content_type(&self) -> Option<&str> {
+        self.data["response"]["headers"]["content-type"].as_str()
+    }
+
+    fn canned(&self) -> Canned {
+        let mut canned = Canned::new(self.status(), "", self.body.clone());
+        let headers = self.data["response"]["headers"].as_object().unwrap();
+        canned.headers = headers.iter().map(|(n, v)| (n.clone(), v.as_str().unwrap().to_owned())).collect();
+        canned
+    }
+}
+
+fn fixtures() -> Option<PathBuf> {
+    let folder = std::env::var_os("AICHAT_WIRE_FIXTURES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures/wire"),
+        PathBuf::from,
+    );
+    folder.is_dir().then_some(folder)
+}
+
+fn own() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings")
+}
+
+fn in_folders<'a>(root: &Path, folders: impl IntoIterator<Item = &'a str>) -> Vec<Recording> {
+    let mut all = Vec::new();
+    for folder in folders {
+        let Ok(entries) = std::fs::read_dir(root.join(folder)) else { continue };
+        let paths = entries.map(|entry| entry.unwrap().path());
+        all.extend(
+            paths
+                .filter(|path| path.extension().is_some_and(|e| e == "json"))
+                .map(|path| Recording::read(&path)),
+        );
+    }
+    all
+}
+
+fn chats() -> Vec<Recording> {
+    let mut all = in_folders(&own(), ["."]);
+    assert!(all.len() >= 12, "the project's own recordings are there");
+    match fixtures() {
+        Some(root) => all.extend(in_folders(&root, CHAT)),
+        None => eprintln!("skipped: no folder of recordings"),
+    }
+    all.retain(|recording| recording.data["expect"]["ambiguous"] != json!(true));
+    all
+}
+
+fn adapter() -> OpenaiChat {
+    OpenaiChat::new(Profile::generic())
+}
+
+/// Decodes a body in these pieces, without a runtime.
+fn decode<'a>(
+    content_type: Option<&str>,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> (Fold, Option<Error>) {
+    let info =
+        Info { name: "test".into(), protocol: Protocol::OpenaiChat, host: String::new(), local: false };
+    let mut intake = Intake::new(content_type, adapter().decoder(&info));
+    let mut deltas = Vec::new();
+    let run = || {
+        for piece in pieces {
+            intake.push(piece, &mut deltas)?;
+        }
+        intake.finish(&mut deltas)
+    };
+    let error = run().err();
+    let mut fold = Fold::new();
+    for (at, delta) in deltas.iter().enumerate() {
+        assert!(
+            !matches!(delta, Delta::Finish(_)) || at + 1 == deltas.len(),
+            "nothing comes after the finish"
+        );
+        fold.apply(delta);
+    }
+    (fold, error)
+}
+
+/// Runs a body through the framing alone and shows `each` the frames by number.
+fn read_frames(content_type: Option<&str>, pieces: &[&[u8]], each: &mut dyn FnMut(usize, &str)) {
+    let (sender, frames) = std::sync::mpsc::channel();
+    let mut intake = Intake::new(content_type, Box::new(Frames(sender)));
+    let mut deltas = Vec::new();
+    for piece in pieces {
+        intake.push(piece, &mut deltas).unwrap();
+    }
+    // The adapter says when an answer is over; without it every end is one too early.
+    assert_eq!(intake.finish(&mut deltas).unwrap_err().kind(), ErrorKind::Truncated);
+    drop(intake);
+    frames.iter().enumerate().for_each(|(number, frame)| each(number, &frame));
+}
+
+/// A decoder that passes frames on.
+struct Frames(std::sync::mpsc::Sender<String>);
+
+impl Decoder for Frames {
+    fn push(&mut self, frame: Frame<'_>, _: &mut Vec<Delta>) -> Result<(), Error> {
+        let text = match frame {
+            Frame::Event { name, data } => format!("{name}: {data}"),
+            Frame::Line(text) | Frame::Whole(text) => text.to_owned(),
+        };
+        self.0.send(text).map_err(|_| Error::unsupported("nobody reads"))
+    }
+
+    fn finish(&mut self, _: &mut Vec<Delta>) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+fn cut_outcome(content_type: Option<&str>, pieces: &[&[u8]]) -> Outcome {
+    let (fold, error) = decode(content_type, pieces.iter().copied());
+    outcome(&fold, error.as_ref())
+}
+
+/// Returns what differs from the recording's expectation.
+fn judge(recording: &Recording, fold: &Fold, error: Option<&Error>) -> Vec<String> {
+    let expect = &recording.data["expect"];
+    let mut wrong = Vec::new();
+    let mut check = |what: &str, got: Value, want: Value| {
+        if got != want {
+            wrong.push(format!("{what}: got {got}, want {want}"));
+        }
+    };
+    let message = match error {
+        Some(error) => error.partial().cloned().unwrap_or_else(|| Fold::new().message()),
+        None => fold.message(),
+    };
+    check("text", json!(message.text()), json!(expect["text"].as_str().unwrap_or("")));
+    let (mut refusal, mut reasoning, mut opaque, mut calls) =
+        (String::new(), String::new(), String::new(), vec![]);
+    for part in &message.parts {
+        opaque.extend(part.opaque.iter().map(|o| o.data.as_str()));
+        match &part.kind {
+            PartKind::Refusal { text } => refusal += text,
+            PartKind::Reasoning { blocks } => reasoning.extend(blocks.iter().map(|block| block.text())),
+            PartKind::ToolCall { call_id, name, arguments, .. } => {
+                calls.push(json!([call_id, name, arguments.as_str()]))
+            }
+            _ => {}
+        }
+    }
+    check("refusal", json!(refusal), json!(expect["refusal"].as_str().unwrap_or("")));
+    let blocks = expect["reasoning"].as_array().cloned().unwrap_or_default();
+    let want: String = blocks.iter().filter_map(|block| block["text"].as_str()).collect();
+    check("reasoning", json!(reasoning), json!(want));
+    for data in blocks.iter().filter_map(|block| block["opaque"].as_str()) {
+        check("opaque", json!(opaque.contains(data)), json!(true));
+    }
+    let want = expect["tool_calls"].as_array().cloned().unwrap_or_default();
+    check("number of calls", json!(calls.len()), json!(want.len()));
+    for (got, want) in calls.iter().zip(&want) {
+        check("call id", got[0].clone(), want["id"].as_str().unwrap_or("").into());
+        check("call name", got[1].clone(), want["name"].clone());
+        let text = got[2].as_str().unwrap();
+        match want.get("arguments_raw").and_then(Value::as_str) {
+            Some(raw) => check("raw arguments", json!(text), json!(raw)),
+            None => {
+                let text = if text.trim().is_empty() { "{}" } else { text };
+                let parsed = serde_json::from_str::<Value>(text).unwrap_or_else(|_| json!(text));
+                // A server that says null for no arguments is understood, and its word is kept.
+                let parsed =
+                    if parsed.is_null() && want["arguments"].is_object() { json!({}) } else { parsed };
+                check("arguments", parsed, want["arguments"].clone());
+            }
+        }
+    }
+    let usage = error.map_or(fold.usage(), Error::usage);
+    let raw = usage.and_then(|usage| usage.raw.as_ref()).map_or(Value::Null, |raw| raw.to().unwrap());
+    check("usage", raw, expect["usage"].clone());
+    if let Some(usage) = usage {
+        let sum = |parts: &[Option<u64>]| parts.iter().flatten().sum::<u64>();
+        let b = usage.disjoint();
+        let sub = sum(&[usage.cache_read_tokens, usage.cache_write_tokens, usage.audio_input_tokens]);
+        if usage.input_tokens.is_some_and(|all| sub <= all) {
+            let parts = sum(&[b.input, b.cache_read, b.cache_write, b.cache_write_1h, b.audio_input]);
+            check("input buckets", json!(parts), json!(usage.input_tokens));
+        }
+        if let (Some(total), Some(_)) = (expect["usage"]["total_tokens"].as_u64(), usage.input_tokens) {
+            check("total", json!(sum(&[usage.input_tokens, usage.output_tokens])), json!(total));
+        }
+    }
+    match (error, &expect["error"]) {
+        (None, Value::Null) => {
+            check("complete", json!(true), expect["complete"].clone());
+            check("finish", json!(fold.finish().and_then(|f| f.raw.clone())), expect["finish"].clone());
+        }
+        (Some(error), Value::Null) => {
+            check("complete", json!(false), expect["complete"].clone());
+            check("error kind", json!(error.kind()), json!(ErrorKind::Truncated));
+        }
+        (None, want) => check("error", Value::Null, want.clone()),
+        (Some(error), want) => {
+            let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let code = [&want["code"], &want["type"]].into_iter().find(|v| !v.is_null()).map(text);
+            check("error code", json!(error.code()), json!(code));
+            if recording.status() >= 400 {
+                check("status", json!(error.status()), want["status"].clone());
+            }
+            let message = want["message"].as_str().unwrap_or("");
+            match message.is_empty() || message.starts_with('<') {
+                true => check("has a message", json!(!error.message().is_empty()), json!(true)),
+                false => check("message", json!(error.message()), json!(message)),
+            }
+            if want["in_stream"] == json!(true) {
+                check("truncated", json!(error.kind() == ErrorKind::Truncated), json!(false));
+            }
+            let wait = error.retry_after().map(|wait| wait.as_secs_f64());
+            match want["retry_after"].as_str() {
+                None => check("retry after", json!(wait), Value::Null),
+                Some(text) => {
+                    let seconds = match text.strip_suffix("ms") {
+                        Some(ms) => ms.parse::<f64>().ok().map(|ms| ms / 1000.0),
+                        None => text.parse().ok(),
+                    };
+                    match seconds {
+                        Some(seconds) => check("retry after", json!(wait), json!(seconds)),
+                        None => check("retry after a date", json!(wait.is_some()), json!(true)),
+                    }
+                }
+            }
+        }
+    }
+    wrong
+}
+
+#[tokio::test]
+async fn every_recording_is_understood() {
+    let mut wrong = Vec::new();
+    for recording in chats() {
+        let (fold, error) = play(&driver(Arc::new(recording.canned()), adapter())).await;
+        wrong.extend(
+            judge(&recording, &fold, error.as_ref()).iter().map(|text| format!("{}: {text}", recording.name)),
+        );
+    }
+    assert!(wrong.is_empty(), "{} differences\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn no_cut_changes_an_answer() {
+    let recordings: Vec<_> = chats().into_iter().filter(|recording| recording.status() == 200).collect();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| {
+                while let Some(recording) = recordings.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let (content_type, body) = (recording.content_type(), recording.body.as_slice());
+                    let whole = cut_outcome(content_type, &[body]);
+                    let mut frames = Vec::new();
+                    read_frames(content_type, &[body], &mut |_, frame| frames.push(frame.to_owned()));
+                    for at in cuts(body.len()) {
+                        let (head, tail) = body.split_at(at);
+                        let mut count = 0;
+                        read_frames(content_type, &[head, tail], &mut |number, frame| {
+                            assert_eq!(
+                                frames.get(number).map(String::as_str),
+                                Some(frame),
+                                "{} at {at}",
+                                recording.name
+                            );
+                            count += 1;
+                        });
+                        assert_eq!(count, frames.len(), "{} cut at {at}", recording.name);
+                    }
+                    // The adapter sees frames only; still, let it see some cuts itself.
+                    let step = if body.len() <= 2048 { 1 } else { body.len() / 30 };
+                    for at in (1..body.len()).step_by(step) {
+                        let (head, tail) = body.split_at(at);
+                        let split = cut_outcome(content_type, &[head, tail]);
+                        assert_eq!(split, whole, "{} cut at {at}", recording.name);
+                    }
+                    for size in [1, 7, 220] {
+                        let pieces: Vec<_> = body.chunks(size).collect();
+                        let split = cut_outcome(content_type, &pieces);
+                        assert_eq!(split, whole, "{} in pieces of {size}", recording.name);
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Every offset up to 16 KiB; of a larger body the first and last 4 KiB and 1,000 places between.
+fn cuts(len: usize) -> Vec<usize> {
+    if len <= 16 << 10 {
+        return (1..len).collect();
+    }
+    let mut seed = 0x9e37_79b9_u64;
+    let between = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        1 + (seed >> 33) as usize % (len - 1)
+    });
+    (1..4096).chain(len - 4096..len).chain(between.take(1000)).collect()
+}
+
+#[test]
+fn a_stream_cut_short_is_truncated_and_keeps_what_came() {
+    for recording in chats() {
+        if recording.data["response"]["framing"] != json!("sse")
+            || !recording.data["expect"]["error"].is_null()
+        {
+            continue;
+        }
+        let whole = decode(recording.content_type(), [recording.body.as_slice()]).0.message().text();
+        for end in (0..recording.body.len()).step_by(recording.body.len() / 60 + 1) {
+            let (fold, error) = decode(recording.content_type(), [&recording.body[..end]]);
+            assert!(whole.starts_with(&fold.message().text()), "{} to {end}", recording.name);
+            match error {
+                Some(error) => assert_eq!(error.kind(), ErrorKind::Truncated, "{} to {end}", recording.name),
+                None => assert!(fold.finish().is_some()),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn lists_of_models_are_read() {
+    let Some(root) = fixtures() else { return eprintln!("skipped: no folder of recordings") };
+    let mut lists = 0;
+    for recording in in_folders(&root, MODELS) {
+        let expect = &recording.data["expect"];
+        match driver(Arc::new(recording.canned()), adapter()).models().await {
+            Ok(models) => {
+                let ids: Vec<_> = models.into_iter().map(|model| model.id).collect();
+                assert_eq!(json!(ids), expect["models"], "{}", recording.name);
+                lists += 1;
+            }
+            Err(error) => {
+                assert_eq!(json!(error.status()), expect["error"]["status"], "{}", recording.name);
+                assert_eq!(json!(error.message()), expect["error"]["message"], "{}", recording.name);
+                assert_eq!(error.kind(), ErrorKind::Auth, "{}", recording.name);
+            }
+        }
+    }
+    assert!(lists > 0);
+}
