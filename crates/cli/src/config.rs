@@ -402,15 +402,16 @@ api_version = "2024-10-21"
         let text = change(&text, "providers.new.base_url", "http://x/v1").unwrap();
         let text = change(&text, "model", "new/m").unwrap();
         insta::assert_snapshot!(text, @r#"
-    model = "new/m" # best
+        # mine
+        model = "new/m" # best
 
-    [providers.w]
-    protocol = "openai-chat"
-    local = true
+        [providers.w]
+        protocol = "openai-chat"
+        local = true
 
-    [providers.new]
-    base_url = "http://x/v1"
-    "#);
+        [providers.new]
+        base_url = "http://x/v1"
+        "#);
         assert_eq!(change(&text, "providers.w.api_key", "sk"), Err(2));
         assert_eq!(change(&text, "nonsense", "x"), Err(2));
         assert_eq!(change(&text, "model", "x"), Err(78));

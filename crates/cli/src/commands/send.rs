@@ -122,10 +122,14 @@ impl Command<'_> {
         }
         if let Some((name, unknown)) = new {
             let created = self.engine.create(Some(&name), send.model.as_ref(), send.scope.as_deref()).await;
-            // A name that is taken was not unknown but ambiguous.
-            send.session = Some(
-                created.map_err(|error| if error.kind() == ErrorKind::Input { unknown } else { error })?,
-            );
+            send.session = Some(match created {
+                Ok(session) => session,
+                // Either somebody else gave the name just now, or it stood for several sessions all along.
+                Err(error) if error.kind() == ErrorKind::Input => {
+                    self.engine.resolve(&name).await.map_err(|_| unknown)?
+                }
+                Err(error) => return Err(error.into()),
+            });
         }
         let (session, model) = (send.session.clone(), send.model.clone());
         match self.engine.send(send).await {
@@ -267,9 +271,14 @@ impl Command<'_> {
                 written = display.pen.finish() => broken = written.err(),
             }
         }
-        self.tell(&outcome, error.as_ref(), saved);
-        if let Some(error) = broken {
-            return Err(Failure::from(error));
+        match broken.map(Failure::from) {
+            // Whoever went away is not talked to.
+            Some(Failure::BrokenPipe) => return Err(Failure::BrokenPipe),
+            Some(failure) => {
+                self.tell(&outcome, error.as_ref(), saved);
+                return Err(failure);
+            }
+            None => self.tell(&outcome, error.as_ref(), saved),
         }
         Ok(match (stopped, outcome.status, &error) {
             (Some(stop), Status::Interrupted, _) => stop.code(),
