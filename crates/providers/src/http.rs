@@ -4,6 +4,7 @@
 //! the operating system (rustls-platform-verifier, which reqwest's rustls support builds anyway), so that a
 //! company's own authority works.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -24,10 +25,10 @@ const CONNECT: Duration = Duration::from_secs(20);
 /// Carries requests over the network. Cheap to clone; clones share their connections.
 ///
 /// Needs a tokio runtime.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Http(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Shared {
     proxy: Route,
     /// For `http://`: no roots are loaded.
@@ -36,13 +37,20 @@ struct Shared {
 }
 
 /// Which way requests go out.
-#[derive(Debug, Default)]
+#[derive(Default)]
 enum Route {
     #[default]
     Direct,
     Proxy(Box<Proxy>),
     /// As `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
     Environment,
+}
+
+impl fmt::Debug for Http {
+    /// Shows nothing: a proxy's address may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").finish_non_exhaustive()
+    }
 }
 
 impl Http {

@@ -1,6 +1,7 @@
 //! The public face of the crate: recordings, the driver's laws, request bodies, the network, retries.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as its asserts do")]
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 #[path = "providers/canned.rs"]
 mod canned;

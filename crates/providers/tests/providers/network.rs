@@ -98,6 +98,8 @@ async fn a_redirect_is_not_followed() {
 
 #[test]
 fn a_bad_proxy_address_is_not_repeated() {
+    let proxied = Http::with_proxy("http://u:CANARY@localhost:1").unwrap();
+    assert!(!format!("{proxied:?}").contains("CANARY"));
     let error = Http::with_proxy("http://CANARY:x@[").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(!format!("{error} {error:?}").contains("CANARY"));
