@@ -146,6 +146,16 @@ impl Engine {
         Ok(self.0.store.release().await?)
     }
 
+    /// Does something with the store and lets go of it, whatever came of it.
+    pub(crate) async fn using_store<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let done = work.await;
+        self.0.store.release().await?;
+        done
+    }
+
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.0.store
     }

@@ -27,6 +27,11 @@ impl Engine {
     /// # Errors
     /// Fails with kind `store`; what could not be folded stays where it is.
     pub async fn fold(&self) -> Result<usize, Error> {
+        self.using_store(self.fold_waiting()).await
+    }
+
+    /// Folds, and keeps the store for what the caller does next.
+    pub(crate) async fn fold_waiting(&self) -> Result<usize, Error> {
         if self.store().backlog().await?.0 == 0 {
             return Ok(0);
         }

@@ -1,4 +1,32 @@
 //! One turn after another: the engine composes providers, a store and the event log.
+//!
+//! [`Engine::send`] makes the user's message durable, calls the provider, and gives a [`TurnStream`] of what
+//! happens; every turn is recorded as events while it runs. Turns in flight are folded into the log by whoever
+//! reads next, so that a program which sends one prompt and ends does not open the log at all. Sessions are
+//! listed, found, renamed, deleted, exported and imported by the other functions of [`Engine`].
+//!
+//! ```
+//! use aichat_engine::{Engine, ModelRef, Progress, Send};
+//! use aichat_message::Delta;
+//! use aichat_providers::Scripted;
+//! use aichat_store::Memory;
+//! use futures::StreamExt;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let engine = Engine::builder(Memory::new()).provider(Scripted::echo()).build();
+//! let mut turn = engine.send(Send::new(ModelRef::new("scripted", "any"), "hello")).await?;
+//! let mut answer = String::new();
+//! while let Some(progress) = turn.next().await {
+//!     if let Progress::Delta(Delta::Text { text, .. }) = progress {
+//!         answer.push_str(&text);
+//!     }
+//! }
+//! let outcome = turn.outcome().await?;
+//! assert_eq!((answer.as_str(), outcome.message.text().as_str()), ("hello", "hello"));
+//! assert_eq!(engine.verify(&outcome.session).await?.fault, None);
+//! # Ok::<(), aichat_engine::Error>(())
+//! # }).unwrap();
+//! ```
 
 mod context;
 mod effects;

@@ -53,9 +53,8 @@ impl Engine {
             Some(session) => Some(self.0.store.lease(session, send.wait).await?),
             None => None,
         };
-        let prepared = self.prepare(send).await?;
         // The store keeps other processes out while it is open; no provider call is worth that.
-        self.0.store.release().await?;
+        let prepared = self.using_store(self.prepare(send)).await?;
         self.launch(prepared, lease).await
     }
 
@@ -64,9 +63,7 @@ impl Engine {
     /// # Errors
     /// Fails as `send` does before it sends.
     pub async fn preview(&self, send: Send) -> Result<Call, Error> {
-        let prepared = self.prepare(send).await?;
-        self.0.store.release().await?;
-        Ok(prepared.call)
+        Ok(self.using_store(self.prepare(send)).await?.call)
     }
 
     async fn prepare(&self, send: Send) -> Result<Prepared, Error> {
@@ -112,7 +109,7 @@ impl Engine {
     async fn continued(&self, session: &SessionId, wait: Duration) -> Result<(Summary, Context), Error> {
         let mut waited = Duration::ZERO;
         loop {
-            self.fold().await?;
+            self.fold_waiting().await?;
             // A session's first turn holds no lease: nobody else can know it but through its journal.
             let pending = self.0.store.pending(Claim::Look).await?;
             if !pending.iter().any(|p| p.header.session == *session && p.state == State::Running) {

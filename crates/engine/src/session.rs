@@ -54,22 +54,23 @@ impl Engine {
         model: Option<&ModelRef>,
         scope: Option<&str>,
     ) -> Result<SessionId, Error> {
-        self.settle().await?;
-        if let Some(name) = name {
-            self.check_name(name).await?;
-        }
-        let session = SessionId::from_bits(self.0.effects.bits());
-        let mut scribe = Scribe::new(self, &session);
-        let draft = scribe.fact(&SessionCreated {
-            name: name.map(str::to_owned),
-            model: model.map(ModelRef::to_string),
-            scope: scope.map(str::to_owned),
-        });
-        let mut tail = Tail::new(&session);
-        tail.append(&draft);
-        self.0.store.commit(vec![tail.into_unit()]).await?;
-        self.0.store.release().await?;
-        Ok(session)
+        self.using_store(async {
+            self.settle().await?;
+            if let Some(name) = name {
+                self.check_name(name).await?;
+            }
+            let session = SessionId::from_bits(self.0.effects.bits());
+            let draft = Scribe::new(self, &session).fact(&SessionCreated {
+                name: name.map(str::to_owned),
+                model: model.map(ModelRef::to_string),
+                scope: scope.map(str::to_owned),
+            });
+            let mut tail = Tail::new(&session);
+            tail.append(&draft);
+            self.0.store.commit(vec![tail.into_unit()]).await?;
+            Ok(session)
+        })
+        .await
     }
 
     /// Lists the sessions, the latest first; deleted ones are left out.
@@ -77,10 +78,11 @@ impl Engine {
     /// # Errors
     /// Fails with kind `store`.
     pub async fn list(&self, limit: Option<usize>) -> Result<Vec<Summary>, Error> {
-        self.settle().await?;
-        let list = self.recent(limit).await;
-        self.0.store.release().await?;
-        list
+        self.using_store(async {
+            self.settle().await?;
+            self.recent(limit).await
+        })
+        .await
     }
 
     async fn recent(&self, limit: Option<usize>) -> Result<Vec<Summary>, Error> {
@@ -124,10 +126,11 @@ impl Engine {
     /// # Errors
     /// Fails with kind `input` where nothing or more than one session matches, and with kind `store`.
     pub async fn resolve(&self, text: &str) -> Result<SessionId, Error> {
-        self.settle().await?;
-        let found = self.look_up(text).await;
-        self.0.store.release().await?;
-        found
+        self.using_store(async {
+            self.settle().await?;
+            self.look_up(text).await
+        })
+        .await
     }
 
     async fn look_up(&self, text: &str) -> Result<SessionId, Error> {
@@ -205,10 +208,13 @@ impl Engine {
     /// # Errors
     /// Fails with kind `store`.
     pub async fn last_in_scope(&self, scope: &str) -> Result<Option<SessionId>, Error> {
-        self.settle().await?;
-        let scan = Scan { prefix: index_key(scope).to_vec(), limit: Some(1), ..Scan::default() };
-        let rows = self.0.store.scan(Table::Scopes, scan).await?;
-        self.0.store.release().await?;
+        let rows = self
+            .using_store(async {
+                self.settle().await?;
+                let scan = Scan { prefix: index_key(scope).to_vec(), limit: Some(1), ..Scan::default() };
+                Ok(self.0.store.scan(Table::Scopes, scan).await?)
+            })
+            .await?;
         let id = rows.first().and_then(|(key, _)| std::str::from_utf8(key.get(24..)?).ok());
         Ok(id.and_then(|id| id.parse().ok()))
     }
@@ -218,10 +224,11 @@ impl Engine {
     /// # Errors
     /// Fails with kind `input` where there is no such session, and with kind `store`.
     pub async fn session(&self, session: &SessionId) -> Result<Summary, Error> {
-        self.settle().await?;
-        let summary = self.summary(session).await;
-        self.0.store.release().await?;
-        summary
+        self.using_store(async {
+            self.settle().await?;
+            self.summary(session).await
+        })
+        .await
     }
 
     pub(crate) async fn summary(&self, session: &SessionId) -> Result<Summary, Error> {
@@ -243,13 +250,15 @@ impl Engine {
     /// # Errors
     /// Fails with kind `input` where there is no such session, and with kind `store`.
     pub async fn events(&self, session: &SessionId) -> Result<Vec<Event>, Error> {
-        self.settle().await?;
-        let events = self.read(session).await;
-        self.0.store.release().await?;
-        match events {
-            Ok(events) if events.is_empty() => Err(Error::input(format!("there is no session {session}"))),
-            events => events,
-        }
+        self.using_store(async {
+            self.settle().await?;
+            let events = self.read(session).await?;
+            match events.is_empty() {
+                true => Err(Error::input(format!("there is no session {session}"))),
+                false => Ok(events),
+            }
+        })
+        .await
     }
 
     /// Returns what was said in a session.
@@ -302,11 +311,14 @@ impl Engine {
     /// Fails with kind `input` where there is no such session, or the name is taken or cannot be one, and with
     /// kind `store`.
     pub async fn rename(&self, session: &SessionId, name: Option<&str>) -> Result<(), Error> {
-        self.settle().await?;
-        if let Some(name) = name {
-            self.check_name(name).await?;
-        }
-        self.change(session, &SessionRenamed { name: name.map(str::to_owned) }).await
+        self.using_store(async {
+            self.settle().await?;
+            if let Some(name) = name {
+                self.check_name(name).await?;
+            }
+            self.change(session, &SessionRenamed { name: name.map(str::to_owned) }).await
+        })
+        .await
     }
 
     /// Hides a session and frees its name; its log stays.
@@ -314,8 +326,11 @@ impl Engine {
     /// # Errors
     /// Fails with kind `input` where there is no such session, and with kind `store`.
     pub async fn delete(&self, session: &SessionId) -> Result<(), Error> {
-        self.settle().await?;
-        self.change(session, &SessionDeleted {}).await
+        self.using_store(async {
+            self.settle().await?;
+            self.change(session, &SessionDeleted {}).await
+        })
+        .await
     }
 
     async fn change<F: Fact>(&self, session: &SessionId, fact: &F) -> Result<(), Error> {
@@ -329,10 +344,7 @@ impl Engine {
                 Err(error) if error.kind() == StoreErrorKind::Conflict && conflicts < CONFLICTS => {
                     conflicts += 1
                 }
-                done => {
-                    self.0.store.release().await?;
-                    return Ok(done?);
-                }
+                done => return Ok(done?),
             }
         }
     }
@@ -363,10 +375,11 @@ impl Engine {
     /// Fails with kind `input` where there is no such session, and with kind `store` where the log cannot be
     /// read at all.
     pub async fn verify(&self, session: &SessionId) -> Result<Verified, Error> {
-        self.settle().await?;
-        let verified = self.verify_log(session).await;
-        self.0.store.release().await?;
-        verified
+        self.using_store(async {
+            self.settle().await?;
+            self.verify_log(session).await
+        })
+        .await
     }
 
     async fn verify_log(&self, session: &SessionId) -> Result<Verified, Error> {
@@ -407,10 +420,11 @@ impl Engine {
     /// # Errors
     /// Fails with kind `store`.
     pub async fn sessions(&self) -> Result<Vec<SessionId>, Error> {
-        self.settle().await?;
-        let sessions = self.streams().await;
-        self.0.store.release().await?;
-        sessions
+        self.using_store(async {
+            self.settle().await?;
+            self.streams().await
+        })
+        .await
     }
 
     async fn streams(&self) -> Result<Vec<SessionId>, Error> {
@@ -430,11 +444,13 @@ impl Engine {
     /// # Errors
     /// Fails with kind `store`.
     pub async fn rebuild(&self) -> Result<Rebuilt, Error> {
-        // What waits is folded over the projections there are, which may be what is broken: it comes after.
-        let rebuilt = self.rebuild_log().await?;
-        self.fold().await?;
-        self.0.store.release().await?;
-        Ok(rebuilt)
+        self.using_store(async {
+            // What waits is folded over the projections there are, which may be what is broken: it comes after.
+            let rebuilt = self.rebuild_log().await?;
+            self.fold_waiting().await?;
+            Ok(rebuilt)
+        })
+        .await
     }
 
     async fn rebuild_log(&self) -> Result<Rebuilt, Error> {
@@ -456,7 +472,7 @@ impl Engine {
     /// see what waits unfolded.
     async fn settle(&self) -> Result<(), Error> {
         if self.0.store.backlog().await?.0 > 0 {
-            match self.fold().await {
+            match self.fold_waiting().await {
                 Err(error) if error.kind() == ErrorKind::Store && error.is_unwritable() => {}
                 folded => {
                     folded?;

@@ -198,14 +198,15 @@ impl Engine {
     /// # Errors
     /// Fails with kind `input` where there is no such session, and with kind `store`.
     pub async fn export(&self, session: &SessionId) -> Result<Document, Error> {
-        self.fold().await?;
-        let events = self.log(session).await;
-        self.0.store.release().await?;
-        let events = events?;
-        match events.is_empty() {
-            true => Err(Error::input(format!("there is no session {session}"))),
-            false => Ok(Document { session: session.clone(), events }),
-        }
+        self.using_store(async {
+            self.fold_waiting().await?;
+            let events = self.log(session).await?;
+            match events.is_empty() {
+                true => Err(Error::input(format!("there is no session {session}"))),
+                false => Ok(Document { session: session.clone(), events }),
+            }
+        })
+        .await
     }
 
     /// Takes a session in. Importing it again changes nothing; a longer export of a session that is here already
@@ -215,13 +216,11 @@ impl Engine {
     /// Fails with kind `input` where the session is here and went another way, or one of its events is here in
     /// another session, and with kind `store`. Then nothing was taken in.
     pub async fn import(&self, document: &Document) -> Result<Imported, Error> {
-        self.fold().await?;
-        let imported = self.take_in(document).await;
-        self.0.store.release().await?;
-        imported
+        self.using_store(self.take_in(document)).await
     }
 
     async fn take_in(&self, document: &Document) -> Result<Imported, Error> {
+        self.fold_waiting().await?;
         let session = &document.session;
         let here = self.log(session).await?;
         let shared = here.iter().zip(&document.events).take_while(|(a, b)| a.hash() == b.hash()).count();

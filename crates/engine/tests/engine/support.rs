@@ -7,7 +7,7 @@ use aichat_engine::{Clock, Engine, Entropy, ModelRef, Outcome, Send};
 use aichat_events::Event;
 use aichat_message::SessionId;
 use aichat_providers::{RetryPolicy, Scripted};
-use aichat_store::{Memory, Scan, Store, Table};
+use aichat_store::{Scan, Store, Table};
 use futures::StreamExt;
 
 /// One second passes with every look at it.
@@ -44,7 +44,7 @@ pub(crate) fn quick_retries() -> RetryPolicy {
     RetryPolicy { max_attempts: 3, max_total: Duration::from_secs(10), base, cap: base }
 }
 
-pub(crate) fn engine(store: &Memory, provider: &Scripted) -> Engine {
+pub(crate) fn engine(store: &(impl Store + Clone + 'static), provider: &Scripted) -> Engine {
     Engine::builder(store.clone())
         .provider(provider.clone())
         .retry(quick_retries())
@@ -70,6 +70,7 @@ pub(crate) async fn projections(store: &dyn Store) -> Vec<(Table, Vec<u8>, Vec<u
         let entries = store.scan(*table, Scan::default()).await.unwrap();
         all.extend(entries.into_iter().map(|(key, value)| (*table, key, value)));
     }
+    store.release().await.unwrap();
     all
 }
 
@@ -79,6 +80,7 @@ pub(crate) async fn assert_rebuilds(engine: &Engine, store: &dyn Store) {
     let before = projections(store).await;
     assert!(!before.is_empty());
     store.replace_projections(Vec::new()).await.unwrap();
+    store.release().await.unwrap();
     assert!(projections(store).await.is_empty());
     engine.rebuild().await.unwrap();
     assert!(projections(store).await == before, "a rebuild gives the same bytes");
