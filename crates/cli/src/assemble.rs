@@ -227,11 +227,25 @@ fn user_info(url: &str) -> Option<&str> {
     rest.rsplit_once('@').map(|(user_info, _)| user_info)
 }
 
-/// Learns the user info of an address, whole and its password alone.
+/// Learns the user info of an address, whole and its password alone, as written and as the header it becomes says it.
 fn learn_user_info(secrets: &Secrets, name: &str, user_info: Option<&str>) {
     let Some(user_info) = user_info else { return };
-    secrets.learn(name, user_info);
-    if let Some((_, password)) = user_info.split_once(':') {
-        secrets.learn(name, password);
+    let password = user_info.split_once(':').map(|(_, password)| password);
+    for text in std::iter::once(user_info).chain(password) {
+        secrets.learn(name, text);
+        secrets.learn(name, &decoded(text));
     }
+}
+
+/// Returns percent-encoded text as it was before.
+fn decoded(text: &str) -> String {
+    let mut pieces = text.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        match piece.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => bytes.extend(std::iter::once(byte).chain(piece.bytes().skip(2))),
+            None => bytes.extend(std::iter::once(b'%').chain(piece.bytes())),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
