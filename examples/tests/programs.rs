@@ -134,7 +134,7 @@ fn events() {
 
     trn_0c1g60r30c1g60r3  2026-01-01T00:00:00Z  completed 4.0 ms
       demo/oracle
-      redaction     │                      ◆       │ 3.0 ms  OPENAI_API_KEY 2 times
+      redaction     │                      ◆       │ 3.0 ms  OPENAI_API_KEY ×2
 
     forged: event 4 has a payload that does not match its hash
     erased: holds

@@ -134,6 +134,9 @@ pub(crate) struct Send {
     /// Wait while another turn of the session is in flight
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Longest wait for a connection
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout_connect: Option<Duration>,
     /// Longest wait for the first byte of the answer
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout_first_byte: Option<Duration>,

@@ -25,6 +25,7 @@ const PROXY_VARIABLES: [&str; 6] =
 /// How long to wait for a provider; what is `None` is as the provider's own defaults say.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Timeouts {
+    pub(crate) connect: Option<Duration>,
     pub(crate) first_byte: Option<Duration>,
     pub(crate) idle: Option<Duration>,
 }
@@ -147,7 +148,11 @@ impl Providers {
         waits.idle = self.0.timeouts.idle.unwrap_or(waits.idle);
         let secrets = self.0.secrets.clone();
         let http = if entry.is_here() { &self.0.direct } else { &self.0.routed };
-        let mut endpoint = Endpoint::new(&*entry.name, &*entry.base_url, Arc::new(http.clone()))
+        let http = match self.0.timeouts.connect {
+            Some(limit) => http.with_connect_timeout(limit),
+            None => http.clone(),
+        };
+        let mut endpoint = Endpoint::new(&*entry.name, &*entry.base_url, Arc::new(http))
             .with_local(entry.local)
             .with_redactor(Arc::new(move |bytes| secrets.redactor().redact(bytes).into_owned()))
             .with_timeouts(waits);

@@ -186,7 +186,8 @@ fn advice(report: &Report, provider: Option<&str>) -> Option<String> {
         }
         ErrorKind::Truncated => "try again; what had arrived is kept in the session".to_owned(),
         ErrorKind::Timeout => {
-            "try again, or wait longer with --timeout-first-byte or --timeout-idle".to_owned()
+            "try again, or wait longer with --timeout-connect, --timeout-first-byte or --timeout-idle"
+                .to_owned()
         }
         ErrorKind::NotFound => format!("`aichat models {name}` lists what {name} offers"),
         ErrorKind::Transport => {

@@ -40,7 +40,8 @@ pub(crate) async fn choose(
     }
     let local: Vec<&Entry> =
         directory.entries().iter().filter(|entry| entry.local && !entry.configured).collect();
-    let hurried = providers.within(Timeouts { first_byte: Some(PROBE), idle: Some(PROBE) });
+    let hurried =
+        providers.within(Timeouts { connect: Some(PROBE), first_byte: Some(PROBE), idle: Some(PROBE) });
     let answers = join_all(local.iter().map(|entry| first_model(&hurried, entry))).await;
     let found = local.iter().zip(answers).find_map(|(entry, model)| Some((entry, model.ok()?)));
     let Some((entry, model)) = found else {

@@ -8,7 +8,7 @@ use crate::json::{Extra, Json};
 use crate::tool::Arguments;
 
 /// How deep a part may be nested, JSON brackets counted, to be read.
-const MAX_DEPTH: usize = 128;
+const MAX_DEPTH: usize = 256;
 
 /// One part of a message, with the opaque data and the unknown fields that came with it.
 ///

@@ -298,13 +298,13 @@ impl Answer {
     }
 
     fn take(&mut self, chunk: &[u8]) {
-        let was_ending = self.intake.is_ending();
+        let before = self.limit();
         self.waiting = Timeout::Idle;
         self.last = Instant::now();
         let result = self.intake.push(chunk, &mut self.batch);
         self.settle(result);
-        if !was_ending && self.intake.is_ending() {
-            // The wait grew shorter; a wait that grows longer is noticed when the timer fires.
+        if self.limit() < before {
+            // A wait that grows longer, or begins anew, is noticed when the timer fires.
             let due = self.last + self.limit();
             self.timer.as_mut().reset(due);
         }

@@ -19,31 +19,36 @@ use aichat_message::ErrorKind;
 use crate::error::{Error, Timeout};
 use crate::transport::{HttpRequest, HttpResponse, Transport};
 
-/// How long a connection may take to be made.
+/// How long a connection may take to be made, unless another limit is given.
 const CONNECT: Duration = Duration::from_secs(20);
 
 /// Carries requests over the network. Cheap to clone; clones share their connections.
 ///
 /// Needs a tokio runtime.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Http(Arc<Shared>);
 
-#[derive(Default)]
 struct Shared {
-    proxy: Route,
+    route: Route,
+    connect: Duration,
     /// For `http://`: no roots are loaded.
     plain: OnceLock<Client>,
     secure: OnceLock<Client>,
 }
 
 /// Which way requests go out.
-#[derive(Default)]
+#[derive(Clone)]
 enum Route {
-    #[default]
     Direct,
     Proxy(Box<Proxy>),
     /// As `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
     Environment,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl fmt::Debug for Http {
@@ -56,7 +61,7 @@ impl fmt::Debug for Http {
 impl Http {
     /// Returns a transport that connects directly.
     pub fn new() -> Self {
-        Self::default()
+        Self::by(Route::Direct, CONNECT)
     }
 
     /// Returns a transport that sends everything through this proxy.
@@ -66,13 +71,24 @@ impl Http {
     pub fn with_proxy(url: &str) -> Result<Self, Error> {
         let proxy =
             Proxy::all(url).map_err(|_| Error::new(ErrorKind::Config, "the proxy's address is not valid"))?;
-        Ok(Self(Arc::new(Shared { proxy: Route::Proxy(Box::new(proxy)), ..Shared::default() })))
+        Ok(Self::by(Route::Proxy(Box::new(proxy)), CONNECT))
     }
 
     /// Returns a transport that takes its proxy from the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`,
     /// `NO_PROXY`), read on first use.
     pub fn from_env() -> Self {
-        Self(Arc::new(Shared { proxy: Route::Environment, ..Shared::default() }))
+        Self::by(Route::Environment, CONNECT)
+    }
+
+    /// Returns a transport of the same route that gives up connecting after `limit`, 20 seconds otherwise. It
+    /// shares no connections with this one.
+    #[must_use]
+    pub fn with_connect_timeout(&self, limit: Duration) -> Self {
+        Self::by(self.0.route.clone(), limit)
+    }
+
+    fn by(route: Route, connect: Duration) -> Self {
+        Self(Arc::new(Shared { route, connect, plain: OnceLock::new(), secure: OnceLock::new() }))
     }
 
     fn client(&self, secure: bool) -> Result<&Client, Error> {
@@ -80,12 +96,12 @@ impl Http {
         if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let builder = match &self.0.proxy {
+        let builder = match &self.0.route {
             Route::Direct => Client::builder().no_proxy(),
             Route::Proxy(proxy) => Client::builder().no_proxy().proxy((**proxy).clone()),
             Route::Environment => Client::builder(),
         };
-        let client = build(builder, tls(secure)?)?;
+        let client = build(builder.connect_timeout(self.0.connect), tls(secure)?)?;
         Ok(cell.get_or_init(|| client))
     }
 }
@@ -95,7 +111,6 @@ fn build(builder: ClientBuilder, tls: ClientConfig) -> Result<Client, Error> {
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
-        .connect_timeout(CONNECT)
         .tcp_nodelay(true)
         .pool_idle_timeout(Duration::from_secs(60))
         .pool_max_idle_per_host(32)
@@ -122,25 +137,27 @@ fn tls(secure: bool) -> Result<ClientConfig, Error> {
 impl Transport for Http {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
         // A proxy may itself be reached over https.
-        let secure = request.uri().scheme_str() == Some("https") || matches!(self.0.proxy, Route::Proxy(_));
+        let secure = request.uri().scheme_str() == Some("https") || matches!(self.0.route, Route::Proxy(_));
         let client = self.client(secure)?;
         let request = request
             .try_into()
             .map_err(|_: reqwest::Error| Error::new(ErrorKind::InvalidRequest, "the address is not valid"))?;
-        let response = client.execute(request).await.map_err(failure)?;
+        let response = client.execute(request).await.map_err(|error| failure(error, self.0.connect))?;
         let mut head = http::Response::builder().status(response.status());
         if let Some(headers) = head.headers_mut() {
             *headers = response.headers().clone();
         }
-        let body = response.bytes_stream().map(|chunk| chunk.map_err(failure)).boxed();
+        let connect = self.0.connect;
+        let body =
+            response.bytes_stream().map(move |chunk| chunk.map_err(|error| failure(error, connect))).boxed();
         head.body(body).map_err(|_| Error::new(ErrorKind::Transport, "the answer's head is not valid"))
     }
 }
 
-fn failure(error: reqwest::Error) -> Error {
+fn failure(error: reqwest::Error, connect: Duration) -> Error {
     let error = error.without_url();
     if error.is_timeout() && error.is_connect() {
-        return Error::timed_out(Timeout::Connect, CONNECT).with_source(error);
+        return Error::timed_out(Timeout::Connect, connect).with_source(error);
     }
     let message = phrase(&error);
     Error::new(ErrorKind::Transport, message).with_source(error)

@@ -36,7 +36,11 @@ pub(crate) fn form(named: Option<Form>, json: bool) -> Form {
 pub(crate) fn run(context: &Context, args: &args::Send) -> Result<u8, Failure> {
     let config = context.config()?;
     let directory = Directory::of(&config, &context.env)?;
-    let timeouts = Timeouts { first_byte: args.timeout_first_byte, idle: args.timeout_idle };
+    let timeouts = Timeouts {
+        connect: args.timeout_connect,
+        first_byte: args.timeout_first_byte,
+        idle: args.timeout_idle,
+    };
     let providers = Providers::new(context, directory.clone(), timeouts, args.dry_run)?;
     let default = config.model.as_ref().and_then(|model| ModelRef::parse(&model.value));
     let model =

@@ -97,7 +97,7 @@ fn what_the_provider_answers() {
         "send -m openai/c5-cut2 hi",
         "send -m openai/c5-end2 hi",
         "send -m openai/c5-err2 hi",
-        "send -m openai/c5-stall2 --timeout-first-byte 0.3 --timeout-idle 0.2 hi",
+        "send -m openai/c5-stall2 --timeout-idle 0.2 hi",
     ]), @r#"
     $ aichat send -m openai/e404 hi
     69
@@ -137,11 +137,11 @@ fn what_the_provider_answers() {
     error: openai/c5-err2: the mock failed in mid-stream (status 200, code mock_failure, request req_mock)
     hint: try again; `aichat providers test openai` shows whether openai answers properly
 
-    $ aichat send -m openai/c5-stall2 --timeout-first-byte 0.3 --timeout-idle 0.2 hi
+    $ aichat send -m openai/c5-stall2 --timeout-idle 0.2 hi
     75
     0 1 
     error: openai/c5-stall2: the stream stood still for 0.2 s (status 200, request req_mock)
-    hint: try again, or wait longer with --timeout-first-byte or --timeout-idle
+    hint: try again, or wait longer with --timeout-connect, --timeout-first-byte or --timeout-idle
     "#);
 }
 

@@ -173,6 +173,8 @@ impl Building {
             LlmRequestRetried::TYPE => {
                 self.close(event, None);
                 self.failed_us = Some(now);
+                // What failed did not fail for good.
+                self.done.rows.pop_if(|row| row.what == RowKind::Failure);
                 let note = LlmRequestRetried::of(event).map(|fact| {
                     let wait = time::duration(fact.delay_ms.saturating_mul(1000));
                     format!("attempt {} {}, waits {wait}: {}", fact.attempt, fact.kind, fact.message)
@@ -209,7 +211,7 @@ impl Building {
             SecretRedacted::TYPE => {
                 let counts = SecretRedacted::of(event).unwrap_or_default().counts;
                 let note: Vec<String> =
-                    counts.iter().map(|secret| format!("{} {} times", secret.name, secret.count)).collect();
+                    counts.iter().map(|secret| format!("{} ×{}", secret.name, secret.count)).collect();
                 self.mark(RowKind::Redaction, now, Some(note.join(", ")));
             }
             TurnCompleted::TYPE | TurnFailed::TYPE | TurnInterrupted::TYPE => self.end(event, now),

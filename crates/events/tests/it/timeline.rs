@@ -59,7 +59,7 @@ fn a_waterfall_shows_queue_attempts_waits_and_the_stream() {
       wait          │     ██████████                         │ 300.0 ms  500.0 ms
       first content │               ████                     │ 800.0 ms  200.0 ms
       stream        │                   ████████████████████ │ 1.00 s  1.00 s
-      redaction     │                                       ◆│ 2.00 s  openai 2 times
+      redaction     │                                       ◆│ 2.00 s  openai ×2
 
     trn_081040g2081040g2  2026-01-01T00:00:04Z  failed 2.0 ms
       openai/gpt  tokens: unknown in, unknown out

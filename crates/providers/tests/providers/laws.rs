@@ -47,8 +47,10 @@ async fn a_broken_connection_is_truncated_unless_the_answer_was_over() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stall_is_a_timeout_and_comments_are_no_stall() {
+    let began = tokio::time::Instant::now();
     let (_, error) = play(&chat(Canned::sse(&[HELLO]).tail(Tail::Hang))).await;
     let error = error.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(130), "the limit for the first byte is over with it");
     assert_eq!((error.timeout(), error.partial().unwrap().text()), (Some(Timeout::Idle), "hello".to_owned()));
 
     let mut silent = Canned::new(200, "text/event-stream", "");
