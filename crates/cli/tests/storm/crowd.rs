@@ -1,4 +1,4 @@
-//! Many sends at once over one data directory.
+//! Many sends at once over one data directory, and lists that fold what others are still writing.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -13,16 +13,20 @@ use crate::ledger;
 /// How many processes run at once.
 const AT_ONCE: usize = 32;
 
-/// Calls `send` for 1 to `count`, from 32 threads.
-fn crowd(count: usize, send: impl Fn(usize) + Sync) {
+/// Calls `send` for 1 to `count`, from 32 threads; after some of them the sessions are listed.
+fn crowd(home: &Home, count: usize, send: impl Fn(usize) + Sync) {
     let next = AtomicUsize::new(1);
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 loop {
                     match next.fetch_add(1, Ordering::Relaxed) {
-                        index if index <= count => send(index),
-                        _ => break,
+                        index if index > count => break,
+                        index => send(index),
+                    }
+                    if chance::below(8) == 0 {
+                        let done = home.run("sessions list");
+                        assert_eq!((done.code, done.err.as_str()), (0, ""));
                     }
                 }
             });
@@ -38,7 +42,7 @@ fn prompt(index: usize) -> String {
 fn many_sends_at_once_keep_every_pair() {
     let home = Home::new();
     let count = chance::number("AICHAT_STORM_SENDS", 64);
-    crowd(count, |index| {
+    crowd(&home, count, |index| {
         let prompt = prompt(index);
         let done = home.command(["send", "-m", "openai/echo-c4-d1000", &prompt]).output().unwrap();
         let done = Done::from(done);
@@ -59,11 +63,11 @@ fn one_in_ten_killed_takes_nobody_along() {
     let home = Home::new();
     let count = chance::number("AICHAT_STORM_SENDS", 64);
     let killed = Mutex::new(Vec::new());
-    crowd(count, |index| {
+    crowd(&home, count, |index| {
         let prompt = prompt(index);
-        let mut child = home.command(["send", "-m", "openai/echo-c8-d10000", &prompt]).spawn().unwrap();
+        let mut child = home.command(["send", "-m", "openai/echo-c8-d20000", &prompt]).spawn().unwrap();
         if index % 10 == 0 {
-            thread::sleep(chance::shorter_than(Duration::from_millis(400)));
+            thread::sleep(chance::shorter_than(Duration::from_millis(200)));
             child.kill().unwrap();
         }
         let output = child.wait_with_output().unwrap();

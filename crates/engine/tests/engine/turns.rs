@@ -99,7 +99,11 @@ async fn a_refused_attempt_is_retried_before_the_first_content_and_every_attempt
     );
     assert_eq!((count("llm.response.completed"), count("turn.completed")), (1, 1));
     let timeline = aichat_events::Timeline::of(&events).render(80);
-    assert_eq!((timeline.matches("retry ").count(), timeline.matches("failure ").count()), (2, 0), "{timeline}");
+    assert_eq!(
+        (timeline.matches("retry ").count(), timeline.matches("failure ").count()),
+        (2, 0),
+        "{timeline}"
+    );
 }
 
 #[tokio::test]
