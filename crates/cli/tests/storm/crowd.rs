@@ -26,7 +26,7 @@ fn crowd(home: &Home, count: usize, send: impl Fn(usize) + Sync) {
                     }
                     if chance::below(8) == 0 {
                         let done = home.run("sessions list");
-                        assert_eq!((done.code, done.err.as_str()), (0, ""));
+                        assert_eq!(done.code, 0, "{}", done.err);
                     }
                 }
             });
