@@ -50,6 +50,22 @@ fn a_second_ctrl_c_ends_at_once_and_loses_nothing() {
 }
 
 #[test]
+fn a_question_without_an_answer_is_kept() {
+    let home = Home::new();
+    let child = home.command(["send", "-m", "openai/c1-t5000000", "anybody there?"]).spawn().unwrap();
+    while home.mock.requests().is_empty() {
+        std::thread::yield_now();
+    }
+    signal(&child, "INT");
+    let done = Done::from(child.wait_with_output().unwrap());
+    assert_eq!((done.code, done.out.as_str()), (130, ""), "{}", done.err);
+    assert!(done.err.contains("ses_"), "{}", done.err);
+    let kept = &ledger::exchanges(&home)["anybody there?"];
+    assert_eq!((kept.answer.as_str(), kept.status.as_str()), ("", "interrupted"));
+    assert_eq!(home.run("send -s @last -m openai/c1 on").code, 0);
+}
+
+#[test]
 fn head_ends_it_quietly_and_the_partial_is_kept() {
     let home = Home::new();
     let lines: String = (0..2000).map(|line| format!("line {line}\n")).collect();
