@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use aichat_engine::Secrets;
 use aichat_message::ErrorKind;
-use clap::Parser;
 use clap::error::ErrorKind as Misuse;
+use clap::{CommandFactory, Parser};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
@@ -136,7 +136,8 @@ impl Shape {
             _ if args.contains(&"--json") => Form::Json,
             _ => return Self::Words,
         };
-        match args.iter().skip(1).find(|arg| !arg.starts_with('-')) {
+        let grammar = Cli::command();
+        match args.iter().skip(1).find(|arg| grammar.find_subcommand(arg).is_some()) {
             Some(&"send") => Self::Result(form),
             _ => Self::Error,
         }
@@ -219,7 +220,9 @@ mod tests {
         assert_eq!(guess("aichat --json send --nonsense"), Shape::Result(Form::Json));
         assert_eq!(guess("aichat send --output-format=stream-json -Z"), Shape::Result(Form::StreamJson));
         assert_eq!(guess("aichat send --output-format json -Z"), Shape::Result(Form::Json));
+        assert_eq!(guess("aichat --store place send --nonsense --json"), Shape::Result(Form::Json));
         assert_eq!(guess("aichat sessions list --json -Z"), Shape::Error);
+        assert_eq!(guess("aichat --json -Z"), Shape::Error);
         assert_eq!(guess("aichat send -Z -- --json"), Shape::Words);
     }
 }
