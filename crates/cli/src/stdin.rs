@@ -56,7 +56,7 @@ impl Kind {
 /// Reads everything, giving up on an input that stays silent; after the first byte it waits for the end.
 ///
 /// # Errors
-/// Fails with kind `input` where nothing comes in time, where reading fails, and where it is not UTF-8.
+/// Fails with kind `input` where nothing comes in time, where reading fails, and where it is not text.
 pub(crate) fn read(
     mut input: impl Read + Send + 'static,
     patience: Patience,
@@ -100,6 +100,9 @@ pub(crate) fn read(
         Err(RecvTimeoutError::Disconnected) => return Err(gone(RecvTimeoutError::Disconnected)),
     };
     let bytes = receiver.recv().map_err(|_| gone(RecvTimeoutError::Disconnected))?.map_err(broken)?;
+    if bytes.contains(&0) {
+        return Err(Failure::new(ErrorKind::Input, "standard input is binary").hint("only text can be sent"));
+    }
     String::from_utf8(bytes).map_err(|_| Failure::new(ErrorKind::Input, "standard input is not UTF-8 text"))
 }
 
@@ -150,7 +153,9 @@ mod tests {
 
     #[test]
     fn what_is_not_text_is_refused() {
-        let failure = read(&b"\xff\xfe"[..], Patience::USUAL, || ()).err();
-        assert_eq!(failure.map(|failure| failure.code()), Some(66));
+        for bytes in [&b"\xff\xfe"[..], b"a\0b"] {
+            let failure = read(bytes, Patience::USUAL, || ()).err();
+            assert_eq!(failure.map(|failure| failure.code()), Some(66), "{bytes:?}");
+        }
     }
 }
