@@ -360,7 +360,7 @@ fn ollama(host: &str) -> String {
         host => host,
     };
     let path = path.trim_end_matches('/');
-    let path = path.strip_suffix("/v1").unwrap_or(path);
+    let path = ["/v1", "/api"].iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path);
     format!("{}://{host}:{port}{path}/v1", scheme.unwrap_or("http"))
 }
 
@@ -385,6 +385,7 @@ mod tests {
             ("http://box", "http://box:80/v1"),
             ("https://box/ollama/", "https://box:443/ollama/v1"),
             ("http://127.0.0.1:11434/v1", "http://127.0.0.1:11434/v1"),
+            ("http://127.0.0.1:11434/api/", "http://127.0.0.1:11434/v1"),
             ("[::]:9", "http://[::1]:9/v1"),
         ] {
             assert_eq!(ollama(host), url, "{host:?}");
