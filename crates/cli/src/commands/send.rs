@@ -129,9 +129,10 @@ impl Command<'_> {
             send.session = Some(match created {
                 Ok(session) => session,
                 // Either somebody else gave the name just now, or it stood for several sessions all along.
-                Err(error) if error.kind() == ErrorKind::Input => {
-                    self.engine.resolve(&name).await.map_err(|_| unknown)?
-                }
+                Err(error) if error.kind() == ErrorKind::Input => match self.engine.resolve(&name).await {
+                    Ok(session) => session,
+                    Err(_) => return Err(Failure::from(unknown).hint(error.to_string())),
+                },
                 Err(error) => return Err(error.into()),
             });
         }
@@ -315,6 +316,15 @@ impl Command<'_> {
             let words: String = words.collect();
             let what = if words.is_empty() { String::new() } else { format!(": {words}") };
             talk.warning(&format!("{} declined to answer{what}", outcome.model));
+        } else if self.form == Form::Text {
+            let names = outcome.message.parts.iter().filter_map(|part| match &part.kind {
+                PartKind::ToolCall { name, .. } => Some(name.as_str()),
+                _ => None,
+            });
+            let names: Vec<&str> = names.collect();
+            if !names.is_empty() {
+                talk.note(&format!("{} calls {}, which is not run", outcome.model, names.join(", ")));
+            }
         }
         if self.args.usage {
             talk.raw(&usage(outcome));

@@ -67,6 +67,16 @@ pub(crate) fn run(context: &Context, args: args::Sessions) -> Result<u8, Failure
             args::Sessions::Import { .. } => {
                 let text = imported.unwrap_or_default();
                 let imported = engine.import(&Document::parse(&text)?).await?;
+                if let Err(error) = engine.session(&imported.session).await {
+                    return Err(match error.kind() {
+                        ErrorKind::Input => Failure::new(
+                            ErrorKind::Input,
+                            format!("session {} was deleted", imported.session),
+                        )
+                        .hint("its log is kept, and what is deleted does not come back"),
+                        _ => error.into(),
+                    });
+                }
                 print(context, &mut output, &engine, &imported.session).await?;
             }
         }

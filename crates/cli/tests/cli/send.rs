@@ -1,5 +1,7 @@
 //! `send` where all goes well: what is on standard output, and what is remembered.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -156,6 +158,28 @@ fn retries_are_told_and_end_well() {
     assert_eq!(done.code, 0, "{}", done.err);
     assert!(done.err.starts_with("retrying in "), "{}", done.err);
     assert_eq!(home.mock.requests().len(), 2);
+}
+
+#[test]
+fn a_call_of_a_tool_is_told_where_nothing_else_is() {
+    let home = Home::new();
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", server.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let body = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"weather","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}"#;
+        for mut socket in server.incoming().flatten() {
+            let _ = socket.read(&mut [0; 4096]);
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+            let _ = write!(socket, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    home.configure(&format!("[providers.own]\nprotocol = \"openai-chat\"\nbase_url = \"{url}\"\n"));
+    let done = home.run("send -m own/m hi");
+    assert_eq!((done.code, done.out.as_str()), (0, ""), "{}", done.err);
+    assert_eq!(done.err, "own/m calls weather, which is not run\n");
+    let done = home.run("send --json -m own/m hi");
+    let result: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!((done.err.as_str(), &result["tool_calls"][0]["name"]), ("", &"weather".into()));
 }
 
 #[test]

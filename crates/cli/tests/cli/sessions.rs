@@ -62,6 +62,28 @@ fn an_export_can_be_imported_and_exported_again() {
 }
 
 #[test]
+fn a_deleted_session_is_not_brought_back_by_an_import() {
+    let home = Home::new();
+    assert_eq!(home.run("send -s trip -m openai/echo hello").code, 0);
+    let exported = home.run("sessions export trip").out;
+    assert_eq!(home.run("sessions delete trip").code, 0);
+    for line in ["sessions import -", "sessions import - --json"] {
+        let imported = home.pipe(line, exported.as_bytes());
+        assert_eq!(imported.code, 66, "{}", imported.all());
+        assert!(imported.all().contains("was deleted"), "{}", imported.all());
+    }
+}
+
+#[test]
+fn a_name_that_cannot_be_given_is_refused_with_the_reason() {
+    let home = Home::new();
+    let name = "x".repeat(201);
+    let refused = home.run(&format!("send -m openai/echo -s {name} hello"));
+    assert_eq!(refused.code, 66, "{}", refused.all());
+    assert!(refused.err.contains("it is longer than 200 bytes"), "{}", refused.err);
+}
+
+#[test]
 fn events_are_listed_and_drawn() {
     let home = Home::new();
     assert_eq!(home.run("send -m openai/c2 hello").code, 0);
