@@ -15,7 +15,7 @@ use aichat_events::{
     LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant, Timing, TurnCompleted, TurnFailed,
     TurnInterrupted, WarningRaised,
 };
-use aichat_message::{Delta, ErrorKind, Fold, Message, MessageId, Origin, SessionId, TurnId};
+use aichat_message::{Delta, ErrorKind, Finish, Fold, Message, MessageId, Origin, SessionId, Start, TurnId};
 use aichat_providers::{Call, DeltaStream, Provider};
 use aichat_store::Turn;
 
@@ -321,14 +321,19 @@ impl Flight {
                 timing: Some(timing.clone()),
             }),
         }
-        let message = self.message(&attempt.fold);
+        let Attempt { fold, begun_us, first_content_us, .. } = attempt;
+        let (start, usage, finish) = (fold.started().clone(), fold.usage().cloned(), fold.finish().cloned());
         let completed = matches!(end, End::Finished);
-        let answer = (completed || !message.is_empty()).then(|| self.answer(&message, !completed));
-        self.end_turn(&attempt, &end, answer.as_ref());
+        let mut message = self.originated(fold.into_message(), &start);
+        let mut answer = None;
+        if completed || !message.is_empty() {
+            let (id, recorded) = self.answer(message, !completed);
+            (answer, message) = (Some(id), recorded);
+        }
+        self.end_turn(finish.as_ref(), &end, answer.as_ref());
         let recorded = self.turn.finish().await.map_err(Error::from);
 
         let now_us = self.engine.0.effects.clock.mono_us();
-        let start = attempt.fold.started();
         let (status, error) = match end {
             End::Finished => (Status::Completed, None),
             End::Failed(error) => (Status::Failed, Some(Error::from(error))),
@@ -345,15 +350,14 @@ impl Flight {
             session: self.session,
             turn: self.turn_id,
             answer,
-            finish: attempt.fold.finish().cloned(),
-            usage: attempt.fold.usage().cloned(),
+            finish,
+            usage,
             is_local: self.provider.info().local,
             model: self.model,
-            model_served: start.model.clone(),
-            request_id: start.request_id.clone().or_else(|| error.as_ref()?.request_id().map(str::to_owned)),
-            first_content: attempt
-                .first_content_us
-                .map(|us| Duration::from_micros(us + attempt.begun_us.saturating_sub(self.begun_us))),
+            model_served: start.model,
+            request_id: start.request_id.or_else(|| error.as_ref()?.request_id().map(str::to_owned)),
+            first_content: first_content_us
+                .map(|us| Duration::from_micros(us + begun_us.saturating_sub(self.begun_us))),
             total: Duration::from_micros(now_us.saturating_sub(self.begun_us)),
             warnings: self.warnings,
             error,
@@ -361,10 +365,9 @@ impl Flight {
         }
     }
 
-    fn message(&self, fold: &Fold) -> Message {
-        let mut message = fold.message();
+    /// Says of a message where it came from.
+    fn originated(&self, mut message: Message, start: &Start) -> Message {
         let info = self.provider.info();
-        let start = fold.started();
         message.origin = Some(Origin {
             provider: info.name.clone(),
             protocol: info.protocol.clone(),
@@ -374,24 +377,28 @@ impl Flight {
         message
     }
 
-    fn answer(&mut self, message: &Message, partial: bool) -> MessageId {
+    /// Records the answer and gives it back; a long one is copied no more often than it must be.
+    fn answer(&mut self, message: Message, partial: bool) -> (MessageId, Message) {
         let id = MessageId::from_bits(self.engine.0.effects.bits());
-        let message = self.scribe.masked(message);
         let parent = Some(self.user.clone());
-        let fact = MessageAssistant { id: id.clone(), parent, message, partial };
+        let (masked, original) = match self.scribe.redactor().is_none() {
+            true => (message, None),
+            false => (self.scribe.masked(&message), Some(message)),
+        };
+        let fact = MessageAssistant { id: id.clone(), parent, message: masked, partial };
         let draft = self.scribe.masked_fact(&fact);
         self.record(draft);
-        id
+        (id, original.unwrap_or(fact.message))
     }
 
-    fn end_turn(&mut self, attempt: &Attempt, end: &End, answer: Option<&MessageId>) {
+    fn end_turn(&mut self, finish: Option<&Finish>, end: &End, answer: Option<&MessageId>) {
         if let Some(counts) = self.scribe.masked_counts() {
             self.record(counts);
         }
         match end {
             End::Finished => self.note(&TurnCompleted {
                 answer: answer.expect("a finished attempt has an answer").clone(),
-                finish: attempt.fold.finish().expect("an attempt finishes by its finish").clone(),
+                finish: finish.expect("an attempt finishes by its finish").clone(),
             }),
             End::Failed(error) => self.note(&TurnFailed {
                 kind: error.kind(),

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use aichat_events::Draft;
 use aichat_message::Delta;
 
+/// Room for everything of a record but a payload, in bytes.
+const HEAD: usize = 512;
+
 /// One record of a turn in flight.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -17,7 +20,13 @@ pub(crate) enum Record {
 
 impl Record {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("records have string keys only")
+        let payload = match self {
+            Self::Event(draft) => draft.payload.get().len(),
+            Self::Delta(_) => 0,
+        };
+        let mut bytes = Vec::with_capacity(payload + HEAD);
+        serde_json::to_writer(&mut bytes, self).expect("records have string keys only");
+        bytes
     }
 
     /// Returns the record, or `None` for one of a kind that this version does not know.
