@@ -265,8 +265,8 @@ impl<'a> Writer<'a> {
             false => Some(Content::Parts(media)),
         };
         let says_nothing = matches!(&wire.content, Some(Content::Text(text)) if text.is_empty());
-        let has_more = !wire.tool_calls.is_empty() || wire.refusal.is_some();
-        if says_nothing && has_more && !self.profile.empty_content {
+        // A refusal alone is not enough for several servers: they want content or calls.
+        if says_nothing && !wire.tool_calls.is_empty() && !self.profile.empty_content {
             wire.content = None;
         }
         if !thoughts.is_empty() && self.profile.replay == Replay::Content {

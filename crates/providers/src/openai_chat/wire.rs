@@ -424,8 +424,13 @@ struct Details {
 /// Some servers count reasoning (xAI) or audio (Mistral) beside the totals they belong to. The grand total
 /// tells: what it holds beyond input and output is exactly what stood beside them.
 pub(super) fn usage(raw: &RawValue) -> Option<Usage> {
+    if !raw.get().starts_with('{') {
+        return None;
+    }
     let counts: Counts = serde_json::from_str(raw.get()).ok()?;
-    let count = |n: Option<f64>| n.filter(|n| *n >= 0.0 && n.fract() == 0.0).map(|n| n as u64);
+    // Beyond 2^53 a float no longer tells one count from the next: such a number is not known, it is not clamped.
+    let is_count = |n: &f64| (0.0..9_007_199_254_740_992.0).contains(n) && n.fract() == 0.0;
+    let count = |n: Option<f64>| n.filter(is_count).map(|n| n as u64);
     let prompt = counts.prompt_tokens_details.unwrap_or_default();
     let completion = counts.completion_tokens_details.unwrap_or_default();
     let mut usage = Usage {
@@ -503,5 +508,25 @@ impl ModelEntry {
             created: self.created.map(|seconds| seconds as i64),
             owned_by: self.owned_by,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_count_is_unknown() {
+        let read = |json: &str| {
+            usage(serde_json::from_str(json).unwrap()).map(|u| (u.input_tokens, u.output_tokens))
+        };
+        assert_eq!(read(r#"{"prompt_tokens":5.0,"completion_tokens":2}"#), Some((Some(5), Some(2))));
+        let huge = r#"{"prompt_tokens":123456789012345678901234567890,"completion_tokens":2}"#;
+        assert_eq!(read(huge), Some((None, Some(2))));
+        assert_eq!(
+            read(r#"{"prompt_tokens":-5,"completion_tokens":2.5,"total_tokens":1}"#),
+            Some((None, None))
+        );
+        assert_eq!(read("[1,2]"), None);
     }
 }

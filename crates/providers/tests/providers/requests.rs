@@ -151,3 +151,10 @@ fn calls_without_ids_keep_their_results() {
         vec![Message::user("go"), Message::new(Role::Assistant, calls), Message::new(Role::Tool, results)];
     assert_snapshot!(body("generic", Request::new("m", messages)), @r#"{"model":"m","messages":[{"role":"user","content":"go"},{"role":"assistant","tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{}"}},{"id":"call_2","type":"function","function":{"name":"g","arguments":"{}"}}]},{"role":"tool","content":"1","tool_call_id":"call_1"},{"role":"tool","content":"2","tool_call_id":"call_2"}],"stream":true,"stream_options":{"include_usage":true}}"#);
 }
+
+#[test]
+fn a_refusal_goes_back_with_an_empty_content() {
+    let refusal = Part::new(PartKind::Refusal { text: "no".to_owned() });
+    let messages = vec![Message::user("a"), Message::new(Role::Assistant, vec![refusal]), Message::user("b")];
+    assert_snapshot!(body("openai", Request::new("m", messages)), @r#"{"model":"m","messages":[{"role":"user","content":"a"},{"role":"assistant","content":"","refusal":"no"},{"role":"user","content":"b"}],"stream":true,"stream_options":{"include_usage":true}}"#);
+}
