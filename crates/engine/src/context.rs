@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use aichat_events::Transcript;
-use aichat_message::{Message, MessageId, Part, PartKind, Role};
+use aichat_message::{Executor, Message, MessageId, Part, PartKind, Role};
 
 /// The messages of a branch that a request repeats, with their ids.
 #[derive(Default)]
@@ -13,18 +13,29 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Returns the branch that ends at `head`.
-    pub(crate) fn of(transcript: &Transcript, head: Option<&MessageId>) -> Self {
+    /// Returns the branch that ends at `head`, as it can be repeated before the message `next`.
+    pub(crate) fn of(transcript: &Transcript, head: Option<&MessageId>, next: &Message) -> Self {
         let branch = head.map(|head| transcript.branch(head)).unwrap_or_default();
-        let answered: HashSet<&str> =
-            branch.iter().flat_map(|entry| &entry.message.parts).filter_map(answered_call).collect();
+        let answered: HashSet<&str> = branch
+            .iter()
+            .map(|entry| &entry.message)
+            .chain([next])
+            .flat_map(|message| &message.parts)
+            .filter_map(answered_call)
+            .collect();
         let mut context = Self::default();
         for entry in &branch {
-            let repair = entry.partial && entry.role == Role::Assistant;
-            let message = match repair {
-                true => repaired(&entry.message, &answered),
+            let mut message = match entry.partial && entry.role == Role::Assistant {
+                true => repaired(&entry.message),
                 false => entry.message.clone(),
             };
+            // No provider takes a call back whose result is missing; its own ones it answers itself, if it may end.
+            message.parts.retain(|part| match &part.kind {
+                PartKind::ToolCall { call_id, executor, .. } => {
+                    answered.contains(call_id.as_str()) || !entry.partial && *executor != Executor::Client
+                }
+                _ => true,
+            });
             if !message.parts.is_empty() {
                 context.push(entry.id.clone(), message);
             }
@@ -45,14 +56,12 @@ fn answered_call(part: &Part) -> Option<&str> {
     }
 }
 
-/// Returns a cut-off answer as its provider will take it back: text stays, reasoning without its signature and
-/// calls without a result go.
-fn repaired(message: &Message, answered: &HashSet<&str>) -> Message {
+/// Returns a cut-off answer as its provider will take it back: text stays, reasoning without its signature goes.
+fn repaired(message: &Message) -> Message {
     let mut message = message.clone();
     message.parts.retain(|part| match &part.kind {
         PartKind::Text { text, .. } | PartKind::Refusal { text } => !text.is_empty(),
         PartKind::Reasoning { .. } => !part.opaque.is_empty(),
-        PartKind::ToolCall { call_id, .. } => answered.contains(call_id.as_str()),
         _ => true,
     });
     message

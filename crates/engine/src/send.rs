@@ -70,7 +70,7 @@ impl Engine {
         let (session, summary, mut context) = match send.session {
             None => (SessionId::from_bits(self.0.effects.bits()), None, Context::default()),
             Some(session) => {
-                let (summary, context) = self.continued(&session, send.wait).await?;
+                let (summary, context) = self.continued(&session, &send.message, send.wait).await?;
                 (session, Some(summary), context)
             }
         };
@@ -106,7 +106,12 @@ impl Engine {
     }
 
     /// Reads the session that a turn continues, once no other turn of it is in flight.
-    async fn continued(&self, session: &SessionId, wait: Duration) -> Result<(Summary, Context), Error> {
+    async fn continued(
+        &self,
+        session: &SessionId,
+        next: &Message,
+        wait: Duration,
+    ) -> Result<(Summary, Context), Error> {
         let mut waited = Duration::ZERO;
         loop {
             self.fold_waiting().await?;
@@ -125,7 +130,7 @@ impl Engine {
         }
         let summary = self.summary(session).await?;
         let transcript = aichat_events::Transcript::fold(&self.read(session).await?);
-        let context = Context::of(&transcript, summary.head.as_ref());
+        let context = Context::of(&transcript, summary.head.as_ref(), next);
         Ok((summary, context))
     }
 

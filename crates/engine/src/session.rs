@@ -144,9 +144,9 @@ impl Engine {
             let list = self.recent(Some(usize::saturating_add(back, 1))).await?;
             return list.get(back).map(|summary| summary.id.clone()).ok_or_else(nothing);
         }
-        let named = self.named(text).await?;
-        let matches = match named.is_empty() {
-            false => named,
+        // A name that looks like an id cannot be given here; one that was imported does not stand for another session.
+        let matches = match text.starts_with("ses_") {
+            false => self.named(text).await?,
             true => self.beginning_with(text).await?,
         };
         match &matches[..] {

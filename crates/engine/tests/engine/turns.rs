@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aichat_engine::{Engine, Progress, Secrets, Send, Status};
 use aichat_events::{Interruption, LlmRequestStarted};
-use aichat_message::{ErrorKind, PartKind, Role};
+use aichat_message::{ErrorKind, FinishReason, Message, Part, PartKind, Role};
 use aichat_providers::{Error, Scripted, Turn};
 use aichat_store::{Claim, Memory, State, Store};
 use futures::StreamExt;
@@ -297,4 +297,30 @@ async fn an_unknown_provider_or_session_is_refused_before_anything_is_written() 
     let gone = aichat_message::SessionId::from_bits([9; 10]);
     assert_eq!(engine.send(Send::to(gone, "hi")).await.unwrap_err().kind(), ErrorKind::Input);
     assert!(store.pending(Claim::Look).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_call_goes_back_with_its_result_and_not_without() {
+    let call = |id| Turn::new().part(0, Part::tool_call(id, "weather", "{}")).finish(FinishReason::ToolCalls);
+    let provider = Scripted::new([call("c1"), call("c2"), Turn::text("sunny")]);
+    let engine = engine(&Memory::new(), &provider);
+    let session = say(&engine, None, "rain?").await.session;
+    say(&engine, Some(&session), "never mind; sun?").await;
+    let mut send = Send::new(model(), "");
+    send.session = Some(session);
+    send.message = Message::new(Role::Tool, vec![Part::tool_result("c2", "sun")]);
+    engine.send(send).await.unwrap().outcome().await.unwrap();
+    let calls: Vec<Vec<String>> = provider
+        .requests()
+        .iter()
+        .map(|request| {
+            let parts = request.messages.iter().flat_map(|message| &message.parts);
+            let ids = parts.filter_map(|part| match &part.kind {
+                PartKind::ToolCall { call_id, .. } => Some(call_id.clone()),
+                _ => None,
+            });
+            ids.collect()
+        })
+        .collect();
+    assert_eq!(calls, [vec![], vec![], vec!["c2".to_owned()]]);
 }
