@@ -10,6 +10,9 @@ use aichat_events::sanitise;
 /// Reports panics of this process from now on.
 pub(crate) fn install(secrets: Secrets) {
     std::panic::set_hook(Box::new(move |info| {
+        if is_caught(info) {
+            return;
+        }
         let mut text = report(info, &secrets);
         let backtrace = Backtrace::capture();
         if backtrace.status() == BacktraceStatus::Captured {
@@ -18,6 +21,12 @@ pub(crate) fn install(secrets: Secrets) {
         // Where nobody reads standard error there is nobody to tell.
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }));
+}
+
+/// Tells whether the store catches this panic and says in its own words what it means: the embedded database
+/// asserts what a damaged file does not keep.
+fn is_caught(info: &PanicHookInfo<'_>) -> bool {
+    info.location().is_some_and(|place| place.file().contains("/sled-"))
 }
 
 fn report(info: &PanicHookInfo<'_>, secrets: &Secrets) -> String {

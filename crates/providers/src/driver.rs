@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, Sleep};
@@ -160,7 +160,7 @@ impl<A: Adapter> Driver<A> {
         let response =
             tokio::time::timeout_at(deadline, self.transport.send(request)).await.map_err(|_| late())??;
         if response.status().is_success() {
-            return Ok(response);
+            return readable(response);
         }
         let (parts, body) = response.into_parts();
         // A body that stalls or breaks says less, and the status still counts.
@@ -374,6 +374,23 @@ impl Stream for Answer {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Refuses a body that is compressed, which no request asks for.
+fn readable(response: HttpResponse) -> Result<HttpResponse, Error> {
+    let encoding = response.headers().get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?"));
+    match encoding
+        .filter(|encoding| !encoding.trim().is_empty() && !encoding.eq_ignore_ascii_case("identity"))
+    {
+        None => Ok(response),
+        Some(encoding) => {
+            let message = format!("the answer is compressed with {encoding:?}, which was not asked for");
+            let id = classify::request_id(response.headers());
+            Err(Error::new(ErrorKind::Decode, message)
+                .with_status(response.status().as_u16())
+                .with_request_id(id))
         }
     }
 }

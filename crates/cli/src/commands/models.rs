@@ -1,5 +1,7 @@
 //! `models`: the models known to this program, or those a provider offers now.
 
+use std::time::Duration;
+
 use aichat_catalog::{Catalog, Entry};
 use aichat_engine::ModelRef;
 use aichat_providers::Model;
@@ -65,11 +67,18 @@ fn offered(provider: &str, model: Model, catalog: &Catalog) -> Row {
     }
 }
 
+/// How long a list of models may take, which is nothing a model thinks about.
+const LISTING: Timeouts = Timeouts {
+    connect: Some(Duration::from_secs(10)),
+    first_byte: Some(Duration::from_secs(30)),
+    idle: Some(Duration::from_secs(30)),
+};
+
 /// Asks a provider which models it offers.
 pub(crate) fn ask(context: &Context, name: &str) -> Result<Vec<Model>, Failure> {
     let directory = context.directory()?;
     let entry = directory.find(name)?.clone();
-    let provider = Providers::new(context, directory, Timeouts::default(), false)?.open(&entry)?;
+    let provider = Providers::new(context, directory, LISTING, false)?.open(&entry)?;
     context.runtime()?.block_on(provider.models()).map_err(|error| {
         let mut report = Report::from(&aichat_engine::Error::from(error));
         report.advise(Some(&ModelRef::new(name, "")));

@@ -188,3 +188,13 @@ async fn dropping_a_stream_drops_the_exchange() {
     drop((stream, provider));
     assert_eq!(Arc::strong_count(&transport), 1);
 }
+
+#[tokio::test]
+async fn a_compressed_answer_is_refused_and_not_retried() {
+    let mut packed = Canned::sse(&[HELLO, STOP, "[DONE]"]);
+    packed.headers.push(("content-encoding".into(), "gzip".into()));
+    let (_, error) = play(&chat(packed)).await;
+    let error = error.unwrap();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Decode, false));
+    assert!(error.to_string().contains("gzip"), "{error}");
+}
