@@ -21,6 +21,9 @@ pub(crate) struct TurnResult {
     text: String,
     reasoning: Vec<Reasoning>,
     tool_calls: Vec<ToolCall>,
+    /// The model's words for declining, where it said them apart from its text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<String>,
     finish: Option<Finish>,
     usage: Counts,
     cost: Price,
@@ -86,6 +89,7 @@ impl TurnResult {
             text: outcome.message.text(),
             reasoning: reasoning(&outcome.message),
             tool_calls: tool_calls(&outcome.message),
+            refusal: refusal(&outcome.message),
             finish: outcome.finish.clone(),
             usage: Counts::from(usage),
             cost: Price::from(&outcome.cost()),
@@ -116,6 +120,7 @@ impl TurnResult {
             text: String::new(),
             reasoning: Vec::new(),
             tool_calls: Vec::new(),
+            refusal: None,
             finish: None,
             usage: Counts::default(),
             cost: Price::from(&Cost::unknown()),
@@ -181,6 +186,19 @@ fn reasoning(message: &Message) -> Vec<Reasoning> {
     all
 }
 
+/// Returns the model's words for declining.
+pub(crate) fn refusal(message: &Message) -> Option<String> {
+    let words: Vec<&str> = message
+        .parts
+        .iter()
+        .filter_map(|part| match &part.kind {
+            PartKind::Refusal { text } => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    (!words.is_empty()).then(|| words.concat())
+}
+
 fn tool_calls(message: &Message) -> Vec<ToolCall> {
     let mut calls = Vec::new();
     for part in &message.parts {
@@ -194,4 +212,18 @@ fn tool_calls(message: &Message) -> Vec<ToolCall> {
         });
     }
     calls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aichat_message::Part;
+
+    #[test]
+    fn a_refusal_is_told_apart_from_the_text() {
+        let parts = vec![Part::refusal("I would "), Part::text("well"), Part::refusal("rather not")];
+        let message = Message::new(aichat_message::Role::Assistant, parts);
+        assert_eq!(refusal(&message).as_deref(), Some("I would rather not"));
+        assert_eq!(refusal(&Message::assistant("yes")), None);
+    }
 }

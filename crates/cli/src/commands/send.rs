@@ -21,7 +21,7 @@ use crate::fallback;
 use crate::options;
 use crate::output::{Output, Pen};
 use crate::prompt;
-use crate::result::TurnResult;
+use crate::result::{self, TurnResult};
 use crate::scope;
 use crate::signals::{Signals, Stop};
 
@@ -309,12 +309,8 @@ impl Command<'_> {
         } else if let Some(error) = error.filter(|_| self.form == Form::Text) {
             talk.error(error);
         } else if refused(outcome) {
-            let words = outcome.message.parts.iter().filter_map(|part| match &part.kind {
-                PartKind::Refusal { text } => Some(text.as_str()),
-                _ => None,
-            });
-            let words: String = words.collect();
-            let what = if words.is_empty() { String::new() } else { format!(": {words}") };
+            let what =
+                result::refusal(&outcome.message).map(|words| format!(": {words}")).unwrap_or_default();
             talk.warning(&format!("{} declined to answer{what}", outcome.model));
         } else if self.form == Form::Text {
             let names = outcome.message.parts.iter().filter_map(|part| match &part.kind {
