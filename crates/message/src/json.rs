@@ -34,7 +34,7 @@ impl Json {
 
     /// Keeps a raw value, with the line breaks between its tokens turned into blanks.
     pub fn from_raw(raw: Box<RawValue>) -> Self {
-        if !raw.get().contains(['\n', '\r']) {
+        if !raw.get().bytes().any(|byte| byte == b'\n' || byte == b'\r') {
             return Self(raw);
         }
         // A raw line break is illegal inside a JSON string, so every one of them is insignificant.
