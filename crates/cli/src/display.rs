@@ -141,11 +141,11 @@ impl Display {
         }
     }
 
-    /// Ends what was shown with what came of it.
-    pub(crate) fn end(&mut self, result: &impl Serialize) {
+    /// Ends what was shown with what came of it, which is found out only where it is shown.
+    pub(crate) fn end<R: Serialize>(&mut self, result: impl FnOnce() -> R) {
         self.end_reasoning();
         if self.form != Form::Text {
-            self.pen.write(&json(result));
+            self.pen.write(&json(&result()));
         }
         self.pen.end_line();
         self.pen.flush();

@@ -267,8 +267,10 @@ impl Command<'_> {
             report.advise(Some(&outcome.model));
             report
         });
-        let result = TurnResult::of(&outcome, error.clone(), saved, &redactor);
-        display.end(&if self.form == Form::StreamJson { result.into_line() } else { result });
+        display.end(|| {
+            let result = TurnResult::of(&outcome, error.clone(), saved, &redactor);
+            if self.form == Form::StreamJson { result.into_line() } else { result }
+        });
         if broken.is_none() {
             tokio::select! {
                 biased;
