@@ -35,6 +35,7 @@ impl Engine {
         if self.store().backlog().await?.0 == 0 {
             return Ok(0);
         }
+        self.freshen().await?;
         let (mut total, mut conflicts) = (0, 0);
         loop {
             let pending = self.store().pending(Claim::Fold(BATCH)).await?;

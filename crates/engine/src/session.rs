@@ -479,6 +479,11 @@ impl Engine {
                 }
             }
         }
+        self.freshen().await
+    }
+
+    /// Finishes a rebuild that was broken off: nothing can be read or folded over half of it.
+    pub(crate) async fn freshen(&self) -> Result<(), Error> {
         if self.0.store.stale().await? {
             self.rebuild_log().await?;
         }
