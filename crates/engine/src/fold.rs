@@ -118,23 +118,25 @@ impl From<Error> for FoldError {
 /// What recovery adds is derived from what is there, ids included, so that doing it twice changes nothing.
 pub(crate) fn drafts(pending: &Pending) -> Vec<Draft> {
     let mut drafts: Vec<Draft> = Vec::new();
-    let mut fold = Fold::new();
     let mut seen = HashSet::new();
-    for record in pending.records.iter().filter_map(|bytes| Record::decode(bytes)) {
-        match record {
-            Record::Event(draft) => {
-                if draft.session == pending.header.session && seen.insert(draft.id.clone()) {
-                    if draft.kind == LlmRequestStarted::TYPE {
-                        fold = Fold::new();
-                    }
-                    drafts.push(*draft);
-                }
+    let mut attempt = 0;
+    for (n, record) in pending.records.iter().enumerate().filter(|(_, record)| !Record::is_delta(record)) {
+        let Some(Record::Event(draft)) = Record::decode(record) else { continue };
+        if draft.session == pending.header.session && seen.insert(draft.id.clone()) {
+            if draft.kind == LlmRequestStarted::TYPE {
+                attempt = n;
             }
-            Record::Delta(delta) => fold.apply(&delta),
+            drafts.push(*draft);
         }
     }
     let ended = [TurnCompleted::TYPE, TurnFailed::TYPE, TurnInterrupted::TYPE];
     if pending.state == State::Over && drafts.iter().all(|draft| !ended.contains(&draft.kind.as_str())) {
+        let mut fold = Fold::new();
+        for record in &pending.records[attempt..] {
+            if let Some(Record::Delta(delta)) = Record::decode(record) {
+                fold.apply(&delta);
+            }
+        }
         close(pending, &mut drafts, &fold);
     }
     drafts
