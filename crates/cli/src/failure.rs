@@ -42,12 +42,23 @@ pub(crate) struct Report {
     /// The provider's id of the request; the result object has it in a place of its own.
     #[serde(skip)]
     pub(crate) request_id: Option<String>,
+    /// Who was to be asked, as far as it was known by then; in the result object, too.
+    #[serde(skip)]
+    pub(crate) model: Option<ModelRef>,
 }
 
 impl Failure {
     /// Returns a failure of this kind. `message` is one lower-case phrase without a period.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self::Error(Box::new(Report::new(kind, message)))
+    }
+
+    /// Says who was to be asked, unless that is said already.
+    pub(crate) fn about(mut self, model: &ModelRef) -> Self {
+        if let Self::Error(report) = &mut self {
+            report.model.get_or_insert_with(|| model.clone());
+        }
+        self
     }
 
     /// Adds what would help.
@@ -93,6 +104,7 @@ impl Report {
             retry_after_ms: None,
             hint: None,
             request_id: None,
+            model: None,
         }
     }
 
@@ -111,6 +123,7 @@ impl Report {
 
     /// Fills in what would help after a failed call of this model, unless something is said already.
     pub(crate) fn advise(&mut self, model: Option<&ModelRef>) {
+        self.model = model.cloned().or(self.model.take());
         if self.hint.is_none() {
             self.hint = advice(self, model.map(|model| model.provider.as_str()));
         }
@@ -128,6 +141,7 @@ impl From<&aichat_engine::Error> for Report {
             retry_after_ms: error.retry_after().map(millis),
             hint: None,
             request_id: error.request_id().map(str::to_owned),
+            model: None,
         }
     }
 }

@@ -45,6 +45,21 @@ pub(crate) fn run(context: &Context, args: &args::Send) -> Result<u8, Failure> {
     let default = config.model.as_ref().and_then(|model| ModelRef::parse(&model.value));
     let model =
         args.model.as_deref().map(|text| choice::model(text, &directory, default.as_ref())).transpose()?;
+    match &model {
+        Some(named) => ask(context, args, providers, directory, default, model.clone())
+            .map_err(|failure| failure.about(named)),
+        None => ask(context, args, providers, directory, default, None),
+    }
+}
+
+fn ask(
+    context: &Context,
+    args: &args::Send,
+    providers: Providers,
+    directory: Directory,
+    default: Option<ModelRef>,
+    model: Option<ModelRef>,
+) -> Result<u8, Failure> {
     if let Some(model) = &model {
         // What is wrong with the provider is said before anything is read or asked.
         providers.open(directory.find(&model.provider)?)?;

@@ -66,6 +66,16 @@ fn models_and_providers_that_do_not_exist() {
 }
 
 #[test]
+fn a_turn_that_never_began_says_in_json_who_was_to_be_asked() {
+    let home = Home::new();
+    let done = home.run("send --json -m groq/x hi");
+    let result: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!((done.code, &result["error"]["kind"]), (77, &Value::from("auth")));
+    assert_eq!((&result["provider"], &result["model"]), (&Value::from("groq"), &Value::from("x")));
+    assert!(result["session_id"].is_null());
+}
+
+#[test]
 fn keys_that_are_missing_or_refused() {
     let home = Home::new();
     insta::assert_snapshot!(said(&home, &["send -m groq/x hi", "keys which groq", "send -m openai/k hi"]), @r#"
