@@ -116,13 +116,12 @@ impl Engine {
         loop {
             self.fold_waiting().await?;
             // A session's first turn holds no lease: nobody else can know it but through its journal.
-            let pending = self.0.store.pending(Claim::Look).await?;
-            if !pending.iter().any(|p| p.header.session == *session && p.state == State::Running) {
-                break;
-            }
-            if waited >= wait {
-                let message = format!("another turn of session {session} is in flight");
-                return Err(Error::new(ErrorKind::Busy, message));
+            match self.check_idle(session).await {
+                Err(error) if error.kind() == ErrorKind::Busy && waited < wait => {}
+                idle => {
+                    idle?;
+                    break;
+                }
             }
             self.0.store.release().await?;
             tokio::time::sleep(LEASE_POLL).await;
@@ -132,6 +131,17 @@ impl Engine {
         let transcript = aichat_events::Transcript::fold(&self.read(session).await?);
         let context = Context::of(&transcript, summary.head.as_ref(), next);
         Ok((summary, context))
+    }
+
+    /// Refuses to touch a session while one of its turns is being written.
+    pub(crate) async fn check_idle(&self, session: &SessionId) -> Result<(), Error> {
+        let pending = self.0.store.pending(Claim::Look).await?;
+        match pending.iter().any(|turn| turn.header.session == *session && turn.state == State::Running) {
+            true => {
+                Err(Error::new(ErrorKind::Busy, format!("another turn of session {session} is in flight")))
+            }
+            false => Ok(()),
+        }
     }
 
     async fn launch(&self, prepared: Prepared, lease: Option<Box<dyn Lease>>) -> Result<TurnStream, Error> {

@@ -324,10 +324,12 @@ impl Engine {
     /// Hides a session and frees its name; its log stays.
     ///
     /// # Errors
-    /// Fails with kind `input` where there is no such session, and with kind `store`.
+    /// Fails with kind `input` where there is no such session, with `busy` where one of its turns is in flight, and
+    /// with kind `store`.
     pub async fn delete(&self, session: &SessionId) -> Result<(), Error> {
         self.using_store(async {
             self.settle().await?;
+            self.check_idle(session).await?;
             self.change(session, &SessionDeleted {}).await
         })
         .await

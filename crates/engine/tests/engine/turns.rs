@@ -230,6 +230,11 @@ async fn a_first_turn_in_flight_keeps_a_second_one_out_as_well() {
     let running = engine.send(Send::new(model(), "one")).await.unwrap();
     let refused = engine.send(Send::to(running.session.clone(), "two")).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Busy);
+    assert_eq!(engine.delete(&running.session).await.unwrap_err().kind(), ErrorKind::Busy);
+    let session = running.session.clone();
+    drop(running);
+    engine.shutdown().await.unwrap();
+    engine.delete(&session).await.unwrap();
 }
 
 #[tokio::test]
