@@ -208,6 +208,38 @@ async fn a_turn_whose_process_died_is_recovered_with_its_text() {
 }
 
 #[tokio::test]
+async fn a_writer_taken_for_dead_may_complete_late_and_its_answer_becomes_the_head() {
+    // One engine writes a whole turn; what it recorded is then played to another store in two instalments.
+    let whole = Memory::new();
+    let writer = engine(&whole, &Scripted::new([Turn::new().say("the whole ").say("answer").stop()]));
+    let session = say(&writer, None, "hi").await.session;
+    let turn = whole.pending(Claim::Look).await.unwrap().remove(0);
+    let is_end = |record: &Vec<u8>| {
+        let text = String::from_utf8_lossy(record);
+        ["llm.response.completed", "message.assistant", "turn.completed"].iter().any(|kind| text.contains(kind))
+    };
+    let beginning: Vec<_> = turn.records.iter().filter(|record| !is_end(record)).cloned().collect();
+
+    let store = Memory::new();
+    let reader = engine(&store, &Scripted::echo());
+    drop(store.begin(turn.header.clone(), beginning).await.unwrap());
+    assert_eq!(reader.session(&session).await.unwrap().status, Some(Status::Interrupted));
+    store.begin(turn.header.clone(), turn.records.clone()).await.unwrap().finish().await.unwrap();
+    let summary = reader.session(&session).await.unwrap();
+    assert_eq!(summary.status, Some(Status::Completed));
+    let transcript = reader.transcript(&session).await.unwrap();
+    let head = transcript.entry(summary.head.as_ref().unwrap()).unwrap();
+    assert_eq!((head.message.text().as_str(), head.partial), ("the whole answer", false));
+    let events = reader.events(&session).await.unwrap();
+    let count = |kind: &str| kinds(&events).iter().filter(|k| **k == kind).count();
+    assert_eq!((count("message.user"), count("turn.interrupted"), count("turn.completed")), (1, 1, 1));
+    assert_eq!(reader.verify(&session).await.unwrap().fault, None);
+    assert_eq!(store.backlog().await.unwrap().0, 0);
+    assert_eq!(say(&reader, Some(&session), "next").await.message.text(), "next");
+    assert_rebuilds(&reader, &store).await;
+}
+
+#[tokio::test]
 async fn two_turns_at_once_on_one_session_are_refused_not_interleaved() {
     let provider = Scripted::new([Turn::text("a"), Turn::new().say("b").hang(), Turn::text("c")]);
     let store = Memory::new();
