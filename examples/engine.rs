@@ -12,21 +12,19 @@ use std::{io::Write, sync::Arc};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    let builder = |path: &String| Engine::builder(Sled::at(path));
     let (engine, model) = match args.as_slice() {
         // A directory alone: a script answers, so that this runs anywhere.
-        [path] => {
-            (Engine::builder(Sled::at(path)).provider(Scripted::echo()), ModelRef::new("scripted", "echo"))
-        }
+        [path] => (builder(path).provider(Scripted::echo()), ModelRef::new("scripted", "echo")),
         // An address and a model: any server that speaks the OpenAI protocol.
         [path, url, model] => {
             let endpoint = Endpoint::new("server", url, Arc::new(Http::new()));
             let driver = Driver::new(endpoint, OpenaiChat::new(Profile::generic()))?;
-            (Engine::builder(Sled::at(path)).provider(driver), ModelRef::new("server", model))
+            (builder(path).provider(driver), ModelRef::new("server", model))
         }
         _ => return Err("usage: engine DIRECTORY [BASE_URL MODEL]".into()),
     };
     let engine = engine.build();
-
     let mut turn = engine.send(Send::new(model, "Why is the sky blue?")).await?;
     while let Some(progress) = turn.next().await {
         if let Progress::Delta(Delta::Text { text, .. }) = progress {
