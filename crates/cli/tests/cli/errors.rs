@@ -305,6 +305,23 @@ fn stores_that_cannot_be_used() {
 }
 
 #[test]
+fn what_a_later_version_wrote_is_refused_and_left_as_it_is() {
+    let home = Home::new();
+    assert_eq!(home.run("send -m openai/c1 hi").code, 0);
+    let journals = home.data().join("journal");
+    let journal = std::fs::read_dir(&journals).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&journal).unwrap();
+    // The version of the layout stands after the eight letters that name the format.
+    let version = bytes[8..12].iter().position(|byte| *byte == 1).unwrap();
+    bytes[8 + version] = 2;
+    std::fs::write(&journal, &bytes).unwrap();
+    let done = home.run("sessions list");
+    assert_eq!(done.code, 74, "{}", done.all());
+    assert!(done.err.contains("version") && done.err.contains("hint: "), "{}", done.err);
+    assert_eq!(std::fs::read(&journal).unwrap(), bytes, "nothing was written");
+}
+
+#[test]
 fn a_busy_session_is_said_to_be_busy() {
     let home = Home::new();
     assert_eq!(home.run("send -s one -m openai/c1 hi").code, 0);
