@@ -216,7 +216,9 @@ async fn a_writer_taken_for_dead_may_complete_late_and_its_answer_becomes_the_he
     let turn = whole.pending(Claim::Look).await.unwrap().remove(0);
     let is_end = |record: &Vec<u8>| {
         let text = String::from_utf8_lossy(record);
-        ["llm.response.completed", "message.assistant", "turn.completed"].iter().any(|kind| text.contains(kind))
+        ["llm.response.completed", "message.assistant", "turn.completed"]
+            .iter()
+            .any(|kind| text.contains(kind))
     };
     let beginning: Vec<_> = turn.records.iter().filter(|record| !is_end(record)).cloned().collect();
 
