@@ -75,7 +75,7 @@ impl Provider for Eliza {
 
     async fn models(&self) -> Result<Vec<Model>, Error> {
         let name = Some("The doctor".into());
-        Ok(vec![Model { id: "doctor".into(), name, context_window: None, created: None, owned_by: None }])
+        Ok(vec![Model { id: "doctor".into(), name, ..Model::default() }])
     }
 }
 

@@ -14,8 +14,8 @@ pub enum Frame<'a> {
         /// Its data.
         data: &'a str,
     },
-    /// One line of a JSON stream.
-    Line(&'a str),
+    /// One value of a JSON stream: a line, or an element of an array that arrives in pieces.
+    Value(&'a str),
     /// The whole body, of an answer that is not streamed.
     Whole(&'a str),
 }

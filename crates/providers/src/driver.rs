@@ -33,6 +33,9 @@ const MARGIN: usize = 4 << 10;
 /// Largest list of models taken, in bytes.
 const MAX_MODELS: usize = 32 << 20;
 
+/// Most pages of a list of models that are asked for.
+const MAX_PAGES: usize = 100;
+
 /// How long to wait for the usage and the last marker of an answer that is over.
 const TRAILER: Duration = Duration::from_secs(2);
 
@@ -53,14 +56,32 @@ pub trait Adapter: Send + Sync {
     /// Returns the path of a call, beginning with a slash, below the base address.
     fn path(&self, request: &Request) -> String;
 
-    /// Returns the path of the list of models, where there is one.
-    fn models_path(&self) -> Option<&str>;
+    /// Returns headers that go with every request, the version of the protocol for example.
+    fn headers(&self) -> HeaderMap {
+        HeaderMap::new()
+    }
 
-    /// Reads the list of models.
+    /// Returns the path of the list of models, or of its page after the mark `after`, where there is one.
+    fn models_path(&self, after: Option<&str>) -> Option<String>;
+
+    /// Reads one page of the list of models.
     ///
     /// # Errors
     /// Fails with kind `decode`, or as an error inside the list says.
-    fn models(&self, body: &str) -> Result<Vec<Model>, Error>;
+    fn models(&self, body: &str) -> Result<Page, Error>;
+
+    /// Returns the path and the body of a request that asks about one model, where the list does not say it all.
+    fn model_path(&self, _id: &str) -> Option<(String, Vec<u8>)> {
+        None
+    }
+
+    /// Reads the answer to such a request.
+    ///
+    /// # Errors
+    /// Fails as [`models`](Self::models) does.
+    fn model(&self, _id: &str, _body: &str) -> Result<Model, Error> {
+        Err(Error::unsupported("this protocol tells nothing about a single model"))
+    }
 
     /// Returns the header that carries the key, and its value; a bearer token unless the protocol says otherwise.
     fn key_header(&self, key: &str) -> (HeaderName, String) {
@@ -80,6 +101,15 @@ pub struct Encoded {
     pub body: Vec<u8>,
     /// What was left out or rewritten.
     pub warnings: Vec<String>,
+}
+
+/// One page of a list of models.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The models.
+    pub models: Vec<Model>,
+    /// The mark of the next page; none on the last.
+    pub next: Option<String>,
 }
 
 /// A provider made of an adapter and an endpoint.
@@ -104,7 +134,7 @@ impl<A: Adapter> Driver<A> {
     pub fn new(endpoint: Endpoint, adapter: A) -> Result<Self, Error> {
         let name = endpoint.name;
         let base = Base::parse(&endpoint.base_url).map_err(|error| error.with_provider(&name))?;
-        let mut headers = HeaderMap::new();
+        let mut headers = adapter.headers();
         let mut warnings = Vec::new();
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("aichat/", env!("CARGO_PKG_VERSION"))));
         if let Some(user_info) = &base.user_info {
@@ -118,6 +148,10 @@ impl<A: Adapter> Driver<A> {
                 warnings.push("the user info of the base url is not sent, because there is a key".to_owned());
             }
         }
+        for (header, value) in &endpoint.headers {
+            let value = secret_header(value.expose_secret()).map_err(|error| error.with_provider(&name))?;
+            headers.insert(header, value);
+        }
         let info = Info { name, protocol: adapter.protocol(), host: base.host, local: endpoint.local };
         Ok(Self {
             adapter,
@@ -125,7 +159,7 @@ impl<A: Adapter> Driver<A> {
             base_url: base.url,
             headers,
             transport: endpoint.transport,
-            redactor: redactor(endpoint.redactor, endpoint.key, base.user_info),
+            redactor: redactor(endpoint.redactor, endpoint.key, endpoint.headers, base.user_info),
             timeouts: endpoint.timeouts,
             warnings,
         })
@@ -180,16 +214,32 @@ impl<A: Adapter> Driver<A> {
         }
     }
 
-    async fn list(&self, path: &str) -> Result<Vec<Model>, Error> {
-        let request = self.request(Method::GET, &self.url(path), Bytes::new(), "application/json")?;
+    /// Sends a request whose answer is one small JSON document, and returns that.
+    async fn fetch(&self, method: Method, path: &str, body: Vec<u8>) -> Result<String, Error> {
+        let request = self.request(method, &self.url(path), body.into(), "application/json")?;
         let deadline = Instant::now() + self.timeouts.idle;
         let response = self.open(request, deadline).await?;
         let mut body = Vec::new();
         tokio::time::timeout_at(deadline, read(response.into_body(), &mut body, MAX_MODELS))
             .await
             .map_err(|_| Error::timed_out(Timeout::Idle, self.timeouts.idle))??;
-        let text = crate::sse::text(&body)?;
-        self.adapter.models(text)
+        crate::sse::text(&body).map(str::to_owned)
+    }
+
+    async fn list(&self) -> Result<Vec<Model>, Error> {
+        let none = || Error::unsupported("this protocol has no list of models");
+        let mut path = self.adapter.models_path(None).ok_or_else(none)?;
+        let mut models = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let body = self.fetch(Method::GET, &path, Vec::new()).await?;
+            let page = self.adapter.models(&body)?;
+            models.extend(page.models);
+            match page.next.and_then(|mark| self.adapter.models_path(Some(&mark))) {
+                Some(next) if next != path => path = next,
+                _ => break,
+            }
+        }
+        Ok(models)
     }
 }
 
@@ -251,15 +301,19 @@ impl<A: Adapter> Provider for Driver<A> {
     }
 
     async fn models(&self) -> Result<Vec<Model>, Error> {
-        let path = self
-            .adapter
-            .models_path()
-            .ok_or_else(|| Error::unsupported("this protocol has no list of models"));
-        match path {
-            Ok(path) => self.list(path).await,
-            Err(error) => Err(error),
-        }
-        .map_err(|error| self.about(error, None))
+        self.list().await.map_err(|error| self.about(error, None))
+    }
+
+    async fn model(&self, id: &str) -> Result<Model, Error> {
+        let told = match self.adapter.model_path(id) {
+            Some((path, body)) => self.fetch(Method::POST, &path, body).await,
+            None => {
+                let listed = self.models().await?.into_iter().find(|model| model.id == id);
+                let missing = "there is no such model in the provider's list";
+                return listed.ok_or_else(|| self.about(Error::new(ErrorKind::NotFound, missing), Some(id)));
+            }
+        };
+        told.and_then(|body| self.adapter.model(id, &body)).map_err(|error| self.about(error, Some(id)))
     }
 }
 
@@ -409,8 +463,14 @@ async fn read(mut body: Body, into: &mut Vec<u8>, most: usize) -> Result<(), Err
 }
 
 /// Returns a redactor that also masks the endpoint's own secrets.
-fn redactor(given: Option<Redactor>, key: Option<SecretString>, user_info: Option<SecretString>) -> Redactor {
-    let mut secrets: Vec<Vec<u8>> = key.iter().map(|key| key.expose_secret().as_bytes().to_vec()).collect();
+fn redactor(
+    given: Option<Redactor>,
+    key: Option<SecretString>,
+    headers: Vec<(HeaderName, SecretString)>,
+    user_info: Option<SecretString>,
+) -> Redactor {
+    let values = headers.into_iter().map(|(_, value)| value).chain(key);
+    let mut secrets: Vec<_> = values.map(|value| value.expose_secret().as_bytes().to_vec()).collect();
     if let Some(info) = &user_info {
         let password = info.expose_secret().rsplit(':').next().unwrap_or_default();
         secrets.extend([password.as_bytes().to_vec(), percent_decode(password)]);

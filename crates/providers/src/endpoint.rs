@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderValue, Uri};
+use http::{HeaderName, HeaderValue, Uri};
 use secrecy::{ExposeSecret, SecretString};
 
 use aichat_message::ErrorKind;
@@ -39,6 +39,7 @@ pub struct Endpoint {
     pub(crate) name: String,
     pub(crate) base_url: String,
     pub(crate) key: Option<SecretString>,
+    pub(crate) headers: Vec<(HeaderName, SecretString)>,
     pub(crate) local: bool,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) redactor: Option<Redactor>,
@@ -52,6 +53,7 @@ impl Endpoint {
             name: name.into(),
             base_url: base_url.into(),
             key: None,
+            headers: Vec::new(),
             local: false,
             transport,
             redactor: None,
@@ -63,6 +65,14 @@ impl Endpoint {
     #[must_use]
     pub fn with_key(self, key: SecretString) -> Self {
         Self { key: Some(key), ..self }
+    }
+
+    /// Adds a header to every request, an organization's for example; one of the same name is replaced. Its
+    /// value is treated as a secret.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: SecretString) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     /// Declares that calls cost nothing.

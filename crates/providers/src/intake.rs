@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use aichat_message::{Delta, ErrorKind, Fold, Start};
 
+use crate::array::ArrayDecoder;
 use crate::classify;
 use crate::decoder::{Decoder, Frame};
 use crate::error::Error;
@@ -26,6 +27,7 @@ enum Framing {
     Undecided(Declared, Vec<u8>),
     Sse(SseDecoder),
     Ndjson(NdjsonDecoder),
+    Array(ArrayDecoder),
     Whole(Vec<u8>),
 }
 
@@ -141,7 +143,10 @@ impl Intake {
                 sse.push(chunk, |event| on_event(event, &mut **decoder, out, &mut result))?
             }
             Framing::Ndjson(lines) => {
-                lines.push(chunk, |line| step(Frame::Line(line), &mut **decoder, out, &mut result))?;
+                lines.push(chunk, |line| step(Frame::Value(line), &mut **decoder, out, &mut result))?;
+            }
+            Framing::Array(array) => {
+                array.push(chunk, |value| step(Frame::Value(value), &mut **decoder, out, &mut result))?;
             }
             Framing::Whole(all) if all.len() + chunk.len() > MAX_WHOLE => {
                 let text = format!("the answer is larger than {} MiB", MAX_WHOLE >> 20);
@@ -158,8 +163,10 @@ impl Intake {
             Framing::Undecided(..) => Ok(()),
             Framing::Sse(sse) => sse.finish(|event| on_event(event, &mut **decoder, out, &mut result)),
             Framing::Ndjson(lines) => {
-                lines.finish(|line| step(Frame::Line(line), &mut **decoder, out, &mut result))
+                lines.finish(|line| step(Frame::Value(line), &mut **decoder, out, &mut result))
             }
+            // An element without its end was cut.
+            Framing::Array(_) => Ok(()),
             Framing::Whole(all) => return whole(&std::mem::take(all), &mut **decoder, out),
         };
         // What stands at the very end without its line end may have been cut: no reason to call it malformed.
@@ -178,7 +185,8 @@ fn decide(declared: Declared, head: &[u8]) -> Option<Framing> {
     let first = head.iter().find(|byte| !byte.is_ascii_whitespace() && !b"\xef\xbb\xbf".contains(byte))?;
     Some(match (declared, first) {
         (Declared::Ndjson, _) => Framing::Ndjson(NdjsonDecoder::new()),
-        (_, b'{' | b'[' | b'<') => Framing::Whole(Vec::new()),
+        (_, b'[') => Framing::Array(ArrayDecoder::new()),
+        (_, b'{' | b'<') => Framing::Whole(Vec::new()),
         (Declared::Json, first) if !b":deir".contains(first) => Framing::Whole(Vec::new()),
         _ => Framing::Sse(SseDecoder::new()),
     })

@@ -23,11 +23,30 @@
 //! A provider on the network is a [`Driver`] of an [`Adapter`] and an [`Endpoint`]; `Http` carries its
 //! requests with the feature `http`, and `OpenaiChat` speaks its protocol with the feature `openai-chat`.
 
+mod array;
+#[cfg(any(
+    feature = "anthropic",
+    feature = "gemini",
+    feature = "ollama",
+    feature = "openai-chat",
+    feature = "openai-responses"
+))]
+#[allow(dead_code, reason = "no single protocol needs all of it")]
+mod body;
 mod classify;
 mod decoder;
 mod driver;
 mod endpoint;
 mod error;
+#[cfg(any(
+    feature = "anthropic",
+    feature = "gemini",
+    feature = "ollama",
+    feature = "openai-chat",
+    feature = "openai-responses"
+))]
+#[allow(dead_code, reason = "no single protocol needs all of it")]
+mod history;
 #[cfg(feature = "http")]
 mod http;
 mod intake;
@@ -43,9 +62,10 @@ mod transport;
 
 #[cfg(feature = "http")]
 pub use self::http::Http;
+pub use array::ArrayDecoder;
 pub use classify::{in_band, not_json, rate_limits, refused, request_id, retry_after};
 pub use decoder::{Decoder, Frame};
-pub use driver::{Adapter, Driver, Encoded};
+pub use driver::{Adapter, Driver, Encoded, Page};
 pub use endpoint::{Endpoint, Redactor, Timeouts};
 pub use error::{Error, Timeout};
 pub use intake::Intake;
@@ -53,7 +73,7 @@ pub use ndjson::NdjsonDecoder;
 #[cfg(feature = "openai-chat")]
 pub use openai_chat::{OpenaiChat, Profile};
 pub use provider::{Call, DeltaStream, Info, Model, Provider};
-pub use request::{Options, Reasoning, Request, ToolChoice};
+pub use request::{Options, Output, Reasoning, Request, ToolChoice};
 pub use retry::{Attempt, Retry, RetryPolicy};
 pub use scripted::{Scripted, Turn};
 pub use sse::{SseDecoder, SseEvent};

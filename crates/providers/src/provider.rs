@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use aichat_message::{Delta, Protocol};
+use aichat_message::{Delta, ErrorKind, Protocol};
 
 use crate::error::Error;
 use crate::request::Request;
@@ -43,6 +43,19 @@ pub trait Provider: Send + Sync {
     async fn models(&self) -> Result<Vec<Model>, Error> {
         Err(Error::unsupported("this provider has no list of models").with_provider(&self.info().name))
     }
+
+    /// Returns what the provider tells about one model; from its list, where there is no better place to ask.
+    ///
+    /// # Errors
+    /// Fails as [`models`](Self::models) does, and with kind `not_found` where there is no such model.
+    async fn model(&self, id: &str) -> Result<Model, Error> {
+        let listed = self.models().await?.into_iter().find(|model| model.id == id);
+        listed.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "there is no such model in the provider's list")
+                .with_provider(&self.info().name)
+                .with_model(id)
+        })
+    }
 }
 
 /// Who a provider is.
@@ -71,21 +84,34 @@ pub struct Call {
     pub warnings: Vec<String>,
 }
 
-/// A model in a provider's list.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+/// What a provider tells about a model; what it does not tell is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Model {
     /// The id to send as `model`.
     pub id: String,
     /// The name for people, where given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Context window in tokens, where given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub context_window: Option<u64>,
+    /// Most tokens an answer may have, where given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_limit: Option<u64>,
+    /// Whether it calls tools, where given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<bool>,
+    /// Whether it reads images, where given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<bool>,
+    /// Whether it reasons before it answers, where given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<bool>,
     /// When it was published, in seconds since 1970, where given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<i64>,
     /// Who owns it, where given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub owned_by: Option<String>,
 }

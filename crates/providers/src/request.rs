@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use aichat_message::{Extra, Message, ToolSpec};
+use aichat_message::{Extra, Json, Message, ToolSpec};
 
 /// What is asked of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub struct Request {
     /// Which of them it may or must call; the provider's default where absent.
     #[serde(default)]
     pub tool_choice: Option<ToolChoice>,
+    /// What form the answer must have; free text where absent.
+    #[serde(default)]
+    pub output: Option<Output>,
     /// Sampling and limits.
     #[serde(default)]
     pub options: Options,
@@ -32,6 +35,7 @@ impl Request {
             messages,
             tools: Vec::new(),
             tool_choice: None,
+            output: None,
             options: Options::default(),
             stream: true,
         }
@@ -51,6 +55,25 @@ pub enum ToolChoice {
     Required,
     /// This one.
     Tool(String),
+}
+
+/// What form an answer must have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Output {
+    /// Any JSON object.
+    Json,
+    /// JSON that a schema describes.
+    Schema {
+        /// A name for it: letters, digits, `_` and `-`, at most 64.
+        name: String,
+        /// The JSON Schema.
+        schema: Json,
+        /// Whether the provider shall enforce every word of it; its own default where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        strict: Option<bool>,
+    },
 }
 
 /// Sampling and limits; what is `None` is not sent. The names mean the same for every protocol.

@@ -350,7 +350,7 @@ impl Decoder for ChatDecoder {
     fn push(&mut self, frame: Frame<'_>, out: &mut Vec<Delta>) -> Result<(), Error> {
         let (name, json) = match frame {
             Frame::Event { name, data } => (name, data.trim()),
-            Frame::Line(json) | Frame::Whole(json) => ("", json),
+            Frame::Value(json) | Frame::Whole(json) => ("", json),
         };
         if json == "[DONE]" {
             let raw = self.finish.take().flatten();
@@ -360,7 +360,7 @@ impl Decoder for ChatDecoder {
         if json.is_empty() {
             return Ok(());
         }
-        if name == "error" || matches!(frame, Frame::Whole(json) if json.starts_with('[')) {
+        if name == "error" {
             return Err(classify::in_band(json));
         }
         let mut reader = serde_json::Deserializer::from_str(json);

@@ -11,9 +11,9 @@ use aichat_message::{ErrorKind, Protocol};
 
 use crate::classify;
 use crate::decoder::Decoder;
-use crate::driver::{Adapter, Encoded};
+use crate::driver::{Adapter, Encoded, Page};
 use crate::error::Error;
-use crate::provider::{Info, Model};
+use crate::provider::Info;
 use crate::request::Request;
 
 pub use profile::Profile;
@@ -48,11 +48,11 @@ impl Adapter for OpenaiChat {
         "/chat/completions".to_owned()
     }
 
-    fn models_path(&self) -> Option<&str> {
-        Some("/models")
+    fn models_path(&self, _after: Option<&str>) -> Option<String> {
+        Some("/models".to_owned())
     }
 
-    fn models(&self, body: &str) -> Result<Vec<Model>, Error> {
+    fn models(&self, body: &str) -> Result<Page, Error> {
         let list: wire::ModelList<'_> = match serde_json::from_str(body.trim()) {
             Ok(list) => list,
             // Some servers give the bare array.
@@ -62,7 +62,10 @@ impl Adapter for OpenaiChat {
             },
         };
         match list.data {
-            Some(models) => Ok(models.into_iter().filter_map(wire::ModelEntry::into_model).collect()),
+            Some(models) => {
+                let models = models.into_iter().filter_map(wire::ModelEntry::into_model).collect();
+                Ok(Page { models, next: None })
+            }
             None if list.error.is_some() => Err(classify::in_band(body)),
             None => Err(Error::new(ErrorKind::Decode, "the list of models has no data")),
         }

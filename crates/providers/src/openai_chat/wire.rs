@@ -507,6 +507,7 @@ impl ModelEntry {
             context_window: window.into_iter().flatten().next(),
             created: self.created.map(|seconds| seconds as i64),
             owned_by: self.owned_by,
+            ..Model::default()
         })
     }
 }

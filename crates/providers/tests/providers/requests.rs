@@ -77,8 +77,8 @@ fn third_turn_after_a_move() {
     let call = encode("openrouter", third_turn("elsewhere"));
     assert_snapshot!(String::from_utf8_lossy(&call.body), @r#"{"model":"m","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"What time is it?"},{"role":"assistant","tool_calls":[{"id":"call_1","type":"function","function":{"name":"clock","arguments":"{\"zone\": \"UTC\", \"n\": 123456789012345678901}"}}]},{"role":"tool","content":"12:00","tool_call_id":"call_1"},{"role":"assistant","content":"Noon."},{"role":"user","content":"Thanks"}],"tools":[{"type":"function","function":{"name":"clock","parameters":{"type":"object","properties":{"zone":{"type":"string"}}}}}],"stream":true,"stream_options":{"include_usage":true}}"#);
     assert_snapshot!(call.warnings.join("\n"), @r"
-    opaque data that this server does not take back is not sent
     reasoning of another provider is not sent
+    opaque data of another provider is not sent
     ");
 }
 
@@ -98,7 +98,7 @@ fn mistral_gets_short_ids_and_no_unknown_fields() {
     let mut request = third_turn("here");
     request.messages[2].parts.remove(0);
     let text = body("mistral", request);
-    assert!(text.contains(r#""id":"call00000""#) && text.contains(r#""tool_call_id":"call00000""#), "{text}");
+    assert!(text.contains(r#""id":"call00001""#) && text.contains(r#""tool_call_id":"call00001""#), "{text}");
     assert!(
         !text.contains("stream_options") && !text.contains("extra_content") && !text.contains("audio"),
         "{text}"
