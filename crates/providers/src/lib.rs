@@ -34,10 +34,13 @@ mod array;
 #[allow(dead_code, reason = "no single protocol needs all of it")]
 mod body;
 mod classify;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod decoder;
 mod driver;
 mod endpoint;
 mod error;
+mod fault;
 #[cfg(any(
     feature = "anthropic",
     feature = "gemini",
@@ -68,6 +71,7 @@ pub use decoder::{Decoder, Frame};
 pub use driver::{Adapter, Driver, Encoded, Page};
 pub use endpoint::{Endpoint, Redactor, Timeouts};
 pub use error::{Error, Timeout};
+pub use fault::{Fault, Plan};
 pub use intake::Intake;
 pub use ndjson::NdjsonDecoder;
 #[cfg(feature = "openai-chat")]

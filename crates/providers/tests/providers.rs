@@ -5,6 +5,8 @@
 
 #[path = "providers/canned.rs"]
 mod canned;
+#[path = "providers/contract.rs"]
+mod contract;
 #[path = "providers/laws.rs"]
 mod laws;
 #[path = "providers/network.rs"]

@@ -1,0 +1,82 @@
+//! The public contract, run by every adapter of this crate against what is known of its servers.
+
+use std::sync::Arc;
+
+use aichat_message::{ErrorKind, FinishReason};
+use aichat_providers::contract::{Sample, Subject};
+use aichat_providers::{Driver, OpenaiChat, Profile};
+
+mod openai_chat {
+    use super::*;
+
+    const SSE: &str = "text/event-stream";
+
+    fn sse(events: &[&str]) -> String {
+        events.iter().map(|event| format!("data: {event}\n\n")).collect()
+    }
+
+    fn subject() -> Subject {
+        let begin =
+            r#"{"id":"c","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#;
+        let usage =
+            r#"{"id":"c","choices":[],"usage":{"prompt_tokens":11,"completion_tokens":5,"total_tokens":16}}"#;
+        let hello = sse(&[
+            begin,
+            r#"{"id":"c","choices":[{"index":0,"delta":{"reasoning_content":"wave "}}]}"#,
+            r#"{"id":"c","choices":[{"index":0,"delta":{"reasoning_content":"👋"}}]}"#,
+            r#"{"id":"c","choices":[{"index":0,"delta":{"content":"Grüße, "}}]}"#,
+            r#"{"id":"c","choices":[{"index":0,"delta":{"content":"👩‍🚀"}}]}"#,
+            r#"{"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+            usage,
+            "[DONE]",
+        ]);
+        let calls = sse(&[
+            r#"{"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"clock","arguments":""}}]}}]}"#,
+            r#"{"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"zone\":"}}]}}]}"#,
+            r#"{"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"id":"b","type":"function","function":{"name":"now","arguments":"{}"}}]}}]}"#,
+            r#"{"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\"UTC\"}"}}]}}]}"#,
+            r#"{"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#,
+            usage,
+        ]);
+        let whole = r#"{"id":"c","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"length"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
+        let broke = sse(&[
+            begin,
+            r#"{"choices":[{"index":0,"delta":{"content":"half"}}]}"#,
+            r#"{"error":{"message":"out of memory","type":"server_error","code":500}}"#,
+        ]);
+        let quota = r#"{"error":{"message":"You exceeded your current quota.","code":"insufficient_quota"}}"#;
+        Subject::new(|endpoint| Ok(Arc::new(Driver::new(endpoint, OpenaiChat::new(Profile::generic()))?)))
+            .sample(
+                Sample::new("hello", SSE, hello.clone())
+                    .reasoning("wave 👋")
+                    .text("Grüße, 👩‍🚀")
+                    .usage(Some(11), Some(5))
+                    .finish(FinishReason::Stop),
+            )
+            .sample(
+                Sample::new("line ends", SSE, hello.replace('\n', "\r\n"))
+                    .reasoning("wave 👋")
+                    .text("Grüße, 👩‍🚀"),
+            )
+            .sample(
+                Sample::new("calls", SSE, calls)
+                    .call("a", "clock", r#"{"zone":"UTC"}"#)
+                    .call("b", "now", "{}")
+                    .finish(FinishReason::ToolCalls),
+            )
+            .sample(
+                Sample::new("whole", "application/json", whole)
+                    .text("hello")
+                    .usage(Some(1), Some(2))
+                    .finish(FinishReason::Length),
+            )
+            .sample(Sample::new("broke", SSE, broke).text("half").error(ErrorKind::Server))
+            .sample(
+                Sample::new("error alone", "application/json", r#"{"error":"no room"}"#)
+                    .error(ErrorKind::Server),
+            )
+            .sample(Sample::new("quota", "application/json", quota).status(429).error(ErrorKind::Quota))
+    }
+
+    aichat_providers::contract!(subject);
+}
