@@ -7,10 +7,14 @@
 mod canned;
 #[path = "providers/contract.rs"]
 mod contract;
+#[path = "providers/followups.rs"]
+mod followups;
 #[path = "providers/laws.rs"]
 mod laws;
 #[path = "providers/network.rs"]
 mod network;
+#[path = "providers/openai_chat.rs"]
+mod openai_chat;
 #[path = "providers/recordings.rs"]
 mod recordings;
 #[path = "providers/requests.rs"]

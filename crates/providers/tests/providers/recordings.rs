@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::canned::{Canned, Outcome, endpoint, outcome, play};
 
 /// A protocol, and the folders whose bodies speak it.
-struct Spoken {
+pub(crate) struct Spoken {
     /// The name of the folder of the project's own recordings.
     name: &'static str,
     chats: &'static [&'static str],
@@ -40,6 +40,11 @@ const PROTOCOLS: &[Spoken] = &[Spoken {
     provider: |transport| provider(transport, openai_chat()),
 }];
 
+/// Returns the protocol of that name.
+pub(crate) fn spoken(name: &str) -> &'static Spoken {
+    PROTOCOLS.iter().find(|spoken| spoken.name == name).expect("a protocol of the table")
+}
+
 fn openai_chat() -> OpenaiChat {
     OpenaiChat::new(Profile::generic())
 }
@@ -49,14 +54,14 @@ fn decoder(adapter: impl Adapter) -> Box<dyn Decoder> {
     adapter.decoder(&Info { name: "test".into(), protocol, host: String::new(), local: false })
 }
 
-fn provider(transport: Arc<dyn Transport>, adapter: impl Adapter + 'static) -> Box<dyn Provider> {
+pub(crate) fn provider(transport: Arc<dyn Transport>, adapter: impl Adapter + 'static) -> Box<dyn Provider> {
     Box::new(Driver::new(endpoint(transport), adapter).unwrap())
 }
 
-struct Recording {
+pub(crate) struct Recording {
     spoken: &'static Spoken,
-    name: String,
-    data: Value,
+    pub(crate) name: String,
+    pub(crate) data: Value,
     body: Vec<u8>,
 }
 
@@ -79,7 +84,7 @@ impl Recording {
         self.data["response"]["headers"]["content-type"].as_str()
     }
 
-    fn canned(&self) -> Canned {
+    pub(crate) fn canned(&self) -> Canned {
         let mut canned = Canned::new(self.status(), "", self.body.clone());
         let headers = self.data["response"]["headers"].as_object().unwrap();
         canned.headers = headers.iter().map(|(n, v)| (n.clone(), v.as_str().unwrap().to_owned())).collect();
@@ -87,7 +92,7 @@ impl Recording {
     }
 }
 
-fn fixtures() -> Option<PathBuf> {
+pub(crate) fn fixtures() -> Option<PathBuf> {
     let folder = std::env::var_os("AICHAT_WIRE_FIXTURES").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures/wire"),
         PathBuf::from,
@@ -99,7 +104,7 @@ fn own() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings")
 }
 
-fn in_folder(spoken: &'static Spoken, folder: &Path) -> Vec<Recording> {
+pub(crate) fn in_folder(spoken: &'static Spoken, folder: &Path) -> Vec<Recording> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.map(|entry| entry.unwrap().path());
     let mut paths: Vec<_> =
