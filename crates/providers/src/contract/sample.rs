@@ -5,27 +5,33 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use crate::error::Error;
 use crate::fault::Plan;
 use crate::request::Request;
 
-/// What a server answered once, and what is to be understood of it. What is not stated is not there: a sample
-/// without [`text`](Self::text) has none. Token counts are compared where they are stated.
+/// What a server answered once, and what is to be understood of it. An answer is complete unless it
+/// [`fails`](Self::fails); of the rest, what is not stated is not compared.
 #[derive(Clone, Debug)]
 pub struct Sample {
     pub(super) name: String,
     pub(super) request: Request,
     pub(super) response: http::Response<Bytes>,
-    pub(super) text: String,
-    pub(super) reasoning: String,
-    pub(super) calls: Vec<(String, String, String)>,
-    pub(super) input_tokens: Option<u64>,
-    pub(super) output_tokens: Option<u64>,
-    pub(super) finish: Option<FinishReason>,
-    pub(super) error: Option<ErrorKind>,
+    pub(super) text: Option<String>,
+    pub(super) reasoning: Option<String>,
+    pub(super) calls: Option<Vec<(String, String, String)>>,
+    pub(super) usage: Option<(Option<u64>, Option<u64>)>,
+    pub(super) end: End,
+}
+
+/// How a sample ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum End {
+    Complete(Option<FinishReason>),
+    Fails(Option<ErrorKind>),
 }
 
 impl Sample {
-    /// Returns a sample of status 200 that says nothing. It answers a streamed request, unless the content type
+    /// Returns a sample of status 200 that is complete. It answers a streamed request, unless the content type
     /// is `application/json`.
     ///
     /// # Panics
@@ -42,13 +48,11 @@ impl Sample {
             name: name.into(),
             request,
             response,
-            text: String::new(),
-            reasoning: String::new(),
-            calls: Vec::new(),
-            input_tokens: None,
-            output_tokens: None,
-            finish: None,
-            error: None,
+            text: None,
+            reasoning: None,
+            calls: None,
+            usage: None,
+            end: End::Complete(None),
         }
     }
 
@@ -82,13 +86,13 @@ impl Sample {
     /// States the visible text, of all parts in their order.
     #[must_use]
     pub fn text(self, text: impl Into<String>) -> Self {
-        Self { text: text.into(), ..self }
+        Self { text: Some(text.into()), ..self }
     }
 
     /// States the readable reasoning, of all blocks in their order.
     #[must_use]
     pub fn reasoning(self, reasoning: impl Into<String>) -> Self {
-        Self { reasoning: reasoning.into(), ..self }
+        Self { reasoning: Some(reasoning.into()), ..self }
     }
 
     /// States the next tool call: its id, name and arguments as they come.
@@ -99,27 +103,32 @@ impl Sample {
         name: impl Into<String>,
         arguments: impl Into<String>,
     ) -> Self {
-        self.calls.push((id.into(), name.into(), arguments.into()));
+        self.calls.get_or_insert_default().push((id.into(), name.into(), arguments.into()));
         self
     }
 
-    /// States the token counts.
+    /// States the tokens read and written; `None` where the answer does not say.
     #[must_use]
     pub fn usage(self, input: Option<u64>, output: Option<u64>) -> Self {
-        Self { input_tokens: input, output_tokens: output, ..self }
+        Self { usage: Some((input, output)), ..self }
     }
 
-    /// States that the answer is complete and why it ended; it is complete for any reason where neither this nor
-    /// an error is stated.
+    /// States why the answer ended.
     #[must_use]
     pub fn finish(self, reason: FinishReason) -> Self {
-        Self { finish: Some(reason), ..self }
+        Self { end: End::Complete(Some(reason)), ..self }
+    }
+
+    /// States that the call fails, as whatever.
+    #[must_use]
+    pub fn fails(self) -> Self {
+        Self { end: End::Fails(None), ..self }
     }
 
     /// States that the call fails, and as what.
     #[must_use]
     pub fn error(self, kind: ErrorKind) -> Self {
-        Self { error: Some(kind), ..self }
+        Self { end: End::Fails(Some(kind)), ..self }
     }
 
     pub(super) fn plan(&self) -> Plan {
@@ -135,7 +144,7 @@ impl Sample {
     }
 
     pub(super) fn is_complete(&self) -> bool {
-        self.error.is_none()
+        matches!(self.end, End::Complete(_))
     }
 
     /// Tells whether the body is a sequence of frames rather than one value.
@@ -148,6 +157,19 @@ impl Sample {
         let essence = self.content_type().split(';').next().unwrap_or_default().trim();
         ["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"]
             .contains(&essence)
+    }
+
+    /// Asserts that an answer ended as stated.
+    #[track_caller]
+    pub(super) fn assert_ends(&self, finish: Option<FinishReason>, error: Option<&Error>) {
+        let name = &self.name;
+        match (self.end, error) {
+            (End::Complete(_), Some(error)) => panic!("{name} fails: {error:?}"),
+            (End::Complete(Some(reason)), None) => assert_eq!(finish, Some(reason), "{name}"),
+            (End::Fails(_), None) => panic!("{name} is taken for a complete answer"),
+            (End::Fails(Some(kind)), Some(error)) => assert_eq!(error.kind(), kind, "{name}: {error:?}"),
+            (End::Complete(None), None) | (End::Fails(None), Some(_)) => {}
+        }
     }
 
     fn content_type(&self) -> &str {

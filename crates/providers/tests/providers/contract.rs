@@ -1,10 +1,12 @@
-//! The public contract, run by every adapter of this crate against what is known of its servers.
+//! The public contract, run by every adapter of this crate against its own recordings.
 
 use std::sync::Arc;
 
 use aichat_message::{ErrorKind, FinishReason};
 use aichat_providers::contract::{Sample, Subject};
 use aichat_providers::{Driver, OpenaiChat, Profile};
+
+use crate::recordings::samples;
 
 mod openai_chat {
     use super::*;
@@ -76,6 +78,7 @@ mod openai_chat {
                     .error(ErrorKind::Server),
             )
             .sample(Sample::new("quota", "application/json", quota).status(429).error(ErrorKind::Quota))
+            .samples(samples("openai-chat"))
     }
 
     aichat_providers::contract!(subject);

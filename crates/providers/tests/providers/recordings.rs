@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aichat_message::{Delta, ErrorKind, Executor, Fold, PartKind};
+use aichat_providers::contract::Sample;
 use aichat_providers::{
     Adapter, Decoder, Driver, Error, Info, Intake, OpenaiChat, Profile, Provider, Transport,
 };
@@ -128,6 +129,30 @@ fn chats() -> Vec<Recording> {
     }
     all.retain(|recording| recording.data["expect"]["ambiguous"] != json!(true));
     all
+}
+
+/// Returns the project's own recordings of a protocol as samples of the contract.
+pub(crate) fn samples(protocol: &str) -> Vec<Sample> {
+    let spoken = PROTOCOLS.iter().find(|spoken| spoken.name == protocol).unwrap();
+    let mut samples = Vec::new();
+    for recording in in_folder(spoken, &own().join(spoken.name)) {
+        let (expect, file) = (&recording.data["expect"], Path::new(&recording.name).file_name().unwrap());
+        if expect["ambiguous"] == json!(true) {
+            continue;
+        }
+        let mut sample = Sample::new(file.to_str().unwrap(), "", recording.body.clone())
+            .status(recording.status())
+            .text(expect["text"].as_str().unwrap_or(""));
+        for (name, value) in recording.data["response"]["headers"].as_object().unwrap() {
+            sample = sample.header(name, value.as_str().unwrap());
+        }
+        samples.push(match (&expect["error"], expect["complete"] == json!(true)) {
+            (Value::Null, true) => sample,
+            (Value::Null, false) => sample.error(ErrorKind::Truncated),
+            _ => sample.fails(),
+        });
+    }
+    samples
 }
 
 /// Decodes a body in these pieces, without a runtime.
