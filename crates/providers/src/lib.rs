@@ -61,6 +61,8 @@ mod request;
 mod retry;
 mod scripted;
 mod sse;
+#[cfg(feature = "openai-chat")]
+mod stencil;
 mod transport;
 
 #[cfg(feature = "http")]

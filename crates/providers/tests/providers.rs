@@ -17,6 +17,8 @@ mod network;
 mod openai_chat;
 #[path = "providers/recordings.rs"]
 mod recordings;
+#[path = "providers/repeats.rs"]
+mod repeats;
 #[path = "providers/requests.rs"]
 mod requests;
 #[path = "providers/seams.rs"]

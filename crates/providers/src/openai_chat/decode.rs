@@ -13,11 +13,15 @@ use super::wire::{self, Choice, Chunk, ChunkSeed, Content, ContentPart, Said, Te
 use crate::classify;
 use crate::decoder::{Decoder, Frame};
 use crate::error::Error;
+use crate::stencil::Stencil;
 
 /// Reads one answer.
 #[derive(Debug)]
 pub(super) struct ChatDecoder {
     provider: String,
+    /// The shape of the last chunk, and what its text is.
+    stencil: Stencil,
+    repeats: Option<Fragment>,
     unknown: Unknown,
     start: Start,
     next_part: u32,
@@ -40,6 +44,14 @@ enum Open {
     Text,
     Reasoning,
     Refusal,
+}
+
+/// What a text is a fragment of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fragment {
+    Said(Open),
+    /// The arguments of a call that is known by no more than its index.
+    Arguments(Option<i64>),
 }
 
 /// A tool call under way.
@@ -68,6 +80,8 @@ impl ChatDecoder {
     pub(super) fn new(provider: String) -> Self {
         Self {
             provider,
+            stencil: Stencil::default(),
+            repeats: None,
             unknown: Unknown::default(),
             start: Start::default(),
             next_part: 0,
@@ -81,6 +95,19 @@ impl ChatDecoder {
             choices: false,
             finish: None,
         }
+    }
+
+    /// Takes a chunk that only continues what the last one said, if it is one; the rest of it changes nothing.
+    fn repeated(&mut self, json: &str, out: &mut Vec<Delta>) -> bool {
+        let Some(fragment) = self.repeats else { return false };
+        let Some(text) = self.stencil.read(json) else { return false };
+        match fragment {
+            Fragment::Said(kind) => self.fragment(kind, text.into_owned(), out),
+            Fragment::Arguments(index) => {
+                self.call(ToolCall { index, arguments: text, ..ToolCall::default() }, out);
+            }
+        }
+        true
     }
 
     fn chunk(&mut self, chunk: Chunk<'_>, json: &str, out: &mut Vec<Delta>) -> Result<(), Error> {
@@ -363,6 +390,10 @@ impl Decoder for ChatDecoder {
         if name == "error" {
             return Err(classify::in_band(json));
         }
+        if self.repeated(json, out) {
+            return Ok(());
+        }
+        self.repeats = None;
         let mut reader = serde_json::Deserializer::from_str(json);
         let chunk = match ChunkSeed(&mut self.unknown).deserialize(&mut reader) {
             Ok(chunk) => chunk,
@@ -375,6 +406,8 @@ impl Decoder for ChatDecoder {
             }
         };
         let outer = (chunk.has_choices, chunk.choice.is_some());
+        let only = only(&chunk);
+        let unread = [chunk.padding, chunk.created].into_iter().flatten().map(RawValue::get);
         self.chunk(chunk, json, out)?;
         if matches!(frame, Frame::Whole(_)) {
             return match outer {
@@ -386,6 +419,10 @@ impl Decoder for ChatDecoder {
                 (true, false) => Err(Error::new(ErrorKind::Decode, "the answer has no choices")),
                 (false, _) => Err(classify::in_band(json)),
             };
+        }
+        if let Some((fragment, text)) = only {
+            self.stencil.cut(json, text, unread);
+            self.repeats = Some(fragment);
         }
         Ok(())
     }
@@ -400,6 +437,45 @@ impl Decoder for ChatDecoder {
     fn is_ending(&self) -> bool {
         self.finish.is_some()
     }
+}
+
+/// Returns the one text that a chunk says, and what it continues, if it says nothing else but what it may repeat
+/// without effect: names, ids and a finish reason that are known, usage and unknown fields that are noted.
+fn only<'a>(chunk: &Chunk<'a>) -> Option<(Fragment, &'a str)> {
+    let said = &chunk.choice.as_ref()?.message;
+    if !said.reasoning_details.is_empty() || !said.annotations.is_empty() {
+        return None;
+    }
+    let content = match &said.content {
+        Some(Content::Parts(_)) => return None,
+        Some(Content::Text(text)) => Some(text),
+        None => None,
+    };
+    let (index, arguments) = match said.tool_calls.as_slice() {
+        [] => (None, None),
+        [call] if call.id.is_empty() && call.name.is_empty() && call.extra.is_empty() => {
+            (call.index, Some(&call.arguments))
+        }
+        _ => return None,
+    };
+    let mut said = [
+        (Fragment::Said(Open::Text), content),
+        (Fragment::Said(Open::Reasoning), text(&said.reasoning_content)),
+        (Fragment::Said(Open::Reasoning), text(&said.reasoning)),
+        (Fragment::Said(Open::Refusal), text(&said.refusal)),
+        (Fragment::Arguments(index), arguments),
+    ]
+    .into_iter()
+    .filter_map(|(fragment, text)| Some((fragment, text?)))
+    .filter(|(fragment, text)| !text.is_empty() || matches!(fragment, Fragment::Arguments(_)));
+    match (said.next(), said.next()) {
+        (Some((fragment, Cow::Borrowed(text))), None) => Some((fragment, text)),
+        _ => None,
+    }
+}
+
+fn text<'t, 'a>(text: &'t Option<Text<'a>>) -> Option<&'t Cow<'a, str>> {
+    text.as_ref().map(|text| &text.0)
 }
 
 fn is_complete(arguments: &str) -> bool {

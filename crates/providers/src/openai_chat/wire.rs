@@ -98,6 +98,9 @@ pub(super) struct Chunk<'a> {
     pub(super) has_choices: bool,
     pub(super) choice: Option<Choice<'a>>,
     pub(super) has_others: bool,
+    /// Values that say nothing: padding against traffic analysis, and the time, which the log knows.
+    pub(super) padding: Option<&'a RawValue>,
+    pub(super) created: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -178,8 +181,8 @@ impl<'de> Chunk<'de> {
             "error" => self.error = map.next_value()?,
             "usage" => self.usage = map.next_value()?,
             "choices" => map.next_value_seed(ChoicesSeed(self, unknown))?,
-            // Padding against traffic analysis, and the time, which the log knows.
-            "obfuscation" | "p" | "created" => drop(map.next_value::<IgnoredAny>()?),
+            "obfuscation" | "p" => self.padding = map.next_value()?,
+            "created" => self.created = map.next_value()?,
             "x_groq" => {
                 let raw: &RawValue = map.next_value()?;
                 self.x_groq = serde_json::from_str(raw.get()).ok();

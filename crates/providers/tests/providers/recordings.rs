@@ -20,7 +20,7 @@ pub(crate) struct Spoken {
     name: &'static str,
     chats: &'static [&'static str],
     models: &'static [&'static str],
-    decoder: fn() -> Box<dyn Decoder>,
+    pub(crate) decoder: fn() -> Box<dyn Decoder>,
     provider: fn(Arc<dyn Transport>) -> Box<dyn Provider>,
 }
 
@@ -60,10 +60,10 @@ pub(crate) fn provider(transport: Arc<dyn Transport>, adapter: impl Adapter + 's
 }
 
 pub(crate) struct Recording {
-    spoken: &'static Spoken,
+    pub(crate) spoken: &'static Spoken,
     pub(crate) name: String,
     pub(crate) data: Value,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Recording {
@@ -114,7 +114,7 @@ pub(crate) fn in_folder(spoken: &'static Spoken, folder: &Path) -> Vec<Recording
     paths.iter().map(|path| Recording::read(spoken, path)).collect()
 }
 
-fn chats() -> Vec<Recording> {
+pub(crate) fn chats() -> Vec<Recording> {
     let (mut all, root) = (Vec::new(), fixtures());
     for spoken in PROTOCOLS {
         let own = in_folder(spoken, &own().join(spoken.name));
