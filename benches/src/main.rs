@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 mod concurrent;
+mod lib_stream;
 mod measure;
 mod oneshot;
 mod parties;
@@ -23,10 +24,11 @@ type Outcome = Result<(), Box<dyn Error>>;
 /// A benchmark.
 type Bench = fn() -> Outcome;
 
-const BENCHES: [(&str, Bench); 5] = [
+const BENCHES: [(&str, Bench); 6] = [
     ("startup", startup::run),
     ("oneshot", oneshot::run),
     ("stream10k", stream10k::run),
+    ("lib_stream", lib_stream::run),
     ("sse_parse", sse_parse::run),
     ("concurrent", concurrent::run),
 ];
