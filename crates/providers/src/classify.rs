@@ -30,7 +30,8 @@ pub fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], now: System
     let error = Error::new(kind, message)
         .with_status(status.as_u16())
         .with_request_id(request_id(headers))
-        .with_retry_after(retry_after(headers, now));
+        .with_retry_after(retry_after(headers, now))
+        .with_rate_limits(rate_limits(headers));
     let error = match facts.code.or(facts.type_name) {
         Some(code) => error.with_code(clip(&code)),
         None => error,

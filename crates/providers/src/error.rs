@@ -27,6 +27,7 @@ struct Inner {
     partial: Option<Message>,
     usage: Option<Usage>,
     raw_body: Option<String>,
+    rate_limits: Vec<(String, String)>,
     source: Option<Source>,
 }
 
@@ -129,6 +130,13 @@ impl Error {
         self
     }
 
+    /// Adds the response headers about rate limits, in order: lower-case name, value.
+    #[must_use]
+    pub fn with_rate_limits(mut self, limits: Vec<(String, String)>) -> Self {
+        self.0.rate_limits = limits;
+        self
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {
@@ -144,6 +152,7 @@ impl Error {
         };
         let e = &mut *self.0;
         redact(&mut e.message);
+        e.rate_limits.iter_mut().for_each(|(_, value)| redact(value));
         [&mut e.code, &mut e.request_id, &mut e.raw_body].into_iter().flatten().for_each(redact);
         self
     }
@@ -206,6 +215,11 @@ impl Error {
     /// Returns the token counts as far as they had arrived.
     pub fn usage(&self) -> Option<&Usage> {
         self.0.usage.as_ref()
+    }
+
+    /// Returns the response headers about rate limits, in order: lower-case name, value.
+    pub fn rate_limits(&self) -> &[(String, String)] {
+        &self.0.rate_limits
     }
 
     /// Returns the beginning of the response body, redacted.

@@ -98,6 +98,12 @@ async fn headers_are_in_the_start() {
     let start = fold.started();
     assert_eq!((start.request_id.as_deref(), start.response_id.as_deref()), (Some("req_1"), Some("c")));
     assert_eq!(start.rate_limits, [header("x-ratelimit-remaining-tokens", "9")]);
+
+    let mut canned = Canned::new(429, "application/json", "{}");
+    canned.headers.extend([header("x-ratelimit-remaining-tokens", "0"), header("retry-after", "7")]);
+    let error = play(&chat(canned)).await.1.unwrap();
+    assert_eq!(error.rate_limits(), [header("x-ratelimit-remaining-tokens", "0")]);
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
 }
 
 #[tokio::test]
