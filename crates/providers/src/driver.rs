@@ -21,6 +21,7 @@ use crate::endpoint::{Base, Endpoint, Redactor, Timeouts, percent_decode, secret
 use crate::error::{Error, Timeout};
 use crate::intake::Intake;
 use crate::provider::{Call, DeltaStream, Info, Model, Provider};
+use crate::redaction::masking;
 use crate::request::Request;
 use crate::transport::{Body, HttpRequest, HttpResponse, Transport};
 
@@ -475,18 +476,5 @@ fn redactor(
         let password = info.expose_secret().rsplit(':').next().unwrap_or_default();
         secrets.extend([password.as_bytes().to_vec(), percent_decode(password)]);
     }
-    // A secret of a few bytes would tear ordinary words apart.
-    secrets.retain(|secret| secret.len() >= 6);
-    Arc::new(move |bytes| {
-        let mut out = given.as_ref().map_or_else(|| bytes.to_vec(), |given| given(bytes));
-        for secret in &secrets {
-            let mut from = 0;
-            while let Some(at) = memchr::memmem::find(&out[from..], secret) {
-                let mask = "‹secret›".as_bytes();
-                out.splice(from + at..from + at + secret.len(), mask.iter().copied());
-                from += at + mask.len();
-            }
-        }
-        out
-    })
+    masking(given, secrets)
 }

@@ -40,6 +40,7 @@ mod decoder;
 mod driver;
 mod endpoint;
 mod error;
+mod exchange;
 mod fault;
 #[cfg(any(
     feature = "anthropic",
@@ -57,12 +58,17 @@ mod ndjson;
 #[cfg(feature = "openai-chat")]
 mod openai_chat;
 mod provider;
+mod recording;
+mod redaction;
+mod replay;
 mod request;
+mod reset;
 mod retry;
 mod scripted;
 mod sse;
 #[cfg(feature = "openai-chat")]
 mod stencil;
+mod throttled;
 mod transport;
 
 #[cfg(feature = "http")]
@@ -73,14 +79,18 @@ pub use decoder::{Decoder, Frame};
 pub use driver::{Adapter, Driver, Encoded, Page};
 pub use endpoint::{Endpoint, Redactor, Timeouts};
 pub use error::{Error, Timeout};
+pub use exchange::{Chunk, End, Exchange, Head, How, Octets, Piece, Sent};
 pub use fault::{Fault, Plan};
 pub use intake::Intake;
 pub use ndjson::NdjsonDecoder;
 #[cfg(feature = "openai-chat")]
 pub use openai_chat::{OpenaiChat, Profile};
 pub use provider::{Call, DeltaStream, Info, Model, Provider};
+pub use recording::{Recorder, Recording, Tape};
+pub use replay::{Difference, Diverged, Pace, Replay};
 pub use request::{Options, Output, Reasoning, Request, ToolChoice};
 pub use retry::{Attempt, Retry, RetryPolicy};
 pub use scripted::{Scripted, Turn};
 pub use sse::{SseDecoder, SseEvent};
+pub use throttled::{Limits, Throttled};
 pub use transport::{Body, HttpRequest, HttpResponse, Transport};

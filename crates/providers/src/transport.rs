@@ -1,5 +1,7 @@
 //! The seam under every adapter: one HTTP exchange.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -24,4 +26,11 @@ pub trait Transport: Send + Sync {
     /// # Errors
     /// Fails with kind `transport` or `timeout`; the address and the headers are in no error text.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error>;
+}
+
+#[async_trait]
+impl<T: Transport + ?Sized> Transport for Arc<T> {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
+        (**self).send(request).await
+    }
 }

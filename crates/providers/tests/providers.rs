@@ -23,3 +23,5 @@ mod repeats;
 mod requests;
 #[path = "providers/seams.rs"]
 mod seams;
+#[path = "providers/transports.rs"]
+mod transports;

@@ -1,0 +1,283 @@
+//! A recorded exchange: the form in which requests and answers are kept, whole or piece by piece.
+
+use std::fmt;
+use std::ops::Deref;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
+use http::{HeaderMap, HeaderName};
+use serde::de::{self, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use aichat_message::ErrorKind;
+
+use crate::redaction::mask;
+use crate::transport::HttpRequest;
+
+/// The version of the form that this crate writes.
+const VERSION: u32 = 1;
+
+/// Headers that are never kept, whether or not they are marked as sensitive.
+const NEVER: [HeaderName; 7] = [
+    AUTHORIZATION,
+    PROXY_AUTHORIZATION,
+    COOKIE,
+    SET_COOKIE,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
+
+/// Parameters of a query whose values are never kept.
+const KEYS: [&str; 6] = ["key", "api_key", "api-key", "access_token", "token", "sig"];
+
+/// One recorded exchange, as far as it got.
+///
+/// In JSON it is one object, and each of its [`Piece`]s, in the order in which they came, is a line of a journal;
+/// [`push`](Self::push) puts them together again. Bytes are a string where they are UTF-8, else an object
+/// `{"base64":"…"}`. Times are microseconds since the request was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// What was sent.
+    pub request: Sent,
+    /// Status and headers, once they had come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Head>,
+    /// The body in the pieces in which it came.
+    #[serde(default)]
+    pub chunks: Vec<Chunk>,
+    /// How it ended; absent where the recording did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<End>,
+}
+
+/// One step of an exchange, to be written down as it happens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Piece {
+    /// The request is sent.
+    Request(Sent),
+    /// Status and headers are there.
+    Answer(Head),
+    /// Bytes of the body are there.
+    Chunk(Chunk),
+    /// It is over.
+    End(End),
+}
+
+/// A request as it is kept: without keys, host and cookies, everything else through redaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// The version of the form, 1; what a later version wrote is not read.
+    #[serde(deserialize_with = "version")]
+    pub v: u32,
+    /// The method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// The headers: lower-case name, value.
+    #[serde(default)]
+    pub headers: Vec<(String, Octets)>,
+    /// The body.
+    pub body: Octets,
+}
+
+/// The head of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// When it came.
+    pub at_us: u64,
+    /// The status.
+    pub status: u16,
+    /// The headers: lower-case name, value.
+    #[serde(default)]
+    pub headers: Vec<(String, Octets)>,
+}
+
+/// Bytes of a body that came together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// When they came.
+    pub at_us: u64,
+    /// The bytes.
+    pub bytes: Octets,
+}
+
+/// The end of an exchange.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// When it was over.
+    pub at_us: u64,
+    /// How it ended.
+    pub how: How,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum How {
+    /// The body came to its end.
+    Complete,
+    /// The transport failed, before an answer or within it.
+    Failed {
+        /// As what.
+        kind: ErrorKind,
+        /// The words.
+        message: String,
+    },
+    /// The caller let go of it, as it does once an answer's last frame is there.
+    Dropped,
+}
+
+impl Exchange {
+    /// Returns an exchange whose request is all that is known.
+    pub fn new(request: Sent) -> Self {
+        Self { request, answer: None, chunks: Vec::new(), end: None }
+    }
+
+    /// Takes the next piece. A second request is ignored.
+    pub fn push(&mut self, piece: Piece) {
+        match piece {
+            Piece::Request(_) => {}
+            Piece::Answer(head) => self.answer = Some(head),
+            Piece::Chunk(chunk) => self.chunks.push(chunk),
+            Piece::End(end) => self.end = Some(end),
+        }
+    }
+
+    /// Returns the body as far as it came.
+    pub fn body(&self) -> Vec<u8> {
+        self.chunks.iter().flat_map(|chunk| chunk.bytes.iter().copied()).collect()
+    }
+}
+
+impl Sent {
+    /// Returns what is kept of a request.
+    pub(crate) fn of(request: &HttpRequest, redact: &dyn Fn(&[u8]) -> Vec<u8>) -> Self {
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        Self {
+            v: VERSION,
+            method: request.method().as_str().to_owned(),
+            path: String::from_utf8_lossy(&redact(without_keys(path).as_bytes())).into_owned(),
+            headers: headers(request.headers(), redact),
+            body: Octets::from(redact(request.body())),
+        }
+    }
+}
+
+/// Returns the headers that are kept.
+pub(crate) fn headers(headers: &HeaderMap, redact: &dyn Fn(&[u8]) -> Vec<u8>) -> Vec<(String, Octets)> {
+    let kept = headers.iter().filter(|(name, value)| !value.is_sensitive() && !NEVER.contains(name));
+    kept.map(|(name, value)| (name.as_str().to_owned(), Octets::from(redact(value.as_bytes())))).collect()
+}
+
+/// Masks the values of those parameters that carry keys.
+fn without_keys(path: &str) -> String {
+    let Some((path, query)) = path.split_once('?') else { return path.to_owned() };
+    let kept = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, _)) if KEYS.iter().any(|key| name.eq_ignore_ascii_case(key)) => {
+            format!("{name}={}", mask())
+        }
+        _ => pair.to_owned(),
+    });
+    format!("{path}?{}", kept.collect::<Vec<_>>().join("&"))
+}
+
+fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        known @ 1..=VERSION => Ok(known),
+        other => Err(de::Error::custom(format_args!("an exchange of version {other} is not known here"))),
+    }
+}
+
+/// Bytes that are text most of the time; cheap to clone.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Octets(Bytes);
+
+impl From<Bytes> for Octets {
+    fn from(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Octets {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl From<String> for Octets {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<Octets> for Bytes {
+    fn from(octets: Octets) -> Self {
+        octets.0
+    }
+}
+
+impl Deref for Octets {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Octets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl Serialize for Octets {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(self) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry("base64", &STANDARD.encode(&self.0))?;
+                map.end()
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Octets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Octets;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an object with base64")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Octets, E> {
+                Ok(Octets::from(text.as_bytes().to_vec()))
+            }
+
+            fn visit_string<E: de::Error>(self, text: String) -> Result<Octets, E> {
+                Ok(Octets::from(text))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Octets, A::Error> {
+                let mut bytes = None;
+                while let Some((name, value)) = map.next_entry::<String, String>()? {
+                    if name == "base64" {
+                        bytes = Some(STANDARD.decode(value).map_err(de::Error::custom)?);
+                    }
+                }
+                bytes.map(Octets::from).ok_or_else(|| de::Error::missing_field("base64"))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}

@@ -1,0 +1,300 @@
+//! A transport that writes down what passes through it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::channel::oneshot;
+use futures::{Stream, StreamExt};
+use http::{HeaderMap, StatusCode};
+use tokio::time::Instant;
+
+use aichat_message::ErrorKind;
+
+use crate::endpoint::Redactor;
+use crate::error::Error;
+use crate::exchange::{Chunk, End, Exchange, Head, How, Piece, Sent, headers};
+use crate::redaction::{Pieces, of_request};
+use crate::transport::{Body, HttpRequest, HttpResponse, Transport};
+
+/// Keeps what is recorded: in memory, in a file, in a journal.
+///
+/// Every closure of this form is one.
+pub trait Recorder: Send + 'static {
+    /// Takes the next piece of an exchange; they are numbered from 0 in the order in which they begin. Pieces of
+    /// exchanges that run at the same time come in turns.
+    ///
+    /// It is called on a thread of its own and may take its time; what waits for it is kept in memory.
+    fn record(&mut self, exchange: u64, piece: Piece);
+}
+
+impl<F: FnMut(u64, Piece) + Send + 'static> Recorder for F {
+    fn record(&mut self, exchange: u64, piece: Piece) {
+        self(exchange, piece);
+    }
+}
+
+/// A recorder in memory, for one recording. Clones share what they hold.
+#[derive(Clone, Debug, Default)]
+pub struct Tape(Arc<Mutex<BTreeMap<u64, Exchange>>>);
+
+impl Tape {
+    /// Returns an empty tape.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns what was recorded, in the order in which it began.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
+impl Recorder for Tape {
+    fn record(&mut self, exchange: u64, piece: Piece) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match (all.get_mut(&exchange), piece) {
+            (Some(known), piece) => known.push(piece),
+            (None, Piece::Request(request)) => {
+                all.insert(exchange, Exchange::new(request));
+            }
+            (None, _) => {}
+        }
+    }
+}
+
+/// A transport that passes everything through as it is and tells a [`Recorder`] of it, piece by piece.
+///
+/// The caller never waits for the recorder: pieces are redacted and handed over on a thread that starts with the
+/// first request and ends with the last of the recording's bodies. A piece of a body goes over as soon as no
+/// secret that begins in it can still go on: at a line feed, or 4 KiB later; [`flush`](Self::flush) waits for all
+/// of it to be there.
+///
+/// Sensitive headers, cookies and the values of keys in a query are not recorded. What the sensitive headers hold
+/// is masked everywhere else, and everything goes through the redactor given. A secret that a server spreads over
+/// several events, a few letters in each, is not recognised: redact what is put together from them, too.
+///
+/// ```
+/// use aichat_providers::{Fault, Plan, Recording, Replay, Tape, Transport};
+/// use futures::StreamExt;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let tape = Tape::new();
+/// let network = Fault::new([Plan::body("text/plain", "hello").split(2)]);
+/// let recording = Recording::new(network, tape.clone());
+/// let request = || http::Request::post("http://h/v1/chat").body(bytes::Bytes::from_static(b"hi"));
+/// let first: Vec<_> = recording.send(request()?).await?.into_body().collect().await;
+/// recording.flush().await;
+///
+/// let text = serde_json::to_string(&tape.exchanges())?;
+/// let replay = Replay::new(serde_json::from_str::<Vec<_>>(&text)?);
+/// let again: Vec<_> = replay.send(request()?).await?.into_body().collect().await;
+/// assert_eq!(again.len(), 2, "in the same pieces");
+/// assert_eq!(first[0].as_ref().ok(), again[0].as_ref().ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Recording<T> {
+    inner: T,
+    redactor: Option<Redactor>,
+    next: AtomicU64,
+    recorder: Mutex<Option<Box<dyn Recorder>>>,
+    thread: OnceLock<Sender<Note>>,
+}
+
+/// What the thread is told.
+enum Note {
+    Begun(u64, HttpRequest, Redactor),
+    Head(u64, u64, StatusCode, HeaderMap),
+    Chunk(u64, u64, Bytes),
+    Ended(u64, u64, Ending),
+    Flush(oneshot::Sender<()>),
+}
+
+enum Ending {
+    Complete,
+    Failed(ErrorKind, String),
+    Dropped,
+}
+
+impl<T: Transport> Recording<T> {
+    /// Wraps a transport.
+    pub fn new(inner: T, recorder: impl Recorder) -> Self {
+        Self {
+            inner,
+            redactor: None,
+            next: AtomicU64::new(0),
+            recorder: Mutex::new(Some(Box::new(recorder))),
+            thread: OnceLock::new(),
+        }
+    }
+
+    /// Sets what everything goes through before the recorder sees it.
+    #[must_use]
+    pub fn with_redactor(self, redactor: Redactor) -> Self {
+        Self { redactor: Some(redactor), ..self }
+    }
+
+    /// Returns the transport inside.
+    pub fn inner(&self) -> &T {
+        &self.inner
+    }
+
+    /// Waits until the recorder was told of everything that has happened.
+    pub async fn flush(&self) {
+        let Some(thread) = self.thread.get() else { return };
+        let (done, wait) = oneshot::channel();
+        if thread.send(Note::Flush(done)).is_ok() {
+            // A recorder that panicked takes its thread with it, and there is nothing to wait for.
+            let _ = wait.await;
+        }
+    }
+
+    fn thread(&self) -> Result<Sender<Note>, Error> {
+        let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(recorder) = recorder.take() {
+            let (to, notes) = mpsc::channel();
+            let thread = std::thread::Builder::new().name("aichat-recorder".to_owned());
+            thread.spawn(move || keep(&notes, recorder)).map_err(|error| {
+                Error::new(ErrorKind::Transport, "the recorder's thread cannot be started").with_source(error)
+            })?;
+            return Ok(self.thread.get_or_init(|| to).clone());
+        }
+        self.thread
+            .get()
+            .cloned()
+            .ok_or_else(|| Error::new(ErrorKind::Transport, "the recorder's thread could not be started"))
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Recording<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recording").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<T: Transport> Transport for Recording<T> {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
+        let to = self.thread()?;
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let redactor = of_request(self.redactor.clone(), request.headers());
+        let line = Line { to, number, began: Instant::now(), over: false };
+        line.note(Note::Begun(number, request.clone(), redactor));
+        let mut line = line;
+        match self.inner.send(request).await {
+            Ok(response) => {
+                let (parts, body) = response.into_parts();
+                line.note(Note::Head(number, line.at_us(), parts.status, parts.headers.clone()));
+                Ok(HttpResponse::from_parts(parts, Passing { body, line }.boxed()))
+            }
+            Err(error) => {
+                line.end(Ending::Failed(error.kind(), error.message().to_owned()));
+                Err(error)
+            }
+        }
+    }
+}
+
+/// One exchange's line to the thread; dropped early it says so.
+struct Line {
+    to: Sender<Note>,
+    number: u64,
+    began: Instant,
+    over: bool,
+}
+
+impl Line {
+    fn at_us(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn note(&self, note: Note) {
+        // Without a recorder the exchange goes on all the same.
+        let _ = self.to.send(note);
+    }
+
+    fn end(&mut self, ending: Ending) {
+        if !std::mem::replace(&mut self.over, true) {
+            self.note(Note::Ended(self.number, self.at_us(), ending));
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.end(Ending::Dropped);
+    }
+}
+
+/// A body on its way through.
+struct Passing {
+    body: Body,
+    line: Line,
+}
+
+impl Stream for Passing {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let item = std::task::ready!(self.body.poll_next_unpin(cx));
+        match &item {
+            Some(Ok(chunk)) => {
+                self.line.note(Note::Chunk(self.line.number, self.line.at_us(), chunk.clone()));
+            }
+            Some(Err(error)) => self.line.end(Ending::Failed(error.kind(), error.message().to_owned())),
+            None => self.line.end(Ending::Complete),
+        }
+        Poll::Ready(item)
+    }
+}
+
+/// Redacts what it is told and hands it over, until nobody is left to tell anything.
+fn keep(notes: &Receiver<Note>, mut recorder: Box<dyn Recorder>) {
+    let mut running: HashMap<u64, (Redactor, Pieces)> = HashMap::new();
+    for note in notes {
+        match note {
+            Note::Begun(number, request, redactor) => {
+                let sent = Sent::of(&request, &*redactor);
+                running.insert(number, (Arc::clone(&redactor), Pieces::new(redactor)));
+                recorder.record(number, Piece::Request(sent));
+            }
+            Note::Head(number, at_us, status, all) => {
+                let Some((redactor, _)) = running.get(&number) else { continue };
+                let headers = headers(&all, &**redactor);
+                recorder.record(number, Piece::Answer(Head { at_us, status: status.as_u16(), headers }));
+            }
+            Note::Chunk(number, at_us, chunk) => {
+                let Some((_, pieces)) = running.get_mut(&number) else { continue };
+                for (at_us, bytes) in pieces.push(at_us, chunk) {
+                    recorder.record(number, Piece::Chunk(Chunk { at_us, bytes: bytes.into() }));
+                }
+            }
+            Note::Ended(number, at_us, ending) => {
+                let Some((redactor, mut pieces)) = running.remove(&number) else { continue };
+                for (at_us, bytes) in pieces.finish() {
+                    recorder.record(number, Piece::Chunk(Chunk { at_us, bytes: bytes.into() }));
+                }
+                let how = match ending {
+                    Ending::Complete => How::Complete,
+                    Ending::Dropped => How::Dropped,
+                    Ending::Failed(kind, message) => {
+                        let message = String::from_utf8_lossy(&redactor(message.as_bytes())).into_owned();
+                        How::Failed { kind, message }
+                    }
+                };
+                recorder.record(number, Piece::End(End { at_us, how }));
+            }
+            Note::Flush(done) => {
+                let _ = done.send(());
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Redaction of what is kept or shown: by a given redactor, by the secrets a request itself carries, and across
+//! the pieces of a body.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::HeaderMap;
+
+use crate::endpoint::Redactor;
+
+/// Longest form of a secret that is found where pieces of a body meet, in bytes.
+const LONGEST: usize = 4 << 10;
+
+/// Returns what stands in a secret's place.
+pub(crate) fn mask() -> &'static str {
+    "‹secret›"
+}
+
+/// Returns a redactor that asks the one given and then masks these secrets too.
+pub(crate) fn masking(given: Option<Redactor>, mut secrets: Vec<Vec<u8>>) -> Redactor {
+    // A secret of a few bytes would tear ordinary words apart.
+    secrets.retain(|secret| secret.len() >= 6);
+    Arc::new(move |bytes| {
+        let mut out = given.as_ref().map_or_else(|| bytes.to_vec(), |given| given(bytes));
+        for secret in &secrets {
+            let mut from = 0;
+            while let Some(at) = memchr::memmem::find(&out[from..], secret) {
+                out.splice(from + at..from + at + secret.len(), mask().bytes());
+                from += at + mask().len();
+            }
+        }
+        out
+    })
+}
+
+/// Returns a redactor that also masks what the sensitive headers of a request hold: the whole value, what follows
+/// its scheme, and the password of a Basic one.
+pub(crate) fn of_request(given: Option<Redactor>, headers: &HeaderMap) -> Redactor {
+    let mut secrets = Vec::new();
+    for value in headers.values().filter(|value| value.is_sensitive()).map(|value| value.as_bytes()) {
+        secrets.push(value.to_vec());
+        let Some(space) = value.iter().position(|byte| *byte == b' ') else { continue };
+        let credentials = &value[space + 1..];
+        secrets.push(credentials.to_vec());
+        if value[..space].eq_ignore_ascii_case(b"basic")
+            && let Ok(pair) = STANDARD.decode(credentials)
+            && let Some(colon) = pair.iter().position(|byte| *byte == b':')
+        {
+            secrets.push(pair[colon + 1..].to_vec());
+        }
+    }
+    // A longer secret goes before one that it holds.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    masking(given, secrets)
+}
+
+/// A body that is redacted as it comes. A piece is held back while a secret that begins in it could still go on:
+/// until a line feed, which no secret in a header holds, or 4 KiB follow it.
+pub(crate) struct Pieces {
+    redactor: Redactor,
+    held: Vec<(u64, Bytes)>,
+}
+
+impl Pieces {
+    pub(crate) fn new(redactor: Redactor) -> Self {
+        Self { redactor, held: Vec::new() }
+    }
+
+    /// Takes a piece and returns those that can be kept by now. Where a secret lies across the border of two
+    /// pieces they are one, of the later one's time.
+    pub(crate) fn push(&mut self, at_us: u64, piece: Bytes) -> Vec<(u64, Bytes)> {
+        self.held.push((at_us, piece));
+        self.release(false)
+    }
+
+    /// Returns what was held back.
+    pub(crate) fn finish(&mut self) -> Vec<(u64, Bytes)> {
+        self.release(true)
+    }
+
+    fn release(&mut self, all: bool) -> Vec<(u64, Bytes)> {
+        let joined: Bytes = match &self.held[..] {
+            [(_, only)] => only.clone(),
+            held => held.iter().flat_map(|(_, piece)| piece.iter().copied()).collect(),
+        };
+        let safe = if all { joined.len() } else { safe(&joined) };
+        let mut ends: Vec<usize> = self
+            .held
+            .iter()
+            .scan(0, |end, (_, piece)| {
+                *end += piece.len();
+                Some(*end)
+            })
+            .take_while(|end| *end <= safe)
+            .collect();
+        if ends.is_empty() {
+            return Vec::new();
+        }
+        let redacted = (self.redactor)(&joined[..safe]);
+        if redacted == joined[..safe] {
+            return self.held.drain(..ends.len()).collect();
+        }
+        // A border may stay where the bytes on both sides give the same alone as together.
+        let parts = |from: usize, at: usize| {
+            let (head, tail) = ((self.redactor)(&joined[from..at]), (self.redactor)(&joined[at..safe]));
+            ([&head[..], &tail].concat() == (self.redactor)(&joined[from..safe])).then_some(head)
+        };
+        let (mut out, mut from, mut released) = (Vec::new(), 0, 0);
+        for (place, end) in ends.drain(..).enumerate() {
+            if let Some(head) = parts(from, end) {
+                out.push((self.held[place].0, Bytes::from(head)));
+                (from, released) = (end, place + 1);
+            }
+        }
+        self.held.drain(..released);
+        out
+    }
+}
+
+/// Returns up to where a secret that is not whole yet cannot reach back.
+fn safe(bytes: &[u8]) -> usize {
+    let line = memchr::memrchr(b'\n', bytes).map_or(0, |at| at + 1);
+    line.max((bytes.len() + 1).saturating_sub(LONGEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn redactor() -> Redactor {
+        masking(None, vec![b"hunter2".to_vec()])
+    }
+
+    fn run(body: &[u8], cuts: &[usize]) -> Vec<Vec<u8>> {
+        let mut pieces = Pieces::new(redactor());
+        let (mut out, mut rest) = (Vec::new(), body);
+        for cut in cuts.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (head, tail) = rest.split_at((*cut).min(rest.len()));
+            out.extend(pieces.push(0, Bytes::copy_from_slice(head)));
+            rest = tail;
+        }
+        out.extend(pieces.finish());
+        out.into_iter().map(|(_, piece)| piece.to_vec()).collect()
+    }
+
+    #[test]
+    fn a_piece_waits_only_while_a_secret_could_go_on() {
+        let mut pieces = Pieces::new(redactor());
+        let mut push = |text: &'static str| pieces.push(0, Bytes::from(text)).len();
+        assert_eq!([push("data: a\n\n"), push("data: hun"), push("ter2\n\n"), push("x\n")], [1, 0, 1, 1]);
+        let mut pieces = Pieces::new(redactor());
+        assert!(pieces.push(0, Bytes::from(vec![b'x'; 10])).is_empty());
+        assert_eq!(pieces.push(0, Bytes::from(vec![b'x'; LONGEST])).len(), 1);
+        assert_eq!(pieces.finish().len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn cuts_hide_no_secret_and_lose_nothing(
+            words in prop::collection::vec(
+                prop::sample::select(vec!["hunter2", "hunter", "r2", "\n", "x", "é", "data: ", "2hunt"]), 0..40),
+            cuts in prop::collection::vec(1usize..9, 1..20),
+        ) {
+            let body = words.concat();
+            prop_assert_eq!(run(body.as_bytes(), &cuts).concat(), redactor()(body.as_bytes()));
+            let plain = body.replace("hunter2", "");
+            if !plain.contains("hunter2") {
+                let mut whole = Vec::new();
+                let mut rest = plain.as_bytes();
+                for cut in cuts.iter().cycle() {
+                    if rest.is_empty() { break }
+                    let (head, tail) = rest.split_at((*cut).min(rest.len()));
+                    whole.push(head.to_vec());
+                    rest = tail;
+                }
+                prop_assert_eq!(run(plain.as_bytes(), &cuts), whole, "borders stay where there is no secret");
+            }
+        }
+    }
+}
