@@ -90,6 +90,15 @@ fn providers_with_a_server() {
 }
 
 #[test]
+fn tools() {
+    insta::assert_snapshot!(printed("tools", &[]), @r#"
+    sum({"numbers": [2, 3]}) -> Err("there is no tool named sum")
+    add({"numbers": [2, 3]}) -> Ok("5")
+    Two and three are five.
+    "#);
+}
+
+#[test]
 fn store() {
     insta::assert_snapshot!(printed("store", &[]), @"
     trn_081040g2081040g2 left 2 records

@@ -15,7 +15,7 @@ use aichat_events::{
     LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant, Timing, TurnCompleted, TurnFailed,
     TurnInterrupted, WarningRaised,
 };
-use aichat_message::{Delta, ErrorKind, Finish, Fold, Message, MessageId, Origin, SessionId, Start, TurnId};
+use aichat_message::{Delta, ErrorKind, Finish, Fold, Message, MessageId, SessionId, Start, TurnId};
 use aichat_providers::{Call, DeltaStream, Provider};
 use aichat_store::Turn;
 
@@ -367,13 +367,7 @@ impl Flight {
 
     /// Says of a message where it came from.
     fn originated(&self, mut message: Message, start: &Start) -> Message {
-        let info = self.provider.info();
-        message.origin = Some(Origin {
-            provider: info.name.clone(),
-            protocol: info.protocol.clone(),
-            model: start.model.clone().unwrap_or_else(|| self.model.model.clone()),
-            response_id: start.response_id.clone(),
-        });
+        message.origin = Some(self.provider.info().origin(&self.model.model, start));
         message
     }
 

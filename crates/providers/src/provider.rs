@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use aichat_message::{Delta, ErrorKind, Protocol};
+use aichat_message::{Delta, ErrorKind, Origin, Protocol, Start};
 
 use crate::error::Error;
 use crate::request::Request;
@@ -69,6 +69,20 @@ pub struct Info {
     pub host: String,
     /// Whether its calls cost nothing, as declared by whoever configured it.
     pub local: bool,
+}
+
+impl Info {
+    /// Returns the origin of an answer of this provider: with it the answer goes back as it came, with the
+    /// signatures and whatever else only its maker understands. `model` was asked for, and counts where the
+    /// answer does not say who gave it.
+    pub fn origin(&self, model: &str, start: &Start) -> Origin {
+        Origin {
+            provider: self.name.clone(),
+            protocol: self.protocol.clone(),
+            model: start.model.clone().unwrap_or_else(|| model.to_owned()),
+            response_id: start.response_id.clone(),
+        }
+    }
 }
 
 /// A request made ready: the exact bytes that will be sent.
