@@ -23,6 +23,8 @@
 //! A provider on the network is a [`Driver`] of an [`Adapter`] and an [`Endpoint`]; `Http` carries its
 //! requests with the feature `http`, and `OpenaiChat` speaks its protocol with the feature `openai-chat`.
 
+#[cfg(feature = "anthropic")]
+mod anthropic;
 mod array;
 #[cfg(any(
     feature = "anthropic",
@@ -73,6 +75,8 @@ mod transport;
 
 #[cfg(feature = "http")]
 pub use self::http::Http;
+#[cfg(feature = "anthropic")]
+pub use anthropic::Anthropic;
 pub use array::ArrayDecoder;
 pub use classify::{in_band, not_json, rate_limits, refused, request_id, retry_after};
 pub use decoder::{Decoder, Frame};
