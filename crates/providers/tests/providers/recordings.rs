@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use aichat_message::{Delta, ErrorKind, Executor, Fold, PartKind};
 use aichat_providers::contract::Sample;
 use aichat_providers::{
-    Adapter, Decoder, Driver, Error, Info, Intake, OpenaiChat, Profile, Provider, Transport,
+    Adapter, Anthropic, Decoder, Driver, Error, Info, Intake, OpenaiChat, Profile, Provider, Transport,
 };
 use base64::Engine;
 use serde_json::{Value, json};
@@ -24,22 +24,31 @@ pub(crate) struct Spoken {
     provider: fn(Arc<dyn Transport>) -> Box<dyn Provider>,
 }
 
-const PROTOCOLS: &[Spoken] = &[Spoken {
-    name: "openai-chat",
-    chats: &[
-        "openai-chat",
-        "groq-chat",
-        "deepseek-chat",
-        "mistral-chat",
-        "openrouter-chat",
-        "xai-chat",
-        "llamacpp-chat",
-        "azure-chat",
-    ],
-    models: &["openai-models", "groq-models", "deepseek-models", "mistral-models", "llamacpp-models"],
-    decoder: || decoder(openai_chat()),
-    provider: |transport| provider(transport, openai_chat()),
-}];
+const PROTOCOLS: &[Spoken] = &[
+    Spoken {
+        name: "openai-chat",
+        chats: &[
+            "openai-chat",
+            "groq-chat",
+            "deepseek-chat",
+            "mistral-chat",
+            "openrouter-chat",
+            "xai-chat",
+            "llamacpp-chat",
+            "azure-chat",
+        ],
+        models: &["openai-models", "groq-models", "deepseek-models", "mistral-models", "llamacpp-models"],
+        decoder: || decoder(openai_chat()),
+        provider: |transport| provider(transport, openai_chat()),
+    },
+    Spoken {
+        name: "anthropic",
+        chats: &["anthropic-messages"],
+        models: &["anthropic-models"],
+        decoder: || decoder(Anthropic::new()),
+        provider: |transport| provider(transport, Anthropic::new()),
+    },
+];
 
 /// Returns the protocol of that name.
 pub(crate) fn spoken(name: &str) -> &'static Spoken {
