@@ -18,7 +18,7 @@ pub struct Request {
     #[serde(default)]
     pub tool_choice: Option<ToolChoice>,
     /// What form the answer must have; free text where absent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Output>,
     /// Sampling and limits.
     #[serde(default)]
