@@ -1,116 +1,312 @@
-//! The catalogue: a table of models that answers what a name stands for and what a call cost.
+//! The catalogue: tables of models that answer what a name stands for and what a call cost.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use aichat_message::Usage;
 
 use crate::cost::{Cost, PriceRef};
-use crate::entry::{Entry, MatchedBy};
+use crate::entry::Entry;
 use crate::error::Error;
 use crate::evaluate::evaluate;
-use crate::table::Table;
+use crate::found::{Assumption, Call, Match, ProviderBy, TableRef};
+use crate::given::{Given, GivenEntry};
+use crate::moment::Day;
+use crate::names::{MatchedBy, hyphenated, undated};
+use crate::table::{Provider, Table, name_and_version};
 
-static BUILTIN: LazyLock<Table> = LazyLock::new(|| {
-    Table::parse(include_str!("../data/models.json"))
-        .expect("the built-in table is well-formed, as its test shows")
-});
-
-/// A table of models and prices; cheap to clone.
+/// Models and prices: the built-in table, tables that are given, or both; cheap to make and to clone.
 #[derive(Clone, Debug)]
-pub struct Catalog(Origin);
-
-#[derive(Clone, Debug)]
-enum Origin {
-    Builtin,
-    Given(Arc<Table>),
-}
-
-/// An entry, and how a name led to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Found<'a> {
-    /// The entry.
-    pub entry: &'a Entry,
-    /// How the name led to it.
-    pub matched_by: MatchedBy,
+pub struct Catalog {
+    has_builtin: bool,
+    /// The last one goes before the others.
+    given: Vec<Arc<Given>>,
 }
 
 impl Catalog {
-    /// Returns the catalogue that comes with the crate, whose table is read on first use.
+    /// Returns the catalogue that comes with the crate. Of its table only those lines are read that are asked for.
     pub fn builtin() -> Self {
-        Self(Origin::Builtin)
+        Self { has_builtin: true, given: Vec::new() }
     }
 
-    /// Reads a table of the form of the built-in one, `data/models.json`.
+    /// Returns a catalogue that knows no model.
+    pub fn empty() -> Self {
+        Self { has_builtin: false, given: Vec::new() }
+    }
+
+    /// Returns a catalogue of one given table alone; see [`with_json`](Self::with_json).
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Table`](crate::ErrorKind::Table) when the text is not such a table, when a field is unknown
-    /// (it might change what a price means), when two entries claim one name, when tiers are not ascending, or
-    /// when a price is not between zero and a million dollars with at most six decimals.
+    /// Those of [`with_json`](Self::with_json).
     pub fn from_json(json: &str) -> Result<Self, Error> {
-        Table::parse(json).map(|table| Self(Origin::Given(Arc::new(table))))
+        Self::empty().with_json(json)
     }
 
-    /// Returns the day whose prices the table holds, as `2026-01-31`.
-    pub fn table_date(&self) -> &str {
-        &self.table().date
-    }
-
-    /// Returns the BLAKE3 hash of the table's bytes, in hexadecimal.
-    pub fn table_hash(&self) -> &str {
-        &self.table().hash
-    }
-
-    /// Returns the name and version of what the table was derived from.
-    pub fn table_source(&self) -> &str {
-        &self.table().source
-    }
-
-    /// Returns every entry, in the table's order.
-    pub fn entries(&self) -> &[Entry] {
-        &self.table().entries
-    }
-
-    /// Finds the model that `model` stands for at `provider`, in whatever case it is written.
+    /// Returns the catalogue with a table that goes before what it knew.
     ///
-    /// The model's own name wins over its other names, these over a name followed by a date, and these over
-    /// prefixes, of which the longest wins.
-    pub fn model(&self, provider: &str, model: &str) -> Option<Found<'_>> {
-        self.table().find(provider, model)
+    /// The table has a `date`, perhaps a `source`, and `entries` with a `provider` (as it is called in the
+    /// configuration, or here) and an `id`. What else an entry says replaces what was known of that model; what it
+    /// does not say stays as it was. It may have
+    ///
+    /// - `context_window` and `output_limit` in tokens, `input` and `output` as lists of `text`, `image`, `audio`,
+    ///   `video` and `pdf`, `tools`, `structured_output` and `deprecated` as truth values, `reasoning` as `none`,
+    ///   `some`, `effort`, `budget` or `adaptive`, `retires` as a day;
+    /// - `prices` by bucket ([`Bucket`](crate::Bucket)) in dollars per million, as strings, with `tiers` of
+    ///   `over_input_tokens` and `prices`; or `rates` of `when` ([`Condition`](crate::Condition)), `prices`,
+    ///   `tiers` and `uncounted`, of which the last that holds applies;
+    /// - other names in lower case: `aliases`, and the patterns `dated`, `prefixes`, `suffixes`, `infixes` and
+    ///   `except` ([`Names`](crate::Names)).
+    ///
+    /// ```
+    /// use aichat_catalog::{Call, Catalog, Moment};
+    ///
+    /// let ours = r#"{"date": "2026-11-01", "source": "our contract", "entries": [
+    ///     {"provider": "openai", "id": "gpt-4.1", "prices": {"input": "1.5", "output": "6"}},
+    ///     {"provider": "azure", "id": "gpt-4.1-mini", "aliases": ["our-deployment"]}]}"#;
+    /// let catalog = Catalog::builtin().with_json(ours)?;
+    ///
+    /// let found = catalog.model("azure", "our-deployment").unwrap();
+    /// assert_eq!(found.entry.context_window, Some(1_047_576));
+    /// println!("{found}");
+    ///
+    /// let at = Moment::from_unix_seconds(1_795_000_000);
+    /// let price = catalog.model("openai", "gpt-4.1").unwrap().entry.rate(at).unwrap().prices.clone();
+    /// assert_eq!(price.of(aichat_catalog::Bucket::Input).unwrap().to_string(), "1.5");
+    /// # Ok::<(), aichat_catalog::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Table`](crate::ErrorKind::Table), naming entry and field, when the text is not such a table,
+    /// when a field is unknown (it might change what a price means), when two entries claim one name, when tiers
+    /// are not ascending, or when a price is not a plain decimal between zero and a million dollars with at most six
+    /// decimals.
+    pub fn with_json(mut self, json: &str) -> Result<Self, Error> {
+        self.given.push(Arc::new(Given::parse(json)?));
+        Ok(self)
     }
 
-    /// Returns what a call cost at standard rates: no batch or priority processing, no fees per request.
+    /// Returns where the catalogue has its knowledge from, the first to be asked first.
+    pub fn tables(&self) -> Vec<TableRef> {
+        let given = self.given.iter().rev().map(|given| TableRef {
+            builtin: false,
+            source: given.source.clone(),
+            date: given.date,
+            hash: given.hash.clone(),
+        });
+        given.chain(self.table().map(|table| described(&table))).collect()
+    }
+
+    /// Returns every entry, by provider: thousands, each read anew.
+    pub fn entries(&self) -> Vec<Entry> {
+        let read = |table: Table| {
+            table.providers().flat_map(move |provider| table.rows(provider)).map(move |row| row.entry(&table))
+        };
+        self.with_given(self.table().into_iter().flat_map(read).collect(), |_| true)
+    }
+
+    /// Returns the entries of a provider.
+    pub fn entries_of(&self, provider: &str) -> Vec<Entry> {
+        let listed = self.table().and_then(|table| Some((table, table.provider(provider)?)));
+        let read =
+            |(table, provider): (Table, Provider)| table.rows(provider).map(move |row| row.entry(&table));
+        self.with_given(listed.into_iter().flat_map(read).collect(), |entry| {
+            entry.provider.eq_ignore_ascii_case(provider)
+                || listed.is_some_and(|(_, listed)| entry.provider.eq_ignore_ascii_case(listed.name))
+        })
+    }
+
+    /// Lays what given tables say of chosen models over what is known of them.
+    fn with_given(&self, mut entries: Vec<Entry>, chosen: impl Fn(&GivenEntry) -> bool) -> Vec<Entry> {
+        for given in &self.given {
+            for new in given.entries.iter().filter(|entry| chosen(entry)) {
+                match entries.iter_mut().find(|old| is_named(new, &old.provider, &old.id)) {
+                    Some(old) => *old = overlaid(new, given, Some(old.clone())),
+                    None => entries.push(overlaid(new, given, None)),
+                }
+            }
+        }
+        entries
+    }
+
+    /// Returns provider and name of every model, without reading more of it.
+    pub fn names(&self) -> impl Iterator<Item = (&str, &str)> {
+        let given = self.given.iter().flat_map(|given| &given.entries);
+        let given = given.map(|entry| (entry.provider.as_str(), entry.id.as_str()));
+        let rows = |table: Table| table.providers().flat_map(move |provider| table.rows(provider));
+        let listed = self.table().into_iter().flat_map(rows).map(|row| (row.provider, row.id));
+        listed.chain(given)
+    }
+
+    /// Tells whether a provider of the built-in table passes on other providers' models beside those it lists.
+    pub fn is_router(&self, provider: &str) -> bool {
+        self.table().and_then(|table| table.provider(provider)).is_some_and(Provider::is_router)
+    }
+
+    /// Finds the model that `model` stands for at `provider`; see [`find`](Self::find).
+    pub fn model(&self, provider: &str, model: &str) -> Option<Match> {
+        self.lookup(provider, model, None, self.given.len())
+    }
+
+    /// Finds the model that a call names, in whatever case.
     ///
-    /// The tier is chosen by all input, cached tokens included, and applies to the whole request. Reasoning
-    /// costs what output costs unless priced apart. Amounts are exact for any counts. The cost is
+    /// The provider is the one whose address is called, or else the one of that name. Tables that were given go
+    /// before the built-in one. The model's own name wins over its other names, these over a name followed by a
+    /// date, and these over patterns, of which the longest wins. Where a provider does not list a model that it
+    /// passes on, the maker's entry is taken, and where no rule fits a name that ends in a date, that of the name
+    /// without it; the match says so.
+    pub fn find(&self, call: &Call<'_>) -> Option<Match> {
+        self.lookup(call.provider, call.model, call.address, self.given.len())
+    }
+
+    /// Returns what a call cost at standard rates: no batch or priority processing.
     ///
-    /// - unknown, without an amount, for an unknown model, without usage, without either total, or when no
-    ///   bucket that holds tokens has a price;
+    /// Prices are those of the day and hour of the call. The tier is chosen by all input, cached tokens included,
+    /// and applies to the whole request. Reasoning costs what output costs unless priced apart. Amounts are exact
+    /// for any counts. The cost is
+    ///
+    /// - unknown, without an amount, for an unknown model, without usage, without either total, or when no bucket
+    ///   that holds tokens has a price;
     /// - partial when some bucket that holds tokens has no price;
-    /// - estimated when all have one, but a subset is larger than its total, or cached and audio tokens may
-    ///   overlap.
-    pub fn cost(&self, provider: &str, model: &str, usage: Option<&Usage>) -> Cost {
-        let table = self.table();
+    /// - estimated when all have one, but a subset is larger than its total, cached and audio tokens may overlap,
+    ///   the model is billed for what tokens do not show, or the price is an assumption.
+    pub fn cost(&self, call: &Call<'_>, usage: Option<&Usage>) -> Cost {
         let priced = || {
-            let Found { entry, matched_by } = table.find(provider, model)?;
-            let (cost, tier) = evaluate(entry, usage?)?;
+            let usage = usage?;
+            let Match { entry, matched_by, assumed, table, .. } = self.find(call)?;
+            let rate = entry.rate(call.at)?;
+            let (cost, tier) = evaluate(rate, usage, call.web_searches, assumed.is_empty())?;
             let price = PriceRef {
-                table_date: table.date.clone(),
-                table_hash: table.hash.clone(),
+                table_date: table.date,
+                table_hash: table.hash,
                 entry: format!("{}/{}", entry.provider, entry.id),
+                when: rate.when,
                 tier,
                 matched_by,
+                assumed,
             };
             Some(Cost { price: Some(price), ..cost })
         };
         priced().unwrap_or_else(Cost::unknown)
     }
 
-    fn table(&self) -> &Table {
-        match &self.0 {
-            Origin::Builtin => &BUILTIN,
-            Origin::Given(table) => table,
+    fn table(&self) -> Option<Table> {
+        self.has_builtin.then(Table::builtin)
+    }
+
+    /// Finds a model in the first so many tables that were given and in the built-in one.
+    fn lookup(&self, provider: &str, model: &str, address: Option<&str>, tables: usize) -> Option<Match> {
+        let name = model.to_ascii_lowercase();
+        let place = self.table().and_then(|table| Place::of(table, provider, address));
+        for (below, given) in self.given[..tables].iter().enumerate().rev() {
+            let called = place.as_ref().map(|place| place.provider.name).filter(|name| *name != provider);
+            let named = [Some(provider), called].into_iter().flatten();
+            let Some((new, hit)) = named.filter_map(|provider| given.find(provider, &name)).next() else {
+                continue;
+            };
+            let known = self.lookup(provider, &new.id, address, below);
+            let known = known.filter(|known| known.matched_by <= MatchedBy::Alias);
+            let table = TableRef {
+                builtin: false,
+                source: given.source.clone(),
+                date: given.date,
+                hash: given.hash.clone(),
+            };
+            let (provider_by, rule) = (ProviderBy::Name, hit.rule.to_owned());
+            let (table, assumed) = match &known {
+                Some(known) if !new.has_prices() => (known.table.clone(), known.assumed.clone()),
+                _ => (table, Vec::new()),
+            };
+            let entry = overlaid(new, given, known.map(|known| known.entry));
+            return Some(Match {
+                entry,
+                matched_by: hit.by,
+                rule,
+                provider_by,
+                assumed,
+                table,
+                overridden: true,
+            });
         }
+        place?.find(&name)
+    }
+}
+
+/// Returns what is known of a model with what a table says of it.
+fn overlaid(new: &GivenEntry, given: &Given, known: Option<Entry>) -> Entry {
+    let known = known.unwrap_or_else(|| Entry::new(&*new.provider, &*new.id, &*given.source));
+    let source = if new.has_prices() { given.source.clone() } else { known.source.clone() };
+    Entry { source, ..new.over(known) }
+}
+
+fn is_named(entry: &GivenEntry, provider: &str, id: &str) -> bool {
+    entry.provider.eq_ignore_ascii_case(provider) && entry.id.eq_ignore_ascii_case(id)
+}
+
+fn described(table: &Table) -> TableRef {
+    let word = |word| table.said(word).next().unwrap_or_default();
+    let sources: Vec<&str> = table.said("source").map(name_and_version).collect();
+    TableRef {
+        builtin: true,
+        source: sources.join(", "),
+        date: word("date").parse::<Day>().expect("the built-in table has a date, as its test shows"),
+        hash: word("hash").to_owned(),
+    }
+}
+
+/// A provider of the built-in table, and how it was recognised.
+struct Place {
+    table: Table,
+    provider: Provider,
+    by: ProviderBy,
+    is_elsewhere: bool,
+}
+
+impl Place {
+    fn of(table: Table, name: &str, address: Option<&str>) -> Option<Self> {
+        let named = table.provider(name);
+        let (provider, by, is_elsewhere) = match (named, address) {
+            (Some(provider), None) => (provider, ProviderBy::Name, false),
+            (Some(provider), Some(address)) if provider.is_at(address) => (provider, ProviderBy::Name, false),
+            (named, Some(address)) => match table.providers().find(|provider| provider.is_at(address)) {
+                Some(provider) => (provider, ProviderBy::Address, false),
+                None => (named?, ProviderBy::Name, true),
+            },
+            (None, None) => return None,
+        };
+        Some(Self { table, provider, by, is_elsewhere })
+    }
+
+    /// Finds a model by a lower-case name.
+    fn find(&self, name: &str) -> Option<Match> {
+        if let Some(found) = self.at(self.provider, name, None) {
+            return Some(found);
+        }
+        let lenders = || self.provider.lenders(self.table, name);
+        let lent =
+            lenders().find_map(|(lender, name)| self.at(lender, name, Some(Assumption::OtherProvider)));
+        if lent.is_some() {
+            return lent;
+        }
+        let stem = undated(name)?;
+        self.at(self.provider, stem, Some(Assumption::OtherSnapshot))
+            .filter(|found| found.matched_by <= MatchedBy::Alias)
+    }
+
+    fn at(&self, provider: Provider, name: &str, assumption: Option<Assumption>) -> Option<Match> {
+        let find = |name: &str| self.table.find(provider, name);
+        // A name may repeat its provider, and its date may be written without hyphens.
+        let bare = || name.strip_prefix(provider.name)?.strip_prefix('/');
+        let (row, hit) = find(name).or_else(|| find(&hyphenated(name)?)).or_else(|| find(bare()?))?;
+        let elsewhere = self.is_elsewhere.then_some(Assumption::OtherHost);
+        Some(Match {
+            entry: row.entry(&self.table),
+            matched_by: hit.by,
+            rule: hit.rule.to_owned(),
+            provider_by: self.by,
+            assumed: elsewhere.into_iter().chain(assumption).collect(),
+            table: described(&self.table),
+            overridden: false,
+        })
     }
 }

@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::entry::MatchedBy;
+use crate::found::Assumption;
+use crate::moment::Day;
 use crate::money::Money;
+use crate::names::MatchedBy;
+use crate::rate::{Bucket, Condition};
 
 /// The cost of one call, with everything needed to recompute it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +55,8 @@ pub enum Currency {
 pub enum CostStatus {
     /// Every token was counted and priced.
     Exact,
-    /// Every token was priced, but the counts contradict or overlap each other.
+    /// Every token was priced, but the counts contradict or overlap each other, something is billed that was not
+    /// counted, or the price is an assumption.
     Estimated,
     /// Some tokens have no known price; the amount is the sum of the others, a lower bound.
     Partial,
@@ -64,54 +68,35 @@ pub enum CostStatus {
     ProviderReported,
 }
 
-/// The tokens of one bucket and what they cost.
+/// What is in one bucket and what it costs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// The bucket.
     pub bucket: Bucket,
-    /// Tokens in it; never zero.
+    /// Tokens in it, or searches, or calls; never zero.
     pub quantity: u64,
-    /// Dollars per million tokens, if known.
+    /// Dollars per million of them, if known.
     pub price_per_million: Option<Money>,
     /// What they cost, if the price is known.
     pub amount: Option<Money>,
 }
 
-/// A kind of tokens that is counted and priced on its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Bucket {
-    /// Input that is in no other bucket.
-    Input,
-    /// Input read from a cache.
-    CacheRead,
-    /// Input written to a cache with the short lifetime.
-    CacheWrite,
-    /// Input written to a cache with a lifetime of an hour.
-    #[serde(rename = "cache_write_1h")]
-    CacheWrite1h,
-    /// Audio input.
-    AudioInput,
-    /// Output that is in no other bucket.
-    Output,
-    /// Reasoning.
-    Reasoning,
-    /// Audio output.
-    AudioOutput,
-}
-
 /// Where a price was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceRef {
-    /// The day whose prices the table holds, as `2026-01-31`.
-    pub table_date: String,
-    /// The BLAKE3 hash of the table's bytes, in hexadecimal.
+    /// The day the table was made.
+    pub table_date: Day,
+    /// The table's BLAKE3 hash, in hexadecimal.
     pub table_hash: String,
     /// The entry, as `provider/id`.
     pub entry: String,
     /// The bound of input tokens whose tier applied, if one did.
     pub tier: Option<u64>,
+    /// The day or the hours of the rate that applied, if it has a condition.
+    pub when: Option<Condition>,
     /// How the model's name led to the entry.
     pub matched_by: MatchedBy,
+    /// In what way the price is an assumption.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assumed: Vec<Assumption>,
 }

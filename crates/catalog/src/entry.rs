@@ -1,153 +1,104 @@
-//! One model: its names, its limits, its prices.
+//! One model: its names, its limits, what it can do, its prices.
 
 use serde::{Deserialize, Serialize};
 
-use crate::money::Money;
+use crate::moment::{Day, Moment};
+use crate::names::Names;
+use crate::rate::Rate;
 
-/// A model of one provider, with the names it goes by.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A model of one provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry {
     /// The provider's name, such as `anthropic`.
     pub provider: String,
-    /// The model's own name.
+    /// The model's own name, as it is sent.
     pub id: String,
-    /// Other names, complete.
-    #[serde(default)]
-    pub aliases: Vec<String>,
-    /// Beginnings of names that stand for this model when a date follows: `20260131` or `2026-01-31`.
-    #[serde(default)]
-    pub dated: Vec<String>,
-    /// Beginnings of names that stand for this model whatever follows.
-    #[serde(default)]
-    pub prefixes: Vec<String>,
-    /// The most tokens the model reads, if known.
+    /// The other names that stand for it.
+    pub names: Names,
+    /// The most tokens the model reads, or reads and writes, in one call, if known.
     pub context_window: Option<u64>,
     /// The most tokens the model writes in one answer, if known.
     pub output_limit: Option<u64>,
-    /// What it costs, unless a tier applies.
-    pub prices: Prices,
-    /// What it costs from certain input sizes on, ascending.
-    #[serde(default)]
-    pub tiers: Vec<Tier>,
-}
-
-/// Dollars per million tokens, by bucket; `None` where the price is not known.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Prices {
-    /// Input that no other price covers.
-    pub input: Option<Money>,
-    /// Input read from a cache.
-    pub cache_read: Option<Money>,
-    /// Input written to a cache with the short lifetime.
-    pub cache_write: Option<Money>,
-    /// Input written to a cache with a lifetime of an hour.
-    pub cache_write_1h: Option<Money>,
-    /// Audio input.
-    pub audio_input: Option<Money>,
-    /// Output that no other price covers.
-    pub output: Option<Money>,
-    /// Reasoning, where it does not cost what other output costs.
-    pub reasoning: Option<Money>,
-    /// Audio output.
-    pub audio_output: Option<Money>,
-}
-
-/// Prices for the whole of a request whose input is larger than a bound.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Tier {
-    /// The bound: the tier applies to requests with more input tokens than this, cached ones counted.
-    pub over_input_tokens: u64,
-    /// The prices, which replace those of the entry altogether.
-    pub prices: Prices,
-}
-
-/// How a name led to an entry; earlier ways win over later ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum MatchedBy {
-    /// It is the model's own name.
-    Exact,
-    /// It is another name of the model.
-    Alias,
-    /// It is a name of the model followed by a date.
-    Dated,
-    /// It begins like names of the model do.
-    Prefix,
+    /// What it reads, at least; empty if nothing is known.
+    pub input: Vec<Modality>,
+    /// What it writes, at least; empty if nothing is known.
+    pub output: Vec<Modality>,
+    /// Whether it calls tools, if known.
+    pub tools: Option<bool>,
+    /// Whether it keeps to a JSON schema, if known.
+    pub structured_output: Option<bool>,
+    /// Whether and how it reasons, if known.
+    pub reasoning: Option<Reasoning>,
+    /// The day on which the provider ends it, if announced.
+    pub retires: Option<Day>,
+    /// Whether the provider advises against it.
+    pub deprecated: bool,
+    /// What it costs; of several rates that hold, the last one applies. Empty if no price is known.
+    pub rates: Vec<Rate>,
+    /// The name and version of the set that lists the model.
+    pub source: String,
 }
 
 impl Entry {
-    /// Says how a lower-case `name` stands for this model, and how many bytes of it were compared.
-    pub(crate) fn matches(&self, name: &str) -> Option<(MatchedBy, usize)> {
-        if self.id == name {
-            return Some((MatchedBy::Exact, name.len()));
+    /// Returns an entry of which nothing is known but its name.
+    pub(crate) fn new(provider: impl Into<String>, id: impl Into<String>, source: impl Into<String>) -> Self {
+        Self {
+            provider: provider.into(),
+            id: id.into(),
+            names: Names::default(),
+            context_window: None,
+            output_limit: None,
+            input: Vec::new(),
+            output: Vec::new(),
+            tools: None,
+            structured_output: None,
+            reasoning: None,
+            retires: None,
+            deprecated: false,
+            rates: Vec::new(),
+            source: source.into(),
         }
-        if self.aliases.iter().any(|alias| alias == name) {
-            return Some((MatchedBy::Alias, name.len()));
-        }
-        if let Some(stem) =
-            self.dated.iter().find(|stem| name.strip_prefix(stem.as_str()).is_some_and(is_date))
-        {
-            return Some((MatchedBy::Dated, stem.len()));
-        }
-        let prefix =
-            self.prefixes.iter().filter(|prefix| name.starts_with(prefix.as_str())).map(String::len).max();
-        prefix.map(|length| (MatchedBy::Prefix, length))
     }
 
-    /// Returns the tier that applies to a request with so much input, if one does.
-    pub(crate) fn tier(&self, input_tokens: u64) -> Option<&Tier> {
-        self.tiers.iter().rev().find(|tier| input_tokens > tier.over_input_tokens)
+    /// Returns what a call made at that instant is billed by: the last of the rates that hold then, or the first
+    /// of all where none does.
+    pub fn rate(&self, at: Moment) -> Option<&Rate> {
+        let holds = |rate: &&Rate| rate.when.is_none_or(|when| when.holds(at));
+        self.rates.iter().rev().find(holds).or(self.rates.first())
     }
 }
 
-impl Prices {
-    /// Returns every price given.
-    pub(crate) fn given(&self) -> impl Iterator<Item = Money> {
-        let Self {
-            input,
-            cache_read,
-            cache_write,
-            cache_write_1h,
-            audio_input,
-            output,
-            reasoning,
-            audio_output,
-        } = *self;
-        [input, cache_read, cache_write, cache_write_1h, audio_input, output, reasoning, audio_output]
-            .into_iter()
-            .flatten()
-    }
+/// A kind of content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Modality {
+    /// Text.
+    Text,
+    /// Images.
+    Image,
+    /// Sound.
+    Audio,
+    /// Moving pictures.
+    Video,
+    /// PDF documents.
+    Pdf,
 }
 
-/// Says whether `text` has the shape of a date as providers append it.
-fn is_date(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    match bytes.len() {
-        8 => bytes.iter().all(u8::is_ascii_digit),
-        10 => bytes.iter().enumerate().all(|(at, byte)| match at {
-            4 | 7 => *byte == b'-',
-            _ => byte.is_ascii_digit(),
-        }),
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_date;
-
-    #[test]
-    fn dates_have_one_of_two_shapes() {
-        assert!(is_date("20260131") && is_date("2026-01-31"));
-        for text in ["", "2026013", "2026-1-311", "preview1", "202601-31", "20260131a", "２０２６"] {
-            assert!(!is_date(text), "{text}");
-        }
-    }
+/// How a model reasons, and how it is told how much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reasoning {
+    /// It does not.
+    None,
+    /// It does; how it is told is not known.
+    Some,
+    /// It is told an effort, such as `low` or `high`.
+    Effort,
+    /// It is told how many tokens to spend.
+    Budget,
+    /// It decides by itself how much to reason.
+    Adaptive,
 }

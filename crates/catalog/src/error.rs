@@ -1,4 +1,4 @@
-//! What can go wrong: an amount or a table that cannot be read.
+//! What can go wrong: an amount, a day, a condition or a table that cannot be read.
 
 use std::fmt;
 
@@ -8,11 +8,15 @@ use std::fmt;
 pub enum ErrorKind {
     /// A text is not a plain decimal amount.
     Amount,
-    /// A price table is not well-formed, or says something that cannot be.
+    /// A text is not a day of the calendar.
+    Day,
+    /// A text does not say when a price holds.
+    Condition,
+    /// A table is not well-formed, or says something that cannot be.
     Table,
 }
 
-/// An amount or a price table that cannot be read.
+/// Something that cannot be read.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -25,8 +29,8 @@ impl Error {
         Self { kind, message: message.into(), source: None }
     }
 
-    pub(crate) fn json(source: serde_json::Error) -> Self {
-        Self { kind: ErrorKind::Table, message: "malformed price table".into(), source: Some(source) }
+    pub(crate) fn json(message: impl Into<String>, source: serde_json::Error) -> Self {
+        Self { kind: ErrorKind::Table, message: message.into(), source: Some(source) }
     }
 
     /// Returns what the error is about.

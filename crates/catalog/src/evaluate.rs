@@ -2,20 +2,26 @@
 
 use aichat_message::{Buckets, Usage};
 
-use crate::cost::{Bucket, Cost, CostStatus, Currency, Line};
-use crate::entry::{Entry, Prices};
+use crate::cost::{Cost, CostStatus, Currency, Line};
 use crate::money::Money;
+use crate::rate::{Bucket, Prices, Rate};
 
-/// Prices `usage` as a call of the model `entry`; the tier is given back beside a cost without a price reference.
-pub(crate) fn evaluate(entry: &Entry, usage: &Usage) -> Option<(Cost, Option<u64>)> {
+/// Prices `usage` at a rate; the tier is given back beside a cost without a price reference.
+pub(crate) fn evaluate(
+    rate: &Rate,
+    usage: &Usage,
+    web_searches: Option<u64>,
+    is_known: bool,
+) -> Option<(Cost, Option<u64>)> {
     let (input, output) = (usage.input_tokens?, usage.output_tokens?);
-    let tier = entry.tier(input);
-    let prices = tier.map_or(&entry.prices, |tier| &tier.prices);
+    let tier = rate.tier(input);
+    let prices = tier.map_or(&rate.prices, |tier| &tier.prices);
     let buckets = usage.disjoint();
-    let lines = lines(&buckets, prices);
+    let lines = lines(&buckets, web_searches, prices);
+    let is_exact = is_known && !rate.uncounted && is_sound(&buckets, input, output);
     let priced = lines.iter().filter(|line| line.amount.is_some()).count();
     let status = match lines.len() - priced {
-        0 if is_sound(&buckets, input, output) => CostStatus::Exact,
+        0 if is_exact => CostStatus::Exact,
         0 => CostStatus::Estimated,
         _ if priced > 0 => CostStatus::Partial,
         _ => CostStatus::Unknown,
@@ -26,24 +32,27 @@ pub(crate) fn evaluate(entry: &Entry, usage: &Usage) -> Option<(Cost, Option<u64
     Some((cost, tier.map(|tier| tier.over_input_tokens)))
 }
 
-/// Returns a line for every bucket that holds tokens.
-fn lines(buckets: &Buckets, prices: &Prices) -> Vec<Line> {
-    let priced = [
-        (Bucket::Input, buckets.input, prices.input),
-        (Bucket::CacheRead, buckets.cache_read, prices.cache_read),
-        (Bucket::CacheWrite, buckets.cache_write, prices.cache_write),
-        (Bucket::CacheWrite1h, buckets.cache_write_1h, prices.cache_write_1h),
-        (Bucket::AudioInput, buckets.audio_input, prices.audio_input),
-        (Bucket::Output, buckets.output, prices.output),
-        (Bucket::Reasoning, buckets.reasoning, prices.reasoning.or(prices.output)),
-        (Bucket::AudioOutput, buckets.audio_output, prices.audio_output),
-    ];
-    let line = |(bucket, quantity, price_per_million): (Bucket, Option<u64>, Option<Money>)| {
-        let quantity = quantity.filter(|tokens| *tokens > 0)?;
-        let amount = price_per_million.map(|price| price.times(quantity));
+/// Returns a line for every bucket that holds something, and for the call itself where it has a fee.
+fn lines(buckets: &Buckets, web_searches: Option<u64>, prices: &Prices) -> Vec<Line> {
+    let quantity = |bucket| match bucket {
+        Bucket::Input => buckets.input,
+        Bucket::CacheRead => buckets.cache_read,
+        Bucket::CacheWrite => buckets.cache_write,
+        Bucket::CacheWrite1h => buckets.cache_write_1h,
+        Bucket::AudioInput => buckets.audio_input,
+        Bucket::Output => buckets.output,
+        Bucket::Reasoning => buckets.reasoning,
+        Bucket::AudioOutput => buckets.audio_output,
+        Bucket::WebSearch => web_searches,
+        Bucket::Request => prices.of(bucket).map(|_| 1),
+    };
+    let line = |bucket| {
+        let quantity = quantity(bucket).filter(|quantity| *quantity > 0)?;
+        let price_per_million = prices.of(bucket);
+        let amount = price_per_million.map(|price: Money| price.times(quantity));
         Some(Line { bucket, quantity, price_per_million, amount })
     };
-    priced.into_iter().filter_map(line).collect()
+    Bucket::ALL.into_iter().filter_map(line).collect()
 }
 
 /// Says whether the buckets add up to the totals reported, and cannot overlap: audio that was read from a cache

@@ -50,6 +50,11 @@ impl Money {
         (0..=MILLION * PER_DOLLAR as i128).contains(&self.0) && self.0 % MILLION == 0
     }
 
+    /// Returns the price of a million where this is the price of a thousand.
+    pub(crate) fn thousandfold(self) -> Self {
+        Self(self.0.saturating_mul(1_000))
+    }
+
     /// Returns what `tokens` cost at this price per million; exact for every price that `is_price`.
     pub(crate) fn times(self, tokens: u64) -> Self {
         Self((self.0 / MILLION).saturating_mul(tokens.into()))

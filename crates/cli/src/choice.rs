@@ -36,28 +36,33 @@ pub(crate) fn model(
         return Err(directory.find(provider).err().unwrap_or_else(|| unknown(text, &[])));
     }
     let catalog = Catalog::builtin();
-    let listed = catalog.entries().iter().map(|entry| ModelRef::new(&*entry.provider, &*entry.id));
+    // Routers know every model there is; who wants one of theirs names the router.
+    let is_meant = |provider: &str| directory.get(provider).is_some() && !catalog.is_router(provider);
+    let listed = catalog.names().filter(|(provider, _)| is_meant(provider));
+    let listed = listed.map(|(provider, id)| ModelRef::new(provider, id));
     let mut all: Vec<ModelRef> = default.cloned().into_iter().chain(listed).collect();
+    let names: Vec<String> = all.iter().map(ToString::to_string).collect();
     let wanted = text.to_lowercase();
     // A name in full, an alias or a dated form included, is sent as it was written.
     let mut named: Vec<ModelRef> =
         all.iter().filter(|one| one.model.eq_ignore_ascii_case(text)).cloned().collect();
     for entry in directory.entries() {
-        if catalog.model(&entry.name, &wanted).is_some() {
+        if is_meant(&entry.name) && catalog.model(&entry.name, &wanted).is_some() {
             named.push(ModelRef::new(&*entry.name, text));
         }
     }
     unique(&mut named);
     all.retain(|one| one.model.to_lowercase().contains(&wanted));
+    // Who writes the beginning of a name means no name that only has it somewhere.
+    let begins = |one: &ModelRef| one.model.to_lowercase().starts_with(&wanted);
+    if all.iter().any(begins) {
+        all.retain(begins);
+    }
     unique(&mut all);
     let found = if named.is_empty() { all } else { named };
     match found.as_slice() {
         [one] => Ok(one.clone()),
-        [] => {
-            let names: Vec<String> =
-                catalog.entries().iter().map(|e| format!("{}/{}", e.provider, e.id)).collect();
-            Err(unknown(text, &names))
-        }
+        [] => Err(unknown(text, &names)),
         several => {
             let mut names: Vec<String> = several.iter().take(SHOWN).map(ToString::to_string).collect();
             if several.len() > SHOWN {
@@ -80,8 +85,9 @@ fn unique(models: &mut Vec<ModelRef>) {
 }
 
 fn unknown(text: &str, names: &[String]) -> Failure {
-    let bare = |name: &str| name.split_once('/').map_or(name.to_owned(), |(_, model)| model.to_owned());
-    let near = names.iter().find(|name| nearest(text, [bare(name).as_str()]).is_some());
+    let bare = |name| str::split_once(name, '/').map_or(name, |(_, model)| model);
+    let near = nearest(text, names.iter().map(|name| bare(name)));
+    let near = near.and_then(|near| names.iter().find(|name| bare(name) == near));
     let failure = Failure::new(ErrorKind::NotFound, format!("no known model matches {text:?}"));
     match near {
         Some(name) => failure.hint(format!("did you mean {name}?")),
@@ -137,14 +143,14 @@ mod tests {
         assert_eq!(choose("house"), "work/House-Model");
         assert_eq!(choose("gpt-4o"), "openai/gpt-4o");
         assert_eq!(choose("GPT-4o-2024-08-06"), "openai/GPT-4o-2024-08-06");
-        assert_eq!(choose("codestral"), "mistral/codestral-2508");
+        assert_eq!(choose("codestral-25"), "mistral/codestral-2508");
     }
 
     #[test]
     fn complaints_help() {
         let all = ["haiku-", "gtp-4o", "opnai/gpt-4o", "zzzzzz", "openai/"].map(choose).join("\n");
         insta::assert_snapshot!(all, @r#"
-        input: "haiku-" fits 2 models: anthropic/claude-haiku-4-5, anthropic/claude-haiku-5-5 | write more of the name, or provider/model
+        input: "haiku-" fits 3 models: anthropic/claude-3-5-haiku-latest, anthropic/claude-haiku-4-5, anthropic/claude-haiku-5-5 | write more of the name, or provider/model
         not_found: no known model matches "gtp-4o" | did you mean openai/gpt-4o?
         not_found: there is no provider named "opnai" | did you mean "openai"?
         not_found: no known model matches "zzzzzz" | write it as provider/model; `aichat models` lists the known ones

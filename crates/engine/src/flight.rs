@@ -353,6 +353,12 @@ impl Flight {
             finish,
             usage,
             is_local: self.provider.info().local,
+            host: self.provider.info().host.clone(),
+            asked_us: {
+                let since = now_us.saturating_sub(begun_us);
+                let now = self.engine.0.effects.clock.now_us();
+                now.saturating_sub(i64::try_from(since).unwrap_or(0))
+            },
             model: self.model,
             model_served: start.model,
             request_id: start.request_id.or_else(|| error.as_ref()?.request_id().map(str::to_owned)),

@@ -8,7 +8,7 @@ use futures::Stream;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use aichat_catalog::{Catalog, Cost, CostStatus};
+use aichat_catalog::{Call, Catalog, Cost, CostStatus, Moment};
 use aichat_events::Interruption;
 use aichat_message::{Delta, ErrorKind, Finish, Message, MessageId, SessionId, TurnId, Usage};
 use aichat_providers::Options;
@@ -151,22 +151,27 @@ pub struct Outcome {
     /// Why it failed or was stopped.
     pub error: Option<Error>,
     pub(crate) is_local: bool,
+    /// Host and port that were asked, where there are any.
+    pub(crate) host: String,
+    /// When the last attempt began, in microseconds since 1970.
+    pub(crate) asked_us: i64,
 }
 
 impl Outcome {
-    /// Returns what the turn cost, at the built-in table's prices.
+    /// Returns what the turn cost, at the built-in table's prices of the time it was asked.
     pub fn cost(&self) -> Cost {
         if self.is_local {
             return Cost::local_free();
         }
-        let model = self.model_served.as_deref().unwrap_or(&self.model.model);
         let catalog = Catalog::builtin();
-        let cost = catalog.cost(&self.model.provider, model, self.usage.as_ref());
-        match cost.status {
-            // A gateway may answer under a name of its own for the model that was asked for.
-            CostStatus::Unknown => catalog.cost(&self.model.provider, &self.model.model, self.usage.as_ref()),
-            _ => cost,
-        }
+        let at = Moment::from_unix_micros(self.asked_us);
+        let of = |model| {
+            let call = Call::new(&self.model.provider, model, at).to(&self.host);
+            catalog.cost(&call, self.usage.as_ref())
+        };
+        let served = self.model_served.as_deref().map(of);
+        // A gateway may answer under a name of its own for the model that was asked for.
+        served.filter(|cost| cost.status != CostStatus::Unknown).unwrap_or_else(|| of(&self.model.model))
     }
 }
 

@@ -1,144 +1,184 @@
-//! Tables: the built-in one is sane, names find their entries, and a wrong table is refused.
+//! The built-in table: it is whole and sane, and names find their entries.
 
-use std::error::Error as _;
+use aichat_catalog::{Bucket, Call, Catalog, Entry, MatchedBy, Modality, Money, Reasoning};
 
-use aichat_catalog::{Catalog, ErrorKind, MatchedBy, Money, Prices};
+use crate::NOW;
 
-const BYTES: &str = include_str!("../../data/models.json");
+const TEXT: &str = include_str!("../../data/models.txt");
+const SCRIPT: &str = include_str!("../../data/derive.py");
 
-fn amounts(prices: &Prices) -> Vec<(&'static str, Option<Money>)> {
-    vec![
-        ("input", prices.input),
-        ("output", prices.output),
-        ("cache_read", prices.cache_read),
-        ("cache_write", prices.cache_write),
-        ("cache_write_1h", prices.cache_write_1h),
-        ("audio_input", prices.audio_input),
-        ("reasoning", prices.reasoning),
-        ("audio_output", prices.audio_output),
-    ]
+fn entry(provider: &str, id: &str) -> Entry {
+    let found = Catalog::builtin().model(provider, id);
+    found.unwrap_or_else(|| panic!("{provider}/{id} is not in the table")).entry
 }
 
 #[test]
-fn every_built_in_entry_is_sane() {
+fn the_table_is_what_its_script_made() {
+    let format = TEXT.lines().next().unwrap();
+    assert!(SCRIPT.contains(&format!("FORMAT = \"{format}\"\n")), "{format}");
+    let (before, rest) = TEXT.split_once("\nhash ").unwrap();
+    let (hash, hashed) = rest.split_once('\n').unwrap();
+    assert_eq!(blake3::hash(hashed.as_bytes()).to_hex().as_str(), hash);
+    let [table] = &Catalog::builtin().tables()[..] else { panic!("one table") };
+    assert_eq!(table.hash, hash);
+    assert!(before.contains(&format!("\ndate {}\n", table.date)));
+    assert_eq!(table.source, "genai-prices 0.2.3, litellm 1.109.1");
+    assert_eq!(before.matches(" sha256:").count(), 2);
+}
+
+/// Every line is read here, so that no later reading can fail, and every range ends where the next begins.
+#[test]
+fn every_entry_is_sane() {
     let catalog = Catalog::builtin();
     let dollars = |text: &str| text.parse::<Money>().unwrap();
-    assert!(catalog.entries().len() >= 25);
-    for provider in ["openai", "anthropic", "gemini", "deepseek", "groq", "mistral", "xai"] {
-        assert!(catalog.entries().iter().any(|entry| entry.provider == provider), "{provider}");
-    }
-    for entry in catalog.entries() {
+    let entries = catalog.entries();
+    assert_eq!(entries.len(), TEXT.split_once("\n\n").unwrap().1.lines().count());
+    assert!(entries.len() > 2_000, "{}", entries.len());
+    let names: Vec<(&str, &str)> = catalog.names().collect();
+    assert!(entries.iter().map(|entry| (entry.provider.as_str(), entry.id.as_str())).eq(names));
+    let mut priced = 0;
+    for entry in &entries {
         let found = catalog.model(&entry.provider, &entry.id).unwrap();
-        assert_eq!((found.entry, found.matched_by), (entry, MatchedBy::Exact));
-        assert!(
-            entry.context_window.is_none_or(|tokens| (8_000..=10_000_000).contains(&tokens)),
-            "{entry:?}"
-        );
-        for prices in entry.tiers.iter().map(|tier| &tier.prices).chain([&entry.prices]) {
-            for (bucket, price) in amounts(prices) {
-                assert!(price.is_none_or(|p| p > Money::ZERO && p <= dollars("200")), "{bucket}: {entry:?}");
+        assert_eq!((&found.entry, found.matched_by), (entry, MatchedBy::Exact));
+        assert!(entry.source == "genai-prices 0.2.3" || entry.source == "litellm 1.109.1", "{entry:?}");
+        assert!(entry.context_window.is_none_or(|tokens| (256..=20_000_000).contains(&tokens)), "{entry:?}");
+        priced += usize::from(!entry.rates.is_empty());
+        for rate in &entry.rates {
+            let all = rate.tiers.iter().map(|tier| &tier.prices).chain([&rate.prices]);
+            for (bucket, price) in all.flat_map(|prices| prices.iter()) {
+                let most = if bucket == Bucket::WebSearch { "50000" } else { "15000" };
+                assert!(price >= Money::ZERO && price <= dollars(most), "{bucket:?}: {entry:?}");
             }
-            assert!(prices.input.is_some() && prices.output >= prices.input, "{entry:?}");
-            assert!(prices.cache_read.is_none_or(|price| Some(price) < prices.input), "{entry:?}");
-            assert!(prices.cache_write.is_none_or(|price| Some(price) >= prices.input), "{entry:?}");
-            assert!(prices.cache_write_1h.is_none_or(|price| Some(price) > prices.cache_write), "{entry:?}");
+            assert!(
+                rate.prices.of(Bucket::Input).is_some() && rate.prices.of(Bucket::Output).is_some(),
+                "{entry:?}"
+            );
+            for tier in &rate.tiers {
+                let buckets =
+                    |prices: &aichat_catalog::Prices| prices.iter().map(|(b, _)| b).collect::<Vec<_>>();
+                assert_eq!(buckets(&tier.prices), buckets(&rate.prices), "{entry:?}");
+                assert!(tier.over_input_tokens >= 10_000, "{entry:?}");
+            }
+            assert!(rate.tiers.is_sorted_by_key(|tier| tier.over_input_tokens), "{entry:?}");
         }
-        for tier in &entry.tiers {
-            for ((bucket, base), (_, over)) in amounts(&entry.prices).into_iter().zip(amounts(&tier.prices)) {
-                assert!(base.is_some() == over.is_some() && base <= over, "{bucket}: {entry:?}");
-            }
+        for name in &entry.names.aliases {
+            let found = catalog.model(&entry.provider, name).unwrap();
+            assert!(
+                found.matched_by <= MatchedBy::Alias && found.entry.rates == entry.rates,
+                "{name}: {entry:?}"
+            );
         }
     }
+    assert!(priced * 10 >= entries.len() * 9, "{priced} of {} have a price", entries.len());
 }
 
 #[test]
-fn the_built_in_table_says_what_it_is() {
+fn every_provider_we_speak_to_is_listed() {
     let catalog = Catalog::builtin();
-    assert_eq!(catalog.table_hash(), blake3::hash(BYTES.as_bytes()).to_hex().as_str());
-    assert!(catalog.table_source().starts_with("genai-prices "));
-    assert_eq!(catalog.table_date().len(), "2026-01-31".len());
-    let given = Catalog::from_json(BYTES).unwrap();
-    assert_eq!(given.entries(), catalog.entries());
-    assert_eq!(given.table_hash(), catalog.table_hash());
+    for (provider, at_least) in [
+        ("anthropic", 20),
+        ("azure", 200),
+        ("deepseek", 8),
+        ("gemini", 40),
+        ("groq", 30),
+        ("mistral", 30),
+        ("openai", 90),
+        ("openrouter", 800),
+        ("xai", 15),
+    ] {
+        let listed = catalog.names().filter(|(name, _)| *name == provider).count();
+        assert!(listed >= at_least, "{provider}: {listed}");
+    }
+    assert!(catalog.is_router("openrouter") && catalog.is_router("azure") && !catalog.is_router("openai"));
+    assert!(!catalog.is_router("") && !catalog.is_router("nobody"));
+}
+
+#[test]
+fn models_are_known_by_what_they_can_do() {
+    let gpt = entry("openai", "gpt-5");
+    assert_eq!((gpt.context_window, gpt.output_limit), (Some(400_000), Some(128_000)));
+    assert_eq!(
+        (gpt.tools, gpt.structured_output, gpt.reasoning),
+        (Some(true), Some(true), Some(Reasoning::Effort))
+    );
+    assert_eq!(
+        (&*gpt.input, &*gpt.output),
+        (&[Modality::Text, Modality::Image, Modality::Pdf][..], &[Modality::Text][..])
+    );
+    assert_eq!(gpt.retires.unwrap().to_string(), "2026-12-11");
+    assert_eq!(entry("anthropic", "claude-opus-5-5").reasoning, Some(Reasoning::Adaptive));
+    assert_eq!(entry("anthropic", "claude-haiku-4-5").reasoning, Some(Reasoning::Budget));
+    assert!(entry("gemini", "gemini-2.5-pro").input.contains(&Modality::Video));
+    assert!(entry("openai", "gpt-4o-audio-preview").output.contains(&Modality::Audio));
+    // What is not said is unknown.
+    let llama = entry("groq", "llama-3.3-70b-versatile");
+    assert_eq!((llama.context_window, llama.tools, llama.reasoning), (None, None, None));
 }
 
 #[test]
 fn names_find_their_entries() {
-    let catalog = Catalog::builtin();
     let find = |provider, model| {
-        catalog.model(provider, model).map(|found| (found.entry.id.as_str(), found.matched_by))
+        let found = Catalog::builtin().model(provider, model)?;
+        Some((format!("{}/{}", found.entry.provider, found.entry.id), found.matched_by, found.assumed.len()))
     };
-    assert_eq!(find("openai", "gpt-4o"), Some(("gpt-4o", MatchedBy::Exact)));
-    assert_eq!(find("openai", "GPT-4o-mini"), Some(("gpt-4o-mini", MatchedBy::Exact)));
-    assert_eq!(find("openai", "gpt-4o-2024-11-20"), Some(("gpt-4o", MatchedBy::Alias)));
-    assert_eq!(find("openai", "gpt-6-sol-2026-10-01"), Some(("gpt-6-sol", MatchedBy::Dated)));
-    assert_eq!(find("anthropic", "claude-haiku-4-5-20251001"), Some(("claude-haiku-4-5", MatchedBy::Prefix)));
-    // Neighbours that begin alike are other models, with other prices.
-    assert_eq!(find("openai", "gpt-4o-audio"), None);
-    assert_eq!(find("openai", "gpt-6-sol-mini"), None);
-    assert_eq!(find("openai", "gpt-4o-mini-search-preview"), None);
-    assert_eq!(find("anthropic", "claude-opus-5-5-fast"), None);
-    assert_eq!(
-        find("gemini", "gemini-3.5-flash-lite-001"),
-        Some(("gemini-3.5-flash-lite", MatchedBy::Prefix))
-    );
-    assert_eq!(find("google", "gemini-2.5-pro"), None);
-}
-
-#[test]
-fn earlier_ways_win_and_the_longest_prefix_wins() {
-    let entry = |rest: &str| format!(r#"{{"provider":"p","prices":{{}},{rest}}}"#);
-    let entries = [
-        entry(r#""id":"short","prefixes":["m"]"#),
-        entry(r#""id":"long","prefixes":["m-","m-1"]"#),
-        entry(r#""id":"dated","dated":["m-1-"]"#),
-        entry(r#""id":"named","aliases":["m-1-20260101"]"#),
-        entry(r#""id":"m-1-x""#),
-    ];
-    let json = format!(r#"{{"source":"test","date":"d","entries":[{}]}}"#, entries.join(","));
-    let catalog = Catalog::from_json(&json).unwrap();
-    for (model, id, matched_by) in [
-        ("m-1-x", "m-1-x", MatchedBy::Exact),
-        ("m-1-20260101", "named", MatchedBy::Alias),
-        ("m-1-20260102", "dated", MatchedBy::Dated),
-        ("m-1-2026", "long", MatchedBy::Prefix),
-        ("mm", "short", MatchedBy::Prefix),
+    let found = |name: &str, matched_by, assumed| Some((name.to_owned(), matched_by, assumed));
+    for (provider, model, expected) in [
+        ("openai", "gpt-4o", found("openai/gpt-4o", MatchedBy::Exact, 0)),
+        ("OpenAI", "GPT-4o-mini", found("openai/gpt-4o-mini", MatchedBy::Exact, 0)),
+        ("openai", "openai/gpt-4o", found("openai/gpt-4o", MatchedBy::Exact, 0)),
+        ("openai", "gpt-5-2025-08-07", found("openai/gpt-5", MatchedBy::Alias, 0)),
+        ("openai", "gpt-5-20250807", found("openai/gpt-5", MatchedBy::Alias, 0)),
+        ("openai", "gpt-6-sol-2026-10-01", found("openai/gpt-6-sol", MatchedBy::Dated, 0)),
+        ("openai", "gpt-4.1-2027-01-01", found("openai/gpt-4.1", MatchedBy::Exact, 1)),
+        ("anthropic", "claude-haiku-4-5-20251001", found("anthropic/claude-haiku-4-5", MatchedBy::Prefix, 0)),
+        ("gemini", "gemini-2.5-pro-001", found("gemini/gemini-2.5-pro", MatchedBy::Prefix, 0)),
+        ("google", "gemini-2.5-flash", found("gemini/gemini-2.5-flash", MatchedBy::Exact, 0)),
+        ("x-ai", "x-ai/grok-4.7", found("xai/grok-4.7", MatchedBy::Alias, 0)),
+        ("vertex", "claude-opus-4-8@20260101", found("vertex/claude-opus-4-8", MatchedBy::Infix, 0)),
+        ("azure", "my-o4-mini", found("azure/o4-mini", MatchedBy::Infix, 0)),
+        ("azure", "claude-opus-4-5-x", found("anthropic/claude-opus-4-5", MatchedBy::Prefix, 1)),
+        ("openrouter", "openai/gpt-5", found("openrouter/openai/gpt-5", MatchedBy::Exact, 0)),
+        // Neighbours that begin alike are other models, with other prices.
+        ("openai", "gpt-6-sol-mini", None),
+        ("openai", "gpt-4o-mini-search-preview", None),
+        ("anthropic", "claude-opus-5-5-fast", None),
+        ("gemini", "gemini-2.5-pro-tts-2", None),
+        ("openrouter", "openai/gpt-4.1-mini:floor", None),
+        ("openrouter", "openai/gpt-99", None),
+        ("openai", "claude-opus-5-5", None),
+        ("openai", "", None),
+        ("nobody", "gpt-4o", None),
     ] {
-        let found = catalog.model("p", model).unwrap();
-        assert_eq!((found.entry.id.as_str(), found.matched_by), (id, matched_by), "{model}");
+        assert_eq!(find(provider, model), expected, "{provider} {model}");
     }
 }
 
 #[test]
-fn wrong_tables_are_refused() {
-    let table = |entries: &str| format!(r#"{{"source":"test","date":"2026-01-31","entries":[{entries}]}}"#);
-    let refusal = |json: &str| {
-        let error = Catalog::from_json(json).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Table);
-        match error.source() {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        }
+fn a_match_explains_itself() {
+    let explain = |provider, model, address| {
+        Catalog::builtin().find(&Call::new(provider, model, NOW).to(address)).unwrap().to_string()
     };
-    let price = |price: &str| table(&format!(r#"{{"provider":"p","id":"m","prices":{{"input":{price}}}}}"#));
-    for bad in [r#""-1""#, r#""1000001""#, r#""0.0000001""#] {
-        assert!(refusal(&price(bad)).starts_with("price table: p/m: a price is"), "{bad}");
-    }
-    assert!(refusal(&price("0.5")).contains("invalid type: floating point"));
-    assert!(refusal(&price(r#""1e3""#)).contains("not a plain decimal amount"));
-    let peak = r#"{"provider":"p","id":"m","prices":{"input":"1"},"peak":{}}"#;
-    assert!(refusal(&table(peak)).contains("unknown field `peak`"));
-    let upper = r#"{"provider":"p","id":"M","prices":{}}"#;
-    assert_eq!(refusal(&table(upper)), "price table: p/M: names are lower case and not empty");
-    let everything = r#"{"provider":"p","id":"m","prefixes":[""],"prices":{}}"#;
-    assert_eq!(refusal(&table(everything)), "price table: p/m: names are lower case and not empty");
-    let twice =
-        r#"{"provider":"p","id":"m","prices":{}},{"provider":"p","id":"n","aliases":["m"],"prices":{}}"#;
-    assert_eq!(refusal(&table(twice)), "price table: p/n: a name that is already taken");
-    let tier = r#"{"over_input_tokens":5,"prices":{}}"#;
-    let tiers = format!(r#"{{"provider":"p","id":"m","prices":{{}},"tiers":[{tier},{tier}]}}"#);
-    assert_eq!(refusal(&table(&tiers)), "price table: p/m: tiers are not in ascending order");
-    for json in ["", "[]", "{", &table("{}")] {
-        assert!(refusal(json).starts_with("malformed price table: "), "{json}");
-    }
+    let table = "in the built-in table of 2026-11-24 (genai-prices 0.2.3)";
+    assert_eq!(
+        explain("work", "gpt-5-2025-08-07", "https://api.openai.com/v1"),
+        format!("openai/gpt-5, by its other name gpt-5-2025-08-07, the provider by its address, {table}")
+    );
+    assert_eq!(
+        explain("openai", "gpt-4.1-2027-01-01", "http://127.0.0.1:1/v1"),
+        format!(
+            "openai/gpt-4.1, by its own name, {table}; assumed, for the address is not this provider's; \
+             assumed, for it is that of another snapshot"
+        )
+    );
+    assert_eq!(
+        explain("azure", "claude-opus-4-5-x", "https://mine.services.ai.azure.com/openai/v1"),
+        format!(
+            "anthropic/claude-opus-4-5, by names that begin with claude-opus-4-5, {table}; \
+             assumed, for it is another provider's"
+        )
+    );
+    let ours =
+        r#"{"date":"2026-01-31","source":"ours","entries":[{"provider":"p","id":"m","dated":["m-"]}]}"#;
+    let found = Catalog::from_json(ours).unwrap().model("p", "m-20260101").unwrap();
+    assert_eq!(found.to_string(), "p/m, by its name m- and a date, in a given table of 2026-01-31 (ours)");
 }

@@ -27,7 +27,11 @@ pub(crate) fn run(context: &Context, args: args::Models) -> Result<u8, Failure> 
     let catalog = Catalog::builtin();
     let mut rows: Vec<Row> = match &args.provider {
         Some(name) => ask(context, name)?.into_iter().map(|model| offered(name, model, &catalog)).collect(),
-        None => catalog.entries().iter().map(known).collect(),
+        None => {
+            let directory = context.directory()?;
+            let entries = directory.entries().iter().flat_map(|provider| catalog.entries_of(&provider.name));
+            entries.map(|entry| known(&entry)).collect()
+        }
     };
     rows.truncate(args.limit.limit.unwrap_or(usize::MAX));
     let mut output = Output::stdout()?;
@@ -60,7 +64,7 @@ fn offered(provider: &str, model: Model, catalog: &Catalog) -> Row {
     let known = catalog.model(provider, &model.id).map(|found| found.entry);
     Row {
         provider: provider.to_owned(),
-        context_window: model.context_window.or(known.and_then(|entry| entry.context_window)),
+        context_window: model.context_window.or(known.as_ref().and_then(|entry| entry.context_window)),
         output_limit: known.and_then(|entry| entry.output_limit),
         id: model.id,
         name: model.name,
