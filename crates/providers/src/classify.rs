@@ -203,6 +203,7 @@ fn kind(status: Option<u16>, facts: &Facts<'_>) -> ErrorKind {
                 "context window",
                 "available context size",
                 "prompt is too long",
+                "exceeds the context length",
                 "too large for model with",
             ])
     {
@@ -213,7 +214,13 @@ fn kind(status: Option<u16>, facts: &Facts<'_>) -> ErrorKind {
     {
         return ErrorKind::NotFound;
     }
-    if named(&["invalid_api_key", "authentication", "unauthorized"]) && status != Some(403) {
+    if status == Some(400) && says(&["does not support tools", "does not support thinking"]) {
+        return ErrorKind::Unsupported;
+    }
+    // Ollama says where to sign in to the models it does not run itself.
+    if named(&["invalid_api_key", "authentication", "unauthorized"]) && status != Some(403)
+        || status.is_none() && says(&["\"signin_url\""])
+    {
         return ErrorKind::Auth;
     }
     // The model made a call that does not parse; asked again it may do better.

@@ -54,6 +54,12 @@ pub trait Adapter: Send + Sync {
     /// Returns a decoder for the answer to such a request.
     fn decoder(&self, info: &Info) -> Box<dyn Decoder>;
 
+    /// Returns the base address as the paths of this protocol want it, of one that was given without a slash at
+    /// its end.
+    fn base_url(&self, url: String) -> String {
+        url
+    }
+
     /// Returns the path of a call, beginning with a slash, below the base address.
     fn path(&self, request: &Request) -> String;
 
@@ -155,9 +161,9 @@ impl<A: Adapter> Driver<A> {
         }
         let info = Info { name, protocol: adapter.protocol(), host: base.host, local: endpoint.local };
         Ok(Self {
+            base_url: adapter.base_url(base.url),
             adapter,
             info,
-            base_url: base.url,
             headers,
             transport: endpoint.transport,
             redactor: redactor(endpoint.redactor, endpoint.key, endpoint.headers, base.user_info),

@@ -57,6 +57,8 @@ mod history;
 mod http;
 mod intake;
 mod ndjson;
+#[cfg(feature = "ollama")]
+mod ollama;
 #[cfg(feature = "openai-chat")]
 mod openai_chat;
 mod provider;
@@ -87,6 +89,8 @@ pub use exchange::{Chunk, End, Exchange, Head, How, Octets, Piece, Sent};
 pub use fault::{Fault, Plan};
 pub use intake::Intake;
 pub use ndjson::NdjsonDecoder;
+#[cfg(feature = "ollama")]
+pub use ollama::Ollama;
 #[cfg(feature = "openai-chat")]
 pub use openai_chat::{OpenaiChat, Profile};
 pub use provider::{Call, DeltaStream, Info, Model, Provider};

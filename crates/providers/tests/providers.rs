@@ -13,6 +13,8 @@ mod followups;
 mod laws;
 #[path = "providers/network.rs"]
 mod network;
+#[path = "providers/ollama.rs"]
+mod ollama;
 #[path = "providers/openai_chat.rs"]
 mod openai_chat;
 #[path = "providers/recordings.rs"]

@@ -54,7 +54,7 @@ pub use self::secrets::*;
 /// The limits every case runs with.
 const TIMEOUTS: Timeouts = Timeouts { first_byte: Duration::from_secs(30), idle: Duration::from_secs(10) };
 
-const BASE_URL: &str = "http://contract.invalid:8080/v1";
+const BASE_URL: &str = "http://contract.invalid:8080/base";
 
 type Make = Box<dyn Fn(Endpoint) -> Result<Arc<dyn Provider>, Error> + Send + Sync>;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aichat_message::{ErrorKind, FinishReason};
 use aichat_providers::contract::{Sample, Subject};
-use aichat_providers::{Driver, OpenaiChat, Profile};
+use aichat_providers::{Driver, Ollama, OpenaiChat, Profile};
 
 use crate::recordings::samples;
 
@@ -79,6 +79,17 @@ mod openai_chat {
             )
             .sample(Sample::new("quota", "application/json", quota).status(429).error(ErrorKind::Quota))
             .samples(samples("openai-chat"))
+    }
+
+    aichat_providers::contract!(subject);
+}
+
+mod ollama {
+    use super::*;
+
+    fn subject() -> Subject {
+        Subject::new(|endpoint| Ok(Arc::new(Driver::new(endpoint, Ollama::new())?)))
+            .samples(samples("ollama"))
     }
 
     aichat_providers::contract!(subject);

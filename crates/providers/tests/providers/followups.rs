@@ -38,10 +38,10 @@ pub(crate) struct Writing {
     pub(crate) alike: &'static [Step],
 }
 
-const WRITINGS: &[Writing] = &[crate::openai_chat::WRITING];
+const WRITINGS: &[Writing] = &[crate::openai_chat::WRITING, crate::ollama::WRITING];
 
 /// How many follow-ups the folders hold, so that none is skipped unnoticed.
-const KNOWN: usize = 23;
+const KNOWN: usize = 24;
 
 #[tokio::test]
 async fn the_next_request_is_the_recorded_one() {

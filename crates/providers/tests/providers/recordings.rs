@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use aichat_message::{Delta, ErrorKind, Executor, Fold, PartKind};
 use aichat_providers::contract::Sample;
 use aichat_providers::{
-    Adapter, Anthropic, Decoder, Driver, Error, Info, Intake, OpenaiChat, Profile, Provider, Transport,
+    Adapter, Anthropic, Decoder, Driver, Error, Info, Intake, Ollama, OpenaiChat, Profile, Provider,
+    Transport,
 };
 use base64::Engine;
 use serde_json::{Value, json};
@@ -47,6 +48,13 @@ const PROTOCOLS: &[Spoken] = &[
         models: &["anthropic-models"],
         decoder: || decoder(Anthropic::new()),
         provider: |transport| provider(transport, Anthropic::new()),
+    },
+    Spoken {
+        name: "ollama",
+        chats: &["ollama-chat"],
+        models: &["ollama-models"],
+        decoder: || decoder(Ollama::new()),
+        provider: |transport| provider(transport, Ollama::new()),
     },
 ];
 
