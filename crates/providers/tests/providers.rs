@@ -9,6 +9,8 @@ mod canned;
 mod contract;
 #[path = "providers/followups.rs"]
 mod followups;
+#[path = "providers/fuzz.rs"]
+mod fuzz;
 #[path = "providers/laws.rs"]
 mod laws;
 #[path = "providers/network.rs"]

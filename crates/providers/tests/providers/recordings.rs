@@ -18,7 +18,7 @@ use crate::canned::{Canned, Outcome, endpoint, outcome, play};
 /// A protocol, and the folders whose bodies speak it.
 pub(crate) struct Spoken {
     /// The name of the folder of the project's own recordings.
-    name: &'static str,
+    pub(crate) name: &'static str,
     chats: &'static [&'static str],
     models: &'static [&'static str],
     pub(crate) decoder: fn() -> Box<dyn Decoder>,
@@ -57,6 +57,11 @@ const PROTOCOLS: &[Spoken] = &[
         provider: |transport| provider(transport, Ollama::new()),
     },
 ];
+
+/// Returns every protocol.
+pub(crate) fn protocols() -> &'static [Spoken] {
+    PROTOCOLS
+}
 
 /// Returns the protocol of that name.
 pub(crate) fn spoken(name: &str) -> &'static Spoken {
@@ -150,7 +155,7 @@ pub(crate) fn chats() -> Vec<Recording> {
 
 /// Returns the project's own recordings of a protocol as samples of the contract.
 pub(crate) fn samples(protocol: &str) -> Vec<Sample> {
-    let spoken = PROTOCOLS.iter().find(|spoken| spoken.name == protocol).unwrap();
+    let spoken = spoken(protocol);
     let mut samples = Vec::new();
     for recording in in_folder(spoken, &own().join(spoken.name)) {
         let (expect, file) = (&recording.data["expect"], Path::new(&recording.name).file_name().unwrap());
