@@ -93,6 +93,31 @@ impl Endpoint {
     pub fn with_timeouts(self, timeouts: Timeouts) -> Self {
         Self { timeouts, ..self }
     }
+
+    /// Returns the name, for a provider that is no [`Driver`](crate::Driver), as are the following.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the address, which may hold a password.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Returns the key.
+    pub fn key(&self) -> Option<&SecretString> {
+        self.key.as_ref()
+    }
+
+    /// Returns what carries the requests.
+    pub fn transport(&self) -> &Arc<dyn Transport> {
+        &self.transport
+    }
+
+    /// Returns how long to wait.
+    pub fn timeouts(&self) -> Timeouts {
+        self.timeouts
+    }
 }
 
 impl fmt::Debug for Endpoint {

@@ -75,6 +75,9 @@ pub struct Sent {
     /// The version of the form, 1; what a later version wrote is not read.
     #[serde(deserialize_with = "version")]
     pub v: u32,
+    /// What the caller called it, see [`labelled`](crate::labelled).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// The method.
     pub method: String,
     /// Path and query.
@@ -162,6 +165,7 @@ impl Sent {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         Self {
             v: VERSION,
+            label: None,
             method: request.method().as_str().to_owned(),
             path: String::from_utf8_lossy(&redact(without_keys(path).as_bytes())).into_owned(),
             headers: headers(request.headers(), redact),

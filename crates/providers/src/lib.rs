@@ -22,6 +22,10 @@
 //!
 //! A provider on the network is a [`Driver`] of an [`Adapter`] and an [`Endpoint`]; `Http` carries its
 //! requests with the feature `http`, and `OpenaiChat` speaks its protocol with the feature `openai-chat`.
+//!
+//! Between the two goes whatever wraps a [`Transport`]: [`Recording`] writes exchanges down and [`Replay`] plays
+//! them again, [`Throttled`] keeps to rate limits, and [`Fault`] fails as a test wants it. An adapter of your own
+//! passes the cases of the module `contract`, with the feature of that name.
 
 #[cfg(feature = "anthropic")]
 mod anthropic;
@@ -94,7 +98,7 @@ pub use ollama::Ollama;
 #[cfg(feature = "openai-chat")]
 pub use openai_chat::{OpenaiChat, Profile};
 pub use provider::{Call, DeltaStream, Info, Model, Provider};
-pub use recording::{Recorder, Recording, Tape};
+pub use recording::{Recorder, Recording, Tape, labelled};
 pub use replay::{Difference, Diverged, Pace, Replay};
 pub use request::{Options, Output, Reasoning, Request, ToolChoice};
 pub use retry::{Attempt, Retry, RetryPolicy};

@@ -69,6 +69,16 @@ impl Recorder for Tape {
     }
 }
 
+tokio::task_local! {
+    static LABEL: String;
+}
+
+/// Labels the exchanges that begin while `future` runs, in its own task: with a turn and an attempt, say, so that a
+/// recorder that serves many callers knows whose exchange it is told of. The label is in [`Sent::label`].
+pub async fn labelled<F: Future>(label: impl Into<String>, future: F) -> F::Output {
+    LABEL.scope(label.into(), future).await
+}
+
 /// A transport that passes everything through as it is and tells a [`Recorder`] of it, piece by piece.
 ///
 /// The caller never waits for the recorder: pieces are redacted and handed over on a thread that starts with the
@@ -111,7 +121,7 @@ pub struct Recording<T> {
 
 /// What the thread is told.
 enum Note {
-    Begun(u64, HttpRequest, Redactor),
+    Begun(u64, HttpRequest, Option<String>, Redactor),
     Head(u64, u64, StatusCode, HeaderMap),
     Chunk(u64, u64, Bytes),
     Ended(u64, u64, Ending),
@@ -186,9 +196,9 @@ impl<T: Transport> Transport for Recording<T> {
         let to = self.thread()?;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let redactor = of_request(self.redactor.clone(), request.headers());
-        let line = Line { to, number, began: Instant::now(), over: false };
-        line.note(Note::Begun(number, request.clone(), redactor));
-        let mut line = line;
+        let mut line = Line { to, number, began: Instant::now(), over: false };
+        let label = LABEL.try_with(Clone::clone).ok();
+        line.note(Note::Begun(number, request.clone(), label, redactor));
         match self.inner.send(request).await {
             Ok(response) => {
                 let (parts, body) = response.into_parts();
@@ -261,8 +271,8 @@ fn keep(notes: &Receiver<Note>, mut recorder: Box<dyn Recorder>) {
     let mut running: HashMap<u64, (Redactor, Pieces)> = HashMap::new();
     for note in notes {
         match note {
-            Note::Begun(number, request, redactor) => {
-                let sent = Sent::of(&request, &*redactor);
+            Note::Begun(number, request, label, redactor) => {
+                let sent = Sent { label, ..Sent::of(&request, &*redactor) };
                 running.insert(number, (Arc::clone(&redactor), Pieces::new(redactor)));
                 recorder.record(number, Piece::Request(sent));
             }

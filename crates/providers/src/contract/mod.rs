@@ -4,7 +4,8 @@
 //! answered with what is to be understood of them. [`contract!`](crate::contract!) makes one `#[tokio::test]` of
 //! each case. Everything else, cuts, stalls, keep-alives, resets, web pages, is made from the samples.
 //!
-//! Required are at least one streamed answer that is complete and one error inside an accepted answer. The
+//! A sample is written by hand or made from an exchange that [`Recording`](crate::Recording) kept
+//! ([`Sample::recorded`]). Required are at least one streamed answer that is complete and one error inside an accepted answer. The
 //! dev-dependencies need `tokio` with `macros`, `rt` and `test-util`: the cases run on a paused clock.
 //!
 //! ```
@@ -146,6 +147,7 @@ macro_rules! contract {
             a_redirect_is_not_followed
             a_compressed_answer_is_refused
             a_failed_connection_is_a_transport_error
+            a_list_of_models_fails_as_a_call_does
             a_key_is_sent_and_never_shown
             a_key_that_cannot_be_sent_is_a_clean_error
             a_base_url_may_end_in_a_slash

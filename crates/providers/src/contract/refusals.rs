@@ -137,3 +137,29 @@ pub async fn a_failed_connection_is_a_transport_error(subject: &Subject) {
     let Some(error) = outcome.error else { panic!("a failed connection is no error") };
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Transport, true));
 }
+
+/// A list of models that is refused, is a web page, cannot be reached or stands still is that error, too; a
+/// provider without one says so, and sends nothing.
+pub async fn a_list_of_models_fails_as_a_call_does(subject: &Subject) {
+    let html = &[("content-type", "text/html")];
+    for (plan, kind) in [
+        (refusal(401, &[], ""), ErrorKind::Auth),
+        (refusal(503, &[], ""), ErrorKind::Overloaded),
+        (refusal(307, &[("location", "http://elsewhere.invalid/v1")], ""), ErrorKind::Config),
+        (refusal(200, html, "<html><title>Log in</title></html>"), ErrorKind::Decode),
+        (Plan::unreachable(), ErrorKind::Transport),
+        (Plan::silent(), ErrorKind::Timeout),
+        (Plan::body("application/json", "{").stall(1), ErrorKind::Timeout),
+    ] {
+        let fault = Fault::new([plan]);
+        let Err(error) = subject.provider(&fault).models().await else {
+            panic!("a list of models that is {kind} is taken for one");
+        };
+        if error.kind() == ErrorKind::Unsupported {
+            assert!(fault.requests().is_empty(), "a list that is not there is asked for");
+            continue;
+        }
+        assert_eq!(error.kind(), kind, "{error:?}");
+        assert_eq!((fault.requests().len(), fault.under_way()), (1, 0), "{kind}");
+    }
+}

@@ -6,6 +6,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::error::Error;
+use crate::exchange::Exchange;
 use crate::fault::Plan;
 use crate::request::Request;
 
@@ -54,6 +55,20 @@ impl Sample {
             usage: None,
             end: End::Complete(None),
         }
+    }
+
+    /// Returns a sample of a recorded answer; there must be one. It keeps its status and headers.
+    ///
+    /// # Panics
+    /// Panics where the exchange has no answer or a header that is none.
+    pub fn recorded(name: impl Into<String>, exchange: &Exchange) -> Self {
+        let head = exchange.answer.as_ref().expect("a recorded answer");
+        let sample = Self::new(name, "", exchange.body()).status(head.status);
+        let sample = head.headers.iter().fold(sample, |sample, (name, value)| {
+            sample.header(name, std::str::from_utf8(value).expect("a header's value"))
+        });
+        let stream = !sample.content_type().starts_with("application/json");
+        Self { request: Request { stream, ..sample.request.clone() }, ..sample }
     }
 
     /// Sets the request that is answered so, where "hi" would not do.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use aichat_message::{ErrorKind, FinishReason};
-use aichat_providers::contract::{Sample, Subject};
-use aichat_providers::{Driver, Ollama, OpenaiChat, Profile};
+use aichat_providers::contract::{self, Sample, Subject};
+use aichat_providers::{Driver, Exchange, Ollama, OpenaiChat, Profile};
 
 use crate::recordings::samples;
 
@@ -93,4 +93,18 @@ mod ollama {
     }
 
     aichat_providers::contract!(subject);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recorded_exchange_is_a_sample() {
+    let recorded = r#"{
+        "request": {"v": 1, "method": "POST", "path": "/v1/chat/completions", "body": "{}"},
+        "answer": {"at_us": 9, "status": 200, "headers": [["content-type", "text/event-stream"]]},
+        "chunks": [{"at_us": 10, "bytes": "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"},\"finish_reason\":\"stop\"}]}\n\n"}]
+    }"#;
+    let exchange: Exchange = serde_json::from_str(recorded).unwrap();
+    let subject =
+        Subject::new(|endpoint| Ok(Arc::new(Driver::new(endpoint, OpenaiChat::new(Profile::generic()))?)))
+            .sample(Sample::recorded("recorded", &exchange).text("hi").finish(FinishReason::Stop));
+    contract::a_whole_answer_is_understood(&subject).await;
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aichat_message::ErrorKind;
 use aichat_providers::{
     Difference, Diverged, Exchange, Fault, How, HttpRequest, Limits, OpenaiChat, Pace, Piece, Plan, Profile,
-    Provider, Recording, Redactor, Replay, Tape, Throttled, Transport,
+    Provider, Recording, Redactor, Replay, Tape, Throttled, Transport, labelled,
 };
 use bytes::Bytes;
 use futures::StreamExt;
@@ -271,6 +271,21 @@ async fn a_request_that_leaves_its_recording_is_told_where() {
     let error = play(&provider).await.1.unwrap();
     assert_eq!(error.to_string(), "test/m: request 1 is not in the recording");
     assert!(provider.prepare(ask()).is_ok() && open(&provider).await.is_err());
+}
+
+#[tokio::test]
+async fn a_label_says_whose_exchange_it_is() {
+    let tape = Tape::new();
+    let recording = Arc::new(Recording::new(Fault::new([sse()]), tape.clone()));
+    let provider = driver(recording.clone(), adapter());
+    let labels = ["turn-1 attempt 1", "turn-2 attempt 1"];
+    futures::future::join_all(labels.map(|label| labelled(label, play(&provider)))).await;
+    play(&provider).await;
+    recording.flush().await;
+    let recorded: Vec<_> = tape.exchanges().into_iter().map(|exchange| exchange.request.label).collect();
+    assert_eq!(recorded, [Some(labels[0].to_owned()), Some(labels[1].to_owned()), None]);
+    let replay = Replay::new(tape.exchanges());
+    assert!(play(&driver(Arc::new(replay), adapter())).await.1.is_none(), "a label is not compared");
 }
 
 #[tokio::test(start_paused = true)]
