@@ -290,7 +290,6 @@ impl Place {
         }
         let stem = undated(name)?;
         self.at(self.provider, stem, Some(Assumption::OtherSnapshot))
-            .filter(|found| found.matched_by <= MatchedBy::Alias)
     }
 
     fn at(&self, provider: Provider, name: &str, assumption: Option<Assumption>) -> Option<Match> {

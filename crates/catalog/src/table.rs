@@ -45,7 +45,11 @@ pub(crate) struct Row {
 impl Table {
     /// Returns the table that comes with the crate, looking at its head alone.
     pub(crate) fn builtin() -> Self {
-        let (rest, body) = BUILTIN.split_once("\n\n").expect(SANE);
+        Self::over(BUILTIN)
+    }
+
+    fn over(text: &'static str) -> Self {
+        let (rest, body) = text.split_once("\n\n").expect(SANE);
         let (head, providers) = rest.split_once("\nprovider ").expect(SANE);
         Self { head, providers, body }
     }
@@ -254,5 +258,50 @@ fn price(bucket: Bucket, text: &str) -> Money {
     match bucket {
         Bucket::WebSearch | Bucket::Request => price.thousandfold(),
         _ => price,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "aichat-models 1\ndate 2026-01-31\nsource a 1 x\nhash h\n\
+        provider p\t0+70\tq r\tp.example\ts\nprovider s\t70+20\t\ts.example\t*\n\n\
+        Long\t^m- ^m-1 !x\t\t\nShort\t^m\t\t\nDated\t#m-1-\t\t\nNamed\t=m-1-20260101 $-e\t\t\nOther\t^m-2\tc5\ti1 o2\n";
+
+    #[test]
+    fn the_best_way_wins_then_the_longest_rule_then_the_first() {
+        let table = Table::over(TEXT);
+        let provider = table.provider("R").unwrap();
+        let find = |name| table.find(provider, name).map(|(row, hit)| (row.id, hit.by, hit.rule));
+        for (name, expected) in [
+            ("long", Some(("Long", MatchedBy::Exact, "Long"))),
+            ("m-1-20260101", Some(("Named", MatchedBy::Alias, "m-1-20260101"))),
+            ("m-1-20260102", Some(("Dated", MatchedBy::Dated, "m-1-"))),
+            ("m-1-e", Some(("Long", MatchedBy::Prefix, "m-1"))),
+            ("m-e", Some(("Long", MatchedBy::Prefix, "m-"))),
+            ("m-x", Some(("Short", MatchedBy::Prefix, "m"))),
+            ("n-e", Some(("Named", MatchedBy::Suffix, "-e"))),
+            ("n", None),
+            ("m-2", Some(("Long", MatchedBy::Prefix, "m-"))),
+        ] {
+            assert_eq!(find(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn providers_are_told_apart_and_lend() {
+        let table = Table::over(TEXT);
+        let (p, s) = (table.provider("p").unwrap(), table.provider("s").unwrap());
+        let lenders = |provider: Provider, name| -> Vec<(&str, String)> {
+            provider.lenders(table, name).map(|(lender, name)| (lender.name, name.to_owned())).collect()
+        };
+        assert_eq!(lenders(p, "m"), [("s", "m".to_owned())]);
+        assert_eq!(lenders(s, "q/m/n"), [("p", "m/n".to_owned())]);
+        assert_eq!((lenders(s, "q/m:free"), lenders(s, "m"), lenders(s, "/m")), (vec![], vec![], vec![]));
+        assert_eq!(table.provider(""), None);
+        assert!(p.is_at("https://p.example/v1") && !p.is_at("https://s.example/v1"));
+        let rows: Vec<Entry> = table.rows(s).map(|row| row.entry(&table)).collect();
+        assert_eq!((rows.len(), rows[0].id.as_str(), rows[0].context_window), (1, "Other", Some(5)));
     }
 }

@@ -144,6 +144,7 @@ fn names_find_their_entries() {
         ("anthropic", "claude-opus-5-5-fast", None),
         ("gemini", "gemini-2.5-pro-tts-2", None),
         ("openrouter", "openai/gpt-4.1-mini:floor", None),
+        ("openrouter", "anthropic/claude-haiku-4-5-20251001:online", None),
         ("openrouter", "openai/gpt-99", None),
         ("openai", "claude-opus-5-5", None),
         ("openai", "", None),
