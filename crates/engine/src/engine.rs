@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use aichat_catalog::Catalog;
 use aichat_message::{ErrorKind, SessionId, WriterId};
 use aichat_providers::{Provider, RetryPolicy};
 use aichat_store::Store;
@@ -27,6 +28,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) secrets: Secrets,
     pub(crate) retry: RetryPolicy,
+    pub(crate) catalog: Catalog,
     pub(crate) effects: Effects,
     pub(crate) writer: WriterId,
     pub(crate) running: watch::Sender<Vec<SessionId>>,
@@ -56,6 +58,7 @@ pub struct Builder {
     registry: Option<Arc<dyn Registry>>,
     secrets: Secrets,
     retry: RetryPolicy,
+    catalog: Catalog,
     effects: Effects,
 }
 
@@ -88,6 +91,13 @@ impl Builder {
         self
     }
 
+    /// Prices calls by `catalog`; without it, by the built-in table.
+    #[must_use]
+    pub fn catalog(mut self, catalog: Catalog) -> Self {
+        self.catalog = catalog;
+        self
+    }
+
     /// Tells the time by `clock`.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
@@ -110,6 +120,7 @@ impl Builder {
             registry: self.registry.unwrap_or_else(|| Arc::new(self.providers)),
             secrets: self.secrets,
             retry: self.retry,
+            catalog: self.catalog,
             effects: self.effects,
             writer,
             running: watch::Sender::new(Vec::new()),
@@ -126,6 +137,7 @@ impl Engine {
             registry: None,
             secrets: Secrets::new(),
             retry: RetryPolicy::default(),
+            catalog: Catalog::builtin(),
             effects: Effects::default(),
         }
     }

@@ -352,6 +352,7 @@ impl Flight {
             answer,
             finish,
             usage,
+            catalog: self.engine.0.catalog.clone(),
             is_local: self.provider.info().local,
             host: self.provider.info().host.clone(),
             asked_us: {

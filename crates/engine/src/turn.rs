@@ -150,6 +150,7 @@ pub struct Outcome {
     pub warnings: Vec<String>,
     /// Why it failed or was stopped.
     pub error: Option<Error>,
+    pub(crate) catalog: Catalog,
     pub(crate) is_local: bool,
     /// Host and port that were asked, where there are any.
     pub(crate) host: String,
@@ -158,16 +159,15 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Returns what the turn cost, at the built-in table's prices of the time it was asked.
+    /// Returns what the turn cost, at the prices of the time it was asked.
     pub fn cost(&self) -> Cost {
         if self.is_local {
             return Cost::local_free();
         }
-        let catalog = Catalog::builtin();
         let at = Moment::from_unix_micros(self.asked_us);
         let of = |model| {
             let call = Call::new(&self.model.provider, model, at).to(&self.host);
-            catalog.cost(&call, self.usage.as_ref())
+            self.catalog.cost(&call, self.usage.as_ref())
         };
         let served = self.model_served.as_deref().map(of);
         // A gateway may answer under a name of its own for the model that was asked for.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "engine/costs.rs"]
+mod costs;
 #[path = "engine/embedded.rs"]
 mod embedded;
 #[path = "engine/sessions.rs"]

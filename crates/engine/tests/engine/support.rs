@@ -13,6 +13,12 @@ use futures::StreamExt;
 /// One second passes with every look at it.
 pub(crate) struct Ticking(AtomicI64);
 
+impl Ticking {
+    pub(crate) fn new() -> Self {
+        Self(AtomicI64::new(0))
+    }
+}
+
 impl Clock for Ticking {
     fn now_us(&self) -> i64 {
         1_700_000_000_000_000 + self.0.fetch_add(1_000_000, Ordering::Relaxed)
@@ -48,7 +54,7 @@ pub(crate) fn engine(store: &(impl Store + Clone + 'static), provider: &Scripted
     Engine::builder(store.clone())
         .provider(provider.clone())
         .retry(quick_retries())
-        .clock(Ticking(AtomicI64::new(0)))
+        .clock(Ticking::new())
         .entropy(Counting)
         .build()
 }
