@@ -198,7 +198,8 @@ pub(crate) fn place(context: &Context, paths: &Paths) -> Result<PathBuf, Failure
 
 /// Returns an engine over the store on disk. Nothing is opened before it is needed.
 pub(crate) fn engine(context: &Context, providers: Providers) -> Result<Engine, Failure> {
-    Ok(equip(Engine::builder(store(context)?), context).registry(providers).build())
+    let builder = equip(Engine::builder(store(context)?), context);
+    Ok(builder.catalog(context.catalog()?).registry(providers).build())
 }
 
 /// Returns an engine that asks nobody: for what is there already.
@@ -207,8 +208,9 @@ pub(crate) fn archive(context: &Context) -> Result<Engine, Failure> {
 }
 
 /// Returns an engine that remembers nothing.
-pub(crate) fn forgetful(context: &Context, providers: Providers) -> Engine {
-    equip(Engine::builder(Memory::new()), context).registry(providers).build()
+pub(crate) fn forgetful(context: &Context, providers: Providers) -> Result<Engine, Failure> {
+    let builder = equip(Engine::builder(Memory::new()), context);
+    Ok(builder.catalog(context.catalog()?).registry(providers).build())
 }
 
 /// Gives an engine what every engine of this program has: somebody waits in front of it, so retries are few.

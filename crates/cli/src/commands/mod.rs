@@ -15,6 +15,7 @@ mod store;
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
+use aichat_catalog::Catalog;
 use aichat_engine::Secrets;
 use aichat_message::ErrorKind;
 use clap::error::ErrorKind as Misuse;
@@ -56,6 +57,20 @@ impl Context {
     /// Finds out which providers there are.
     pub(crate) fn directory(&self) -> Result<Directory, Failure> {
         Directory::of(&self.config()?, &self.env)
+    }
+
+    /// Returns the models and prices known, those of the file `models.json` beside the configuration first.
+    pub(crate) fn catalog(&self) -> Result<Catalog, Failure> {
+        let path = self.paths()?.config.join("models.json");
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Catalog::builtin()),
+            Err(error) => return Err(Failure::file(ErrorKind::Config, "cannot read", &path, &error)),
+        };
+        Catalog::builtin().with_json(&text).map_err(|error| {
+            let why = std::error::Error::source(&error).map(|why| format!(": {why}")).unwrap_or_default();
+            Failure::new(ErrorKind::Config, format!("{}: {error}{why}", path.display()))
+        })
     }
 
     /// Starts the runtime of a command that waits for something.

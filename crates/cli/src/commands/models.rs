@@ -24,7 +24,7 @@ struct Row {
 }
 
 pub(crate) fn run(context: &Context, args: args::Models) -> Result<u8, Failure> {
-    let catalog = Catalog::builtin();
+    let catalog = context.catalog()?;
     let mut rows: Vec<Row> = match &args.provider {
         Some(name) => ask(context, name)?.into_iter().map(|model| offered(name, model, &catalog)).collect(),
         None => {

@@ -75,7 +75,7 @@ fn ask(
         wait: if args.wait { FOR_EVER } else { Duration::ZERO },
     };
     let engine = match args.no_save {
-        true => assemble::forgetful(context, providers.clone()),
+        true => assemble::forgetful(context, providers.clone())?,
         false => assemble::engine(context, providers.clone())?,
     };
     let form = form(args.output_format, context.global.json);

@@ -195,3 +195,27 @@ fn closed_streams_are_no_reason_to_panic() {
         assert!(done.err.contains("no space left on device"), "{}", done.err);
     }
 }
+
+#[test]
+fn prices_of_ones_own_go_before_the_built_in_ones() {
+    let home = Home::new();
+    let cost = |done: &Done| {
+        let from = done.out.find("\"cost\":").unwrap_or_else(|| panic!("{}", done.all()));
+        done.out[from..].split_inclusive('}').next().unwrap().to_owned()
+    };
+    let file = home.path().join(".config/aichat/models.json");
+    home.configure("");
+    let entry = r#"{"provider":"openai","id":"c3","prices":{"input":"1","output":"2.5"}}"#;
+    std::fs::write(&file, format!(r#"{{"date":"2026-11-01","entries":[{entry}]}}"#)).unwrap();
+    // 1 * 1 + 3 * 2.5 micro-dollars
+    let done = home.run("send --json -n -m openai/c3 hi");
+    assert_eq!(cost(&done), r#""cost":{"amount":"0.0000085","currency":"USD","status":"exact"}"#);
+    assert!(home.run("models --json").out.contains(r#"{"provider":"openai","id":"c3","#));
+
+    std::fs::write(&file, r#"{"date":"2026-11-01","entries":[{"provider":"openai","id":"c3","price":{}}]}"#)
+        .unwrap();
+    let done = home.run("send -n -m openai/c3 hi");
+    assert_eq!(done.code, 78);
+    let complaint = "/.config/aichat/models.json: price table: entries[0], openai/c3: unknown field `price`";
+    assert!(done.err.contains(complaint), "{}", done.all());
+}
