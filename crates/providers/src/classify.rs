@@ -29,9 +29,13 @@ pub fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], now: System
     };
     let error = Error::new(kind, message)
         .with_status(status.as_u16())
-        .with_request_id(request_id(headers))
+        .with_request_id(request_id(headers).or_else(|| facts.request_id.as_deref().map(clip)))
         .with_retry_after(retry_after(headers, now))
         .with_rate_limits(rate_limits(headers));
+    let error = match headers.get("x-should-retry").is_some_and(|value| value == "false") {
+        true => error.with_retryable(false),
+        false => error,
+    };
     let error = match facts.code.or(facts.type_name) {
         Some(code) => error.with_code(clip(&code)),
         None => error,
@@ -47,7 +51,9 @@ pub fn in_band(json: &str) -> Error {
     let facts = Facts::read(json);
     let kind = kind(facts.status, &facts);
     let message = facts.message.as_deref().map_or_else(|| "the provider reports an error".to_owned(), clip);
-    let error = Error::new(kind, message).with_raw_body(clip_to(json, 64 << 10).to_owned());
+    let error = Error::new(kind, message)
+        .with_request_id(facts.request_id.as_deref().map(clip))
+        .with_raw_body(clip_to(json, 64 << 10).to_owned());
     match facts.code.or(facts.type_name) {
         Some(code) => error.with_code(clip(&code)),
         None => error,
@@ -105,6 +111,8 @@ struct Facts<'a> {
     type_name: Option<Cow<'a, str>>,
     /// A status named in the body, where there is one.
     status: Option<u16>,
+    /// The id of the request, where the body names it.
+    request_id: Option<Cow<'a, str>>,
     /// Everything, in lower case, for the few signs that have no code.
     lower: String,
 }
@@ -127,6 +135,8 @@ struct Object<'a> {
     status: Option<&'a RawValue>,
     #[serde(borrow)]
     status_code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    request_id: Option<&'a RawValue>,
 }
 
 impl<'a> Facts<'a> {
@@ -144,18 +154,19 @@ impl<'a> Facts<'a> {
                 code: text(inner.code),
                 type_name: text(inner.r#type),
                 status: number(inner.status_code).or(number(inner.status)).or(number(inner.code)),
-                lower: String::new(),
+                ..Self::default()
             },
             None => Self {
                 message: text(outer.error.or(outer.message).or(outer.detail)),
                 code: text(outer.code),
                 type_name: text(outer.r#type),
                 status: number(outer.status_code).or(number(outer.status)).or(number(outer.code)),
-                lower: String::new(),
+                ..Self::default()
             },
         };
         let lower = clip_to(body, MAX_MESSAGE).to_ascii_lowercase();
-        Self { message: found.message.filter(|message| !message.is_empty()), lower, ..found }
+        let request_id = text(outer.request_id);
+        Self { message: found.message.filter(|message| !message.is_empty()), request_id, lower, ..found }
     }
 }
 
@@ -182,12 +193,21 @@ fn kind(status: Option<u16>, facts: &Facts<'_>) -> ErrorKind {
     };
     let says = |signs: &[&str]| signs.iter().any(|sign| facts.lower.contains(sign));
     let unsaid = matches!(status, None | Some(400 | 403 | 413 | 422 | 429 | 500));
-    if status == Some(402) || named(&["billing", "payment_required"]) {
+    if status == Some(402)
+        || named(&["billing", "payment_required"])
+        || unsaid && says(&["credit balance is too low"])
+    {
         return ErrorKind::Billing;
     }
     if named(&["insufficient_quota", "quota_exceeded", "usage_limit", "spend_limit"])
         || unsaid
-            && says(&["exceeded your current quota", "spending limit", "spend limit", "available credits"])
+            && says(&[
+                "exceeded your current quota",
+                "spending limit",
+                "spend limit",
+                "spend_limit",
+                "available credits",
+            ])
     {
         return ErrorKind::Quota;
     }
@@ -205,6 +225,7 @@ fn kind(status: Option<u16>, facts: &Facts<'_>) -> ErrorKind {
                 "prompt is too long",
                 "exceeds the context length",
                 "too large for model with",
+                "exceed context limit",
             ])
     {
         return ErrorKind::ContextTooLong;
@@ -244,6 +265,7 @@ fn kind(status: Option<u16>, facts: &Facts<'_>) -> ErrorKind {
             ErrorKind::Overloaded
         }
         None if named(&["timeout"]) => ErrorKind::Timeout,
+        None if named(&["too_large"]) => ErrorKind::TooLarge,
         None if named(&["not_found"]) => ErrorKind::NotFound,
         None if named(&["permission"]) => ErrorKind::Permission,
         None if named(&["invalid_request", "badrequest"]) => ErrorKind::InvalidRequest,
@@ -341,6 +363,25 @@ mod tests {
                 ErrorKind::Quota,
                 false,
             ),
+            (
+                429,
+                r#"{"error":{"type":"rate_limit_error","details":{"error_code":"enforced_spend_limit_reached"}}}"#,
+                ErrorKind::Quota,
+                false,
+            ),
+            (
+                400,
+                r#"{"error":{"type":"invalid_request_error","message":"Your credit balance is too low"}}"#,
+                ErrorKind::Billing,
+                false,
+            ),
+            (
+                400,
+                r#"{"error":{"message":"input length and `max_tokens` exceed context limit: 9 + 9 > 10"}}"#,
+                ErrorKind::ContextTooLong,
+                false,
+            ),
+            (529, r#"{"error":{"type":"overloaded_error"}}"#, ErrorKind::Overloaded, true),
             (402, "", ErrorKind::Billing, false),
             (401, r#"{"detail":"Invalid API Key"}"#, ErrorKind::Auth, false),
             (404, "", ErrorKind::NotFound, false),
@@ -356,6 +397,18 @@ mod tests {
             let error = classify(status, body);
             assert_eq!((error.kind(), error.is_retryable()), (kind, retryable), "{status} {body}");
         }
+    }
+
+    #[test]
+    fn headers_say_who_asked_and_whether_to_ask_again() {
+        let body = br#"{"error":{"type":"api_error"},"request_id":"in_body"}"#;
+        let refused = |pairs: &[(&'static str, &str)]| {
+            refused(StatusCode::INTERNAL_SERVER_ERROR, &headers(pairs), body, SystemTime::UNIX_EPOCH)
+        };
+        let (plain, told) =
+            (refused(&[]), refused(&[("request-id", "in_head"), ("x-should-retry", "false")]));
+        assert_eq!((plain.request_id(), plain.is_retryable()), (Some("in_body"), true));
+        assert_eq!((told.request_id(), told.is_retryable()), (Some("in_head"), false));
     }
 
     #[test]
@@ -391,5 +444,7 @@ mod tests {
             ErrorKind::ContentFiltered
         );
         assert_eq!(in_band("{}").message(), "the provider reports an error");
+        let named = in_band(r#"{"error":{"type":"request_too_large"},"request_id":"req_1"}"#);
+        assert_eq!((named.kind(), named.request_id()), (ErrorKind::TooLarge, Some("req_1")));
     }
 }
