@@ -222,6 +222,10 @@ fn step(
 }
 
 fn whole(body: &[u8], decoder: &mut dyn Decoder, out: &mut Vec<Delta>) -> Result<(), Error> {
+    // A body that ends inside a character was cut.
+    if std::str::from_utf8(body).is_err_and(|error| error.error_len().is_none()) {
+        return Ok(());
+    }
     let body = text(body)?.trim_start_matches('\u{feff}').trim();
     if body.starts_with('<') {
         return Err(classify::not_json(body));

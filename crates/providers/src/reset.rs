@@ -40,7 +40,7 @@ fn span(text: &str) -> Option<Duration> {
 }
 
 /// Reads a time of RFC 3339.
-fn date(text: &str) -> Option<SystemTime> {
+pub(crate) fn date(text: &str) -> Option<SystemTime> {
     let number = |range: std::ops::Range<usize>| {
         let digits = text.get(range)?;
         digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<i64>().ok())?

@@ -3,6 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as its asserts do")]
 #![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
+#[path = "providers/anthropic.rs"]
+mod anthropic;
+#[path = "providers/anthropic_requests.rs"]
+mod anthropic_requests;
 #[path = "providers/canned.rs"]
 mod canned;
 #[path = "providers/contract.rs"]

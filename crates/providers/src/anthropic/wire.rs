@@ -1,6 +1,7 @@
 //! The JSON of an answer, as it is on the wire: everything optional, what is hot borrowed.
 
 use std::borrow::Cow;
+use std::time::UNIX_EPOCH;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -8,6 +9,7 @@ use serde_json::value::RawValue;
 use aichat_message::{Extra, Json, Usage};
 
 use crate::provider::Model;
+use crate::reset;
 
 /// A text, borrowed where it has no escapes.
 #[derive(Debug, Default, Deserialize)]
@@ -199,47 +201,20 @@ impl ModelEntry {
             images: can.image_input.and_then(|can| can.supported),
             reasoning: can.thinking.and_then(|can| can.supported),
             // The protocol gives the epoch where the day is not known.
-            created: self.created_at.as_deref().and_then(seconds).filter(|seconds| *seconds != 0),
+            created: self.created_at.as_deref().and_then(seconds).filter(|seconds| *seconds > 0),
             ..Model::default()
         })
     }
 }
 
-/// Returns the seconds since 1970 of a moment in UTC, `2026-02-28T01:02:03Z`; fractions are cut off.
 fn seconds(moment: &str) -> Option<i64> {
-    let (day, time) = moment.strip_suffix('Z')?.split_once('T')?;
-    let numbers = |text: &str, by: char| -> Option<[i64; 3]> {
-        let all: Vec<i64> = text.split(by).map(|n| n.parse().ok()).collect::<Option<_>>()?;
-        all.try_into().ok()
-    };
-    let [year, month, day] = numbers(day, '-')?;
-    let [hour, minute, second] = numbers(time.split('.').next()?, ':')?;
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || !(1..=9999).contains(&year) {
-        return None;
-    }
-    // A year that begins in March ends with its leap day.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
-    Some((days - 719_468) * 86_400 + hour * 3_600 + minute * 60 + second)
+    let since_1970 = reset::date(moment)?.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since_1970.as_secs()).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn moments_are_counted_from_1970() {
-        let cases = [
-            ("1970-01-01T00:00:00Z", Some(0)),
-            ("2000-02-29T23:59:59Z", Some(951_868_799)),
-            ("2026-07-24T00:00:00.123Z", Some(1_784_851_200)),
-            ("2026-07-24", None),
-            ("2026-13-01T00:00:00Z", None),
-        ];
-        for (moment, want) in cases {
-            assert_eq!(seconds(moment), want, "{moment}");
-        }
-    }
 
     #[test]
     fn the_cache_is_part_of_the_input_and_unknown_stays_unknown() {

@@ -4,9 +4,32 @@ use std::sync::Arc;
 
 use aichat_message::{ErrorKind, FinishReason};
 use aichat_providers::contract::{self, Sample, Subject};
-use aichat_providers::{Driver, Exchange, Ollama, OpenaiChat, Profile};
+use aichat_providers::{Anthropic, Driver, Exchange, Ollama, OpenaiChat, Profile};
 
 use crate::recordings::samples;
+
+mod anthropic {
+    use super::*;
+
+    fn subject() -> Subject {
+        let refusal = |kind: &str| format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"m"}}}}"#);
+        let spent = refusal("rate_limit_error")
+            .replace("\"m\"", "\"m\",\"details\":{\"error_code\":\"enforced_spend_limit_reached\"}");
+        Subject::new(|endpoint| Ok(Arc::new(Driver::new(endpoint, Anthropic::new())?)))
+            .samples(samples("anthropic"))
+            .sample(
+                Sample::new("busy", "application/json", refusal("overloaded_error"))
+                    .status(529)
+                    .error(ErrorKind::Overloaded),
+            )
+            .sample(Sample::new("spent", "application/json", spent).status(429).error(ErrorKind::Quota))
+            .sample(
+                Sample::new("error alone", "application/json", refusal("api_error")).error(ErrorKind::Server),
+            )
+    }
+
+    aichat_providers::contract!(subject);
+}
 
 mod openai_chat {
     use super::*;

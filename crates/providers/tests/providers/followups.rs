@@ -38,10 +38,11 @@ pub(crate) struct Writing {
     pub(crate) alike: &'static [Step],
 }
 
-const WRITINGS: &[Writing] = &[crate::openai_chat::WRITING, crate::ollama::WRITING];
+const WRITINGS: &[Writing] =
+    &[crate::openai_chat::WRITING, crate::anthropic::WRITING, crate::ollama::WRITING];
 
 /// How many follow-ups the folders hold, so that none is skipped unnoticed.
-const KNOWN: usize = 24;
+const KNOWN: usize = 31;
 
 #[tokio::test]
 async fn the_next_request_is_the_recorded_one() {

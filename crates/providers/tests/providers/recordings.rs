@@ -123,7 +123,7 @@ pub(crate) fn fixtures() -> Option<PathBuf> {
     folder.is_dir().then_some(folder)
 }
 
-fn own() -> PathBuf {
+pub(crate) fn own() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings")
 }
 

@@ -1,0 +1,1 @@
+//! What a request looks like on the wire of Anthropic Messages.
