@@ -15,6 +15,8 @@ mod contract;
 mod followups;
 #[path = "providers/fuzz.rs"]
 mod fuzz;
+#[path = "providers/histories.rs"]
+mod histories;
 #[path = "providers/laws.rs"]
 mod laws;
 #[path = "providers/network.rs"]

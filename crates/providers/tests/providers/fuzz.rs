@@ -1,16 +1,17 @@
 //! Chance against the framings and against every adapter's decoder: whatever comes, however it is cut.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use aichat_message::{Delta, Fold};
-use aichat_providers::{ArrayDecoder, Intake, NdjsonDecoder, SseDecoder, SseEvent};
+use aichat_message::{Delta, ErrorKind, Fold};
+use aichat_providers::{ArrayDecoder, Fault, Intake, NdjsonDecoder, Plan, SseDecoder, SseEvent};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::canned::{Outcome, outcome};
-use crate::recordings::{Recording, Spoken, chats, protocols};
+use crate::recordings::{Recording, Spoken, chats, fixtures, in_folder, protocols};
 
 /// What a framing made of a body: its frames, and whether it failed after them.
 type Framed = (Vec<String>, bool);
@@ -359,6 +360,31 @@ fn survives(spoken: &'static Spoken, recordings: &[Recording], cases: u32) {
     });
     if let Err(error) = done {
         panic!("{}: {error}", spoken.name);
+    }
+}
+
+#[test]
+fn every_list_of_models_survives_harm() {
+    let Some(root) = fixtures() else { return eprintln!("skipped: no folder of recordings") };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    for spoken in protocols() {
+        let folders = spoken.models.iter().flat_map(|folder| in_folder(spoken, &root.join(folder)));
+        let lists: Vec<_> = folders.collect();
+        let strategy = (any::<Index>(), vec(harm(), 1..5));
+        let done = TestRunner::new(config(300)).run(&strategy, |(which, harms)| {
+            let mut body = lists[which.index(lists.len())].body.clone();
+            harms.iter().for_each(|harm| suffer(&mut body, harm));
+            // A provider that asks for page after page is stopped by the empty one.
+            let plans = [Plan::body("application/json", body), Plan::body("application/json", "{}")];
+            let provider = (spoken.provider)(Arc::new(Fault::new(plans)));
+            if let Err(error) = runtime.block_on(provider.models()) {
+                prop_assert!(error.kind() != ErrorKind::Timeout, "{:?}", error);
+            }
+            Ok(())
+        });
+        if let Err(error) = done {
+            panic!("{}: {error}", spoken.name);
+        }
     }
 }
 

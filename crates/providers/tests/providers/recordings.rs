@@ -20,9 +20,9 @@ pub(crate) struct Spoken {
     /// The name of the folder of the project's own recordings.
     pub(crate) name: &'static str,
     chats: &'static [&'static str],
-    models: &'static [&'static str],
+    pub(crate) models: &'static [&'static str],
     pub(crate) decoder: fn() -> Box<dyn Decoder>,
-    provider: fn(Arc<dyn Transport>) -> Box<dyn Provider>,
+    pub(crate) provider: fn(Arc<dyn Transport>) -> Box<dyn Provider>,
 }
 
 const PROTOCOLS: &[Spoken] = &[
