@@ -45,8 +45,8 @@ impl Catalog {
     /// Returns the catalogue with a table that goes before what it knew.
     ///
     /// The table has a `date`, perhaps a `source`, and `entries` with a `provider` (as it is called in the
-    /// configuration, or here) and an `id`. What else an entry says replaces what was known of that model; what it
-    /// does not say stays as it was. It may have
+    /// configuration, or here) and an `id`, the model's own name. What else an entry says replaces what was known of
+    /// that model, under every name it has; what it does not say stays as it was. It may have
     ///
     /// - `context_window` and `output_limit` in tokens, `input` and `output` as lists of `text`, `image`, `audio`,
     ///   `video` and `pdf`, `tools`, `structured_output` and `deprecated` as truth values, `reasoning` as `none`,
@@ -88,12 +88,7 @@ impl Catalog {
 
     /// Returns where the catalogue has its knowledge from, the first to be asked first.
     pub fn tables(&self) -> Vec<TableRef> {
-        let given = self.given.iter().rev().map(|given| TableRef {
-            builtin: false,
-            source: given.source.clone(),
-            date: given.date,
-            hash: given.hash.clone(),
-        });
+        let given = self.given.iter().rev().map(|given| given.described());
         given.chain(self.table().map(|table| described(&table))).collect()
     }
 
@@ -145,7 +140,7 @@ impl Catalog {
 
     /// Finds the model that `model` stands for at `provider`; see [`find`](Self::find).
     pub fn model(&self, provider: &str, model: &str) -> Option<Match> {
-        self.lookup(provider, model, None, self.given.len())
+        self.lookup(provider, model, None)
     }
 
     /// Finds the model that a call names, in whatever case.
@@ -156,7 +151,7 @@ impl Catalog {
     /// passes on, the maker's entry is taken, and where no rule fits a name that ends in a date, that of the name
     /// without it; the match says so.
     pub fn find(&self, call: &Call<'_>) -> Option<Match> {
-        self.lookup(call.provider, call.model, call.address, self.given.len())
+        self.lookup(call.provider, call.model, call.address)
     }
 
     /// Returns what a call cost at standard rates: no batch or priority processing.
@@ -194,41 +189,45 @@ impl Catalog {
         self.has_builtin.then(Table::builtin)
     }
 
-    /// Finds a model in the first so many tables that were given and in the built-in one.
-    fn lookup(&self, provider: &str, model: &str, address: Option<&str>, tables: usize) -> Option<Match> {
+    fn lookup(&self, provider: &str, model: &str, address: Option<&str>) -> Option<Match> {
         let name = model.to_ascii_lowercase();
         let place = self.table().and_then(|table| Place::of(table, provider, address));
-        for (below, given) in self.given[..tables].iter().enumerate().rev() {
-            let called = place.as_ref().map(|place| place.provider.name).filter(|name| *name != provider);
-            let named = [Some(provider), called].into_iter().flatten();
-            let Some((new, hit)) = named.filter_map(|provider| given.find(provider, &name)).next() else {
-                continue;
-            };
-            let known = self.lookup(provider, &new.id, address, below);
-            let known = known.filter(|known| known.matched_by <= MatchedBy::Alias);
-            let table = TableRef {
-                builtin: false,
-                source: given.source.clone(),
-                date: given.date,
-                hash: given.hash.clone(),
-            };
-            let (provider_by, rule) = (ProviderBy::Name, hit.rule.to_owned());
-            let (table, assumed) = match &known {
-                Some(known) if !new.has_prices() => (known.table.clone(), known.assumed.clone()),
-                _ => (table, Vec::new()),
-            };
-            let entry = overlaid(new, given, known.map(|known| known.entry));
-            return Some(Match {
-                entry,
-                matched_by: hit.by,
-                rule,
-                provider_by,
-                assumed,
-                table,
-                overridden: true,
-            });
+        let listed = place.as_ref().map(|place| place.provider.name);
+        let is_asked = |entry: &GivenEntry| {
+            let is = |name: &str| entry.provider.eq_ignore_ascii_case(name);
+            is(provider) || listed.is_some_and(is)
+        };
+        let mut given = self.given.iter().rev();
+        let mut found = match given.find_map(|given| Some((given, given.find(is_asked, &name)?))) {
+            Some((given, (new, hit))) => {
+                let known = place.and_then(|place| place.find(&new.id.to_ascii_lowercase()));
+                let known = known.filter(|known| known.matched_by <= MatchedBy::Alias);
+                let mut found = known.unwrap_or_else(|| Match {
+                    entry: Entry::new(&*new.provider, &*new.id, &*given.source),
+                    matched_by: hit.by,
+                    rule: String::new(),
+                    provider_by: ProviderBy::Name,
+                    assumed: Vec::new(),
+                    table: given.described(),
+                    overridden: true,
+                });
+                found.entry.id.clone_from(&new.id);
+                (found.matched_by, found.rule) = (hit.by, hit.rule.to_owned());
+                found
+            }
+            None => place?.find(&name)?,
+        };
+        // Whatever its name was, tables speak of the model by its own.
+        for given in &self.given {
+            let is_it = |new: &&GivenEntry| is_asked(new) && new.id.eq_ignore_ascii_case(&found.entry.id);
+            let Some(new) = given.entries.iter().find(is_it) else { continue };
+            if new.has_prices() {
+                (found.table, found.assumed) = (given.described(), Vec::new());
+            }
+            found.entry = overlaid(new, given, Some(found.entry));
+            found.overridden = true;
         }
-        place?.find(&name)
+        Some(found)
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::entry::{Entry, Modality, Reasoning};
 use crate::error::{Error, ErrorKind};
+use crate::found::TableRef;
 use crate::moment::Day;
 use crate::names::{Hit, Names};
 use crate::rate::{Condition, Prices, Rate, Tier};
@@ -111,9 +112,19 @@ impl Given {
         Ok(Self { source: source.unwrap_or_else(|| "a table of one's own".to_owned()), date, hash, entries })
     }
 
-    /// Finds a model by a lower-case name: the best way wins, then the longest rule, then the first.
-    pub(crate) fn find(&self, provider: &str, name: &str) -> Option<(&GivenEntry, Hit<'_>)> {
-        let entries = self.entries.iter().filter(|entry| entry.provider.eq_ignore_ascii_case(provider));
+    /// Returns which table this is.
+    pub(crate) fn described(&self) -> TableRef {
+        let (source, hash) = (self.source.clone(), self.hash.clone());
+        TableRef { builtin: false, source, date: self.date, hash }
+    }
+
+    /// Finds one of certain models by a lower-case name: the best way wins, then the longest rule, then the first.
+    pub(crate) fn find(
+        &self,
+        is_asked: impl Fn(&GivenEntry) -> bool,
+        name: &str,
+    ) -> Option<(&GivenEntry, Hit<'_>)> {
+        let entries = self.entries.iter().filter(|entry| is_asked(entry));
         entries
             .filter_map(|entry| Some((entry, entry.names.hit(&entry.id, name)?)))
             .min_by_key(|(_, hit)| hit.rank())

@@ -37,8 +37,12 @@ fn a_price_of_ones_own_goes_before_the_built_in_one() {
     let [ours, builtin] = &catalog.tables()[..] else { panic!("two tables") };
     assert_eq!((ours.builtin, builtin.builtin, ours.date.to_string().as_str()), (false, true, "2026-01-31"));
     assert_eq!(found.table, *ours);
-    // What the built-in entry is also called still leads to the built-in entry.
-    assert_eq!(catalog.model("openai", "gpt-4.1-2025-04-14").unwrap().table, *builtin);
+    // So it is under every other name of the model, such as the one that the provider answers with.
+    let dated = catalog.model("openai", "gpt-4.1-2025-04-14").unwrap();
+    assert_eq!((&dated.entry, &dated.table, dated.matched_by), (&found.entry, ours, MatchedBy::Alias));
+    assert_eq!(catalog.model("openai", "gpt-4.1-mini").unwrap().table, *builtin);
+    // Another provider of the model asks for its own price.
+    assert_eq!(catalog.model("azure", "gpt-4.1").unwrap().table, *builtin);
 }
 
 #[test]
