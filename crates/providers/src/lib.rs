@@ -30,6 +30,8 @@
 #[cfg(feature = "anthropic")]
 mod anthropic;
 mod array;
+#[cfg(feature = "azure")]
+mod azure;
 #[cfg(any(
     feature = "anthropic",
     feature = "gemini",
@@ -84,6 +86,8 @@ pub use self::http::Http;
 #[cfg(feature = "anthropic")]
 pub use anthropic::Anthropic;
 pub use array::ArrayDecoder;
+#[cfg(feature = "azure")]
+pub use azure::Azure;
 pub use classify::{in_band, not_json, rate_limits, refused, request_id, retry_after};
 pub use decoder::{Decoder, Frame};
 pub use driver::{Adapter, Driver, Encoded, Page};

@@ -7,6 +7,8 @@
 mod anthropic;
 #[path = "providers/anthropic_requests.rs"]
 mod anthropic_requests;
+#[path = "providers/azure.rs"]
+mod azure;
 #[path = "providers/canned.rs"]
 mod canned;
 #[path = "providers/contract.rs"]

@@ -66,11 +66,13 @@ impl Profile {
         GENERIC
     }
 
-    /// Returns the profile of that name: `openai`, `openrouter`, `groq`, `deepseek`, `mistral`, `xai`,
-    /// `llamacpp`, `vllm`, `lmstudio` or `generic`.
+    /// Returns the profile of that name: `openai`, `azure`, `azure-early`, `openrouter`, `groq`, `deepseek`,
+    /// `mistral`, `xai`, `llamacpp`, `vllm`, `lmstudio` or `generic`.
     pub fn named(name: &str) -> Option<Self> {
         let profile = match name {
-            "openai" => Self { max_tokens: "max_completion_tokens", developer: true, ..GENERIC },
+            "openai" | "azure" => Self { max_tokens: "max_completion_tokens", developer: true, ..GENERIC },
+            // What a dated address of before September 2024 takes.
+            "azure-early" => Self { stream_options: false, effort: Effort::Unknown, ..GENERIC },
             "openrouter" => Self { top_k: true, effort: Effort::Object, replay: Replay::Details, ..GENERIC },
             "groq" => Self { echo: false, ..GENERIC },
             "deepseek" => {
@@ -99,6 +101,11 @@ impl Profile {
         let host = host.split(':').next().unwrap_or_default();
         let name = match host {
             "api.openai.com" => "openai",
+            azure
+                if [".openai.azure.com", ".services.ai.azure.com"].iter().any(|end| azure.ends_with(end)) =>
+            {
+                "azure"
+            }
             "openrouter.ai" => "openrouter",
             "api.groq.com" => "groq",
             "api.deepseek.com" => "deepseek",

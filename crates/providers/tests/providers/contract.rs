@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use aichat_message::{ErrorKind, FinishReason};
 use aichat_providers::contract::{self, Sample, Subject};
-use aichat_providers::{Anthropic, Driver, Exchange, Ollama, OpenaiChat, Profile};
+use aichat_providers::{Anthropic, Azure, Driver, Exchange, Ollama, OpenaiChat, Profile};
 
+use crate::azure::chat;
 use crate::recordings::samples;
 
 mod anthropic {
@@ -102,6 +103,17 @@ mod openai_chat {
             )
             .sample(Sample::new("quota", "application/json", quota).status(429).error(ErrorKind::Quota))
             .samples(samples("openai-chat"))
+    }
+
+    aichat_providers::contract!(subject);
+}
+
+mod azure {
+    use super::*;
+
+    fn subject() -> Subject {
+        Subject::new(|endpoint| Ok(Arc::new(Driver::new(endpoint, Azure::dated(chat(), "2024-10-21"))?)))
+            .samples(samples("azure"))
     }
 
     aichat_providers::contract!(subject);

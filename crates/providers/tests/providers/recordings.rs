@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use aichat_message::{Delta, ErrorKind, Executor, Fold, PartKind};
 use aichat_providers::contract::Sample;
 use aichat_providers::{
-    Adapter, Anthropic, Decoder, Driver, Error, Info, Intake, Ollama, OpenaiChat, Profile, Provider,
+    Adapter, Anthropic, Azure, Decoder, Driver, Error, Info, Intake, Ollama, OpenaiChat, Profile, Provider,
     Transport,
 };
 use base64::Engine;
@@ -36,7 +36,6 @@ const PROTOCOLS: &[Spoken] = &[
             "openrouter-chat",
             "xai-chat",
             "llamacpp-chat",
-            "azure-chat",
         ],
         models: &["openai-models", "groq-models", "deepseek-models", "mistral-models", "llamacpp-models"],
         decoder: || decoder(openai_chat()),
@@ -48,6 +47,13 @@ const PROTOCOLS: &[Spoken] = &[
         models: &["anthropic-models"],
         decoder: || decoder(Anthropic::new()),
         provider: |transport| provider(transport, Anthropic::new()),
+    },
+    Spoken {
+        name: "azure",
+        chats: &["azure-chat"],
+        models: &[],
+        decoder: || decoder(Azure::v1(crate::azure::chat())),
+        provider: |transport| provider(transport, Azure::v1(crate::azure::chat())),
     },
     Spoken {
         name: "ollama",
