@@ -21,6 +21,8 @@ mod fuzz;
 mod histories;
 #[path = "providers/laws.rs"]
 mod laws;
+#[path = "providers/mock.rs"]
+mod mock;
 #[path = "providers/network.rs"]
 mod network;
 #[path = "providers/ollama.rs"]
