@@ -38,7 +38,29 @@ const KEYS: [&str; 6] = ["key", "api_key", "api-key", "access_token", "token", "
 ///
 /// In JSON it is one object, and each of its [`Piece`]s, in the order in which they came, is a line of a journal;
 /// [`push`](Self::push) puts them together again. Bytes are a string where they are UTF-8, else an object
-/// `{"base64":"…"}`. Times are microseconds since the request was sent.
+/// `{"base64":"…"}`. Times are microseconds since the request was sent. The form is described in
+/// `docs/recorded-exchanges.md`.
+///
+/// ```
+/// use aichat_providers::{Exchange, Piece};
+///
+/// let journal = r#"{"request":{"v":1,"method":"POST","path":"/v1/chat","body":"{}"}}
+/// {"answer":{"at_us":300,"status":200,"headers":[["content-type","text/plain"]]}}
+/// {"chunk":{"at_us":310,"bytes":"hel"}}
+/// {"chunk":{"at_us":950,"bytes":"lo"}}"#;
+/// let mut exchange = None::<Exchange>;
+/// for line in journal.lines() {
+///     match (&mut exchange, serde_json::from_str(line)?) {
+///         (Some(exchange), piece) => exchange.push(piece),
+///         (none, Piece::Request(request)) => *none = Some(Exchange::new(request)),
+///         (None, _) => {}
+///     }
+/// }
+/// let exchange = exchange.ok_or("no request")?;
+/// assert_eq!(exchange.body(), b"hello");
+/// assert!(exchange.end.is_none(), "the journal breaks off");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
     /// What was sent.

@@ -146,7 +146,8 @@ impl<T: Transport> Recording<T> {
         }
     }
 
-    /// Sets what everything goes through before the recorder sees it.
+    /// Sets what everything goes through before the recorder sees it. It is asked more than once about the same
+    /// bytes, so what it counts means nothing.
     #[must_use]
     pub fn with_redactor(self, redactor: Redactor) -> Self {
         Self { redactor: Some(redactor), ..self }
