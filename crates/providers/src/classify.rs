@@ -30,7 +30,7 @@ pub fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], now: System
     let error = Error::new(kind, message)
         .with_status(status.as_u16())
         .with_request_id(request_id(headers).or_else(|| facts.request_id.as_deref().map(clip)))
-        .with_retry_after(retry_after(headers, now))
+        .with_retry_after(retry_after(headers, now).or(facts.details.wait))
         .with_rate_limits(rate_limits(headers));
     let error = match headers.get("x-should-retry").is_some_and(|value| value == "false") {
         true => error.with_retryable(false),
@@ -53,6 +53,7 @@ pub fn in_band(json: &str) -> Error {
     let message = facts.message.as_deref().map_or_else(|| "the provider reports an error".to_owned(), clip);
     let error = Error::new(kind, message)
         .with_request_id(facts.request_id.as_deref().map(clip))
+        .with_retry_after(facts.details.wait)
         .with_raw_body(clip_to(json, 64 << 10).to_owned());
     match facts.code.or(facts.type_name) {
         Some(code) => error.with_code(clip(&code)),
@@ -103,6 +104,61 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default().min(MAX_WAIT))
 }
 
+/// What Google's errors say in their list of details, <https://google.aip.dev/193>.
+#[derive(Default)]
+struct Details {
+    /// The reason in one word.
+    reason: Option<String>,
+    wait: Option<Duration>,
+    /// What was exceeded, each limit by its name, in lower case.
+    limits: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[derive(Default)]
+struct Detail {
+    reason: Option<String>,
+    retry_delay: Option<String>,
+    violations: Vec<Violation>,
+}
+
+#[derive(Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[derive(Default)]
+struct Violation {
+    quota_id: Option<String>,
+    quota_metric: Option<String>,
+}
+
+impl Details {
+    fn read(raw: Option<&RawValue>) -> Self {
+        let mut details = Self::default();
+        let list = raw.and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok());
+        for raw in list.into_iter().flatten() {
+            let detail: Detail = serde_json::from_str(raw.get()).unwrap_or_default();
+            details.reason = details.reason.or(detail.reason);
+            let seconds = detail.retry_delay.and_then(|delay| delay.strip_suffix('s')?.parse::<f64>().ok());
+            let wait = seconds.filter(|seconds| *seconds >= 0.0);
+            let wait = wait.map(|s| Duration::try_from_secs_f64(s).unwrap_or(MAX_WAIT).min(MAX_WAIT));
+            details.wait = details.wait.or(wait);
+            let names = detail.violations.into_iter().filter_map(|v| v.quota_id.or(v.quota_metric));
+            details.limits.extend(names.map(|name| name.to_ascii_lowercase()));
+        }
+        details
+    }
+
+    /// Tells whether a limit is reached that waiting a moment does not help with.
+    fn is_used_up(&self) -> bool {
+        self.limits.iter().any(|limit| limit.contains("perday") || limit.contains("per_day"))
+    }
+
+    /// Tells whether the provider says itself that it is enough to wait.
+    fn is_momentary(&self) -> bool {
+        (self.wait.is_some() || !self.limits.is_empty()) && !self.is_used_up()
+    }
+}
+
 /// What error bodies of all shapes have in common.
 #[derive(Default)]
 struct Facts<'a> {
@@ -113,6 +169,7 @@ struct Facts<'a> {
     status: Option<u16>,
     /// The id of the request, where the body names it.
     request_id: Option<Cow<'a, str>>,
+    details: Details,
     /// Everything, in lower case, for the few signs that have no code.
     lower: String,
 }
@@ -137,6 +194,16 @@ struct Object<'a> {
     status_code: Option<&'a RawValue>,
     #[serde(borrow)]
     request_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    details: Option<&'a RawValue>,
+}
+
+impl<'a> Object<'a> {
+    /// Returns the status in one word, which Google gives beside the number of it.
+    fn word(&self) -> Option<Cow<'a, str>> {
+        let word = self.status.filter(|_| self.r#type.is_none()).and_then(scalar)?;
+        word.starts_with(|first: char| first.is_ascii_uppercase()).then_some(word)
+    }
 }
 
 impl<'a> Facts<'a> {
@@ -151,9 +218,10 @@ impl<'a> Facts<'a> {
         let found = match &inner {
             Some(inner) => Self {
                 message: text(inner.message.or(inner.detail)).or_else(|| text(outer.message)),
-                code: text(inner.code),
+                code: inner.word().or_else(|| text(inner.code)),
                 type_name: text(inner.r#type),
                 status: number(inner.status_code).or(number(inner.status)).or(number(inner.code)),
+                details: Details::read(inner.details),
                 ..Self::default()
             },
             None => Self {
@@ -184,7 +252,7 @@ fn number(raw: Option<&RawValue>) -> Option<u16> {
 }
 
 fn kind(status: Option<u16>, facts: &Facts<'_>) -> ErrorKind {
-    let names = [facts.code.as_deref(), facts.type_name.as_deref()];
+    let names = [facts.code.as_deref(), facts.type_name.as_deref(), facts.details.reason.as_deref()];
     let named = |signs: &[&str]| {
         names.iter().flatten().any(|name| {
             let name = name.to_ascii_lowercase();
@@ -199,15 +267,18 @@ fn kind(status: Option<u16>, facts: &Facts<'_>) -> ErrorKind {
     {
         return ErrorKind::Billing;
     }
-    if named(&["insufficient_quota", "quota_exceeded", "usage_limit", "spend_limit"])
+    if facts.details.is_used_up()
+        || named(&["insufficient_quota", "quota_exceeded", "usage_limit", "spend_limit"])
         || unsaid
             && says(&[
-                "exceeded your current quota",
                 "spending limit",
                 "spend limit",
                 "spend_limit",
+                "spending cap",
+                "spend cap",
                 "available credits",
             ])
+        || unsaid && says(&["exceeded your current quota"]) && !facts.details.is_momentary()
     {
         return ErrorKind::Quota;
     }
@@ -224,6 +295,7 @@ fn kind(status: Option<u16>, facts: &Facts<'_>) -> ErrorKind {
                 "available context size",
                 "prompt is too long",
                 "exceeds the context length",
+                "input token count",
                 "too large for model with",
                 "exceed context limit",
             ])
@@ -239,7 +311,7 @@ fn kind(status: Option<u16>, facts: &Facts<'_>) -> ErrorKind {
         return ErrorKind::Unsupported;
     }
     // Ollama says where to sign in to the models it does not run itself.
-    if named(&["invalid_api_key", "authentication", "unauthorized"]) && status != Some(403)
+    if named(&["invalid_api_key", "api_key_invalid", "authentication", "unauthorized"]) && status != Some(403)
         || status.is_none() && says(&["\"signin_url\""])
     {
         return ErrorKind::Auth;
@@ -356,6 +428,12 @@ mod tests {
                 ErrorKind::ContextTooLong,
                 false,
             ),
+            (
+                400,
+                r#"{"error":{"code":400,"message":"The input token count (9) exceeds the maximum number of tokens allowed (8)."}}"#,
+                ErrorKind::ContextTooLong,
+                false,
+            ),
             (400, r#"{"error":{"code":"content_filter"}}"#, ErrorKind::ContentFiltered, false),
             (
                 403,
@@ -416,7 +494,12 @@ mod tests {
         let cases = [
             (r#"{"error":{"message":"m","type":"t","code":null}}"#, "m", Some("t")),
             (r#"{"error":{"message":"m","code":400,"type":"t"}}"#, "m", Some("400")),
-            (r#"[{"error":{"message":"m","status":"INVALID_ARGUMENT"}}]"#, "m", None),
+            (
+                r#"[{"error":{"message":"m","code":400,"status":"INVALID_ARGUMENT"}}]"#,
+                "m",
+                Some("INVALID_ARGUMENT"),
+            ),
+            (r#"{"error":{"message":"m","code":"c","status":400}}"#, "m", Some("c")),
             (r#"{"error":"just text","code":"c"}"#, "just text", Some("c")),
             (r#"{"object":"error","message":{"detail":[1]},"type":"t"}"#, r#"{"detail":[1]}"#, Some("t")),
             (r#"{"detail":"m"}"#, "m", None),
@@ -432,6 +515,29 @@ mod tests {
             let error = classify(400, body);
             assert_eq!((error.message(), error.code()), (message, code), "{body}");
         }
+    }
+
+    #[test]
+    fn details_say_whether_waiting_helps() {
+        let body = |details: &str| {
+            let text = "You exceeded your current quota, please check your plan";
+            let error = format!(
+                r#"{{"code":429,"message":"{text}","status":"RESOURCE_EXHAUSTED","details":[{details}]}}"#
+            );
+            let error = classify(429, &format!(r#"[{{"error":{error}}}]"#));
+            (error.kind(), error.retry_after().map(|wait| wait.as_millis()), error.is_retryable())
+        };
+        let wait = r#"{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.4s"}"#;
+        let limit = |name: &str| format!(r#"{{"@type":"q","violations":[{{"quotaId":"{name}"}}]}}"#);
+        let (minute, day) = (limit("RequestsPerMinutePerProject"), limit("RequestsPerDayPerProject"));
+        assert_eq!(body(""), (ErrorKind::Quota, None, false));
+        assert_eq!(body(wait), (ErrorKind::RateLimited, Some(34400), true));
+        assert_eq!(body(&minute), (ErrorKind::RateLimited, None, true));
+        assert_eq!(body(&format!("{minute},{day},{wait}")), (ErrorKind::Quota, Some(34400), false));
+        assert_eq!(body(r#"1,{"retryDelay":"-1s"},{"retryDelay":"soon"}"#), (ErrorKind::Quota, None, false));
+        let key =
+            r#"{"error":{"code":400,"status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"#;
+        assert_eq!(classify(400, key).kind(), ErrorKind::Auth);
     }
 
     #[test]

@@ -50,6 +50,8 @@ mod endpoint;
 mod error;
 mod exchange;
 mod fault;
+#[cfg(feature = "gemini")]
+mod gemini;
 #[cfg(any(
     feature = "anthropic",
     feature = "gemini",
@@ -95,6 +97,8 @@ pub use endpoint::{Endpoint, Redactor, Timeouts};
 pub use error::{Error, Timeout};
 pub use exchange::{Chunk, End, Exchange, Head, How, Octets, Piece, Sent};
 pub use fault::{Fault, Plan};
+#[cfg(feature = "gemini")]
+pub use gemini::Gemini;
 pub use intake::Intake;
 pub use ndjson::NdjsonDecoder;
 #[cfg(feature = "ollama")]
