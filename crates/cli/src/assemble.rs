@@ -6,12 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aichat_engine::{Builder, Engine, Registry, Secrets};
-use aichat_message::ErrorKind;
-use aichat_providers::{Driver, Endpoint, Http, OpenaiChat, Profile, Provider, RetryPolicy};
+use aichat_message::{ErrorKind, Protocol};
+use aichat_providers::{
+    Adapter, Anthropic, Driver, Endpoint, Http, Ollama, OpenaiChat, Profile, Provider, RetryPolicy,
+};
 use aichat_store::{Memory, Notice, Sled};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::commands::Context;
+use crate::config::Header;
 use crate::directory::{Directory, Entry, key_variables};
 use crate::env::Env;
 use crate::failure::Failure;
@@ -127,13 +130,6 @@ impl Providers {
     }
 
     fn make(&self, entry: &Entry) -> Result<Arc<dyn Provider>, Failure> {
-        if !entry.supported() {
-            let what =
-                format!("this version does not speak {}, the protocol of {}", entry.protocol, entry.name);
-            return Err(Failure::new(ErrorKind::Unsupported, what).hint(
-                "`aichat providers list` shows what it speaks; openrouter offers most models in one of them",
-            ));
-        }
         let key = if self.0.keyless { None } else { self.keys().find(entry)? };
         match &key {
             Some(key) => self.0.secrets.learn(&entry.name, key.expose_secret()),
@@ -159,10 +155,46 @@ impl Providers {
         if let Some(key) = key {
             endpoint = endpoint.with_key(key);
         }
-        let profile = entry.profile.as_deref().and_then(Profile::named);
-        let profile = profile.unwrap_or_else(|| Profile::for_host(entry.host()));
-        let driver = Driver::new(endpoint, OpenaiChat::new(profile)).map_err(aichat_engine::Error::from)?;
-        Ok(Arc::new(driver))
+        for (name, value) in &entry.headers {
+            endpoint = endpoint.with_header(name.clone(), self.header(entry, name.as_str(), value)?);
+        }
+        match &entry.protocol {
+            Protocol::OpenaiChat => {
+                let profile = entry.profile.as_deref().and_then(Profile::named);
+                let profile = profile.unwrap_or_else(|| Profile::for_host(entry.host()));
+                driver(endpoint, OpenaiChat::new(profile))
+            }
+            Protocol::Anthropic => driver(endpoint, Anthropic::new()),
+            Protocol::Ollama => driver(endpoint, Ollama::new()),
+            protocol => Err(Failure::new(
+                ErrorKind::Unsupported,
+                format!("this version does not speak {protocol}, the protocol of {}", entry.name),
+            )
+            .hint("`aichat providers list` shows what it speaks")),
+        }
+    }
+
+    /// Returns the value of a header; looking only, one that is not there is empty.
+    fn header(&self, entry: &Entry, header: &str, value: &Header) -> Result<SecretString, Failure> {
+        let variable = match value {
+            Header::Text(text) => return Ok(SecretString::from(text.as_str())),
+            Header::Variable(variable) => variable,
+        };
+        match self.0.env.text(variable) {
+            Some(value) => {
+                let value = value.trim();
+                self.0.secrets.learn(variable, value);
+                // A scheme before the secret is no secret.
+                self.0.secrets.learn(variable, value.rsplit(' ').next().unwrap_or(value));
+                Ok(SecretString::from(value))
+            }
+            None if self.0.keyless => Ok(SecretString::from("")),
+            None => {
+                let what =
+                    format!("{variable} is not set, and {} wants it in the header {header}", entry.name);
+                Err(Failure::new(ErrorKind::Auth, what).hint(format!("set {variable}")))
+            }
+        }
     }
 
     fn keys(&self) -> Keys<'_> {
@@ -178,6 +210,10 @@ impl Registry for Providers {
             None => aichat_engine::Error::new(ErrorKind::Cancelled, "interrupted"),
         })
     }
+}
+
+fn driver<A: Adapter + 'static>(endpoint: Endpoint, adapter: A) -> Result<Arc<dyn Provider>, Failure> {
+    Ok(Arc::new(Driver::new(endpoint, adapter).map_err(aichat_engine::Error::from)?))
 }
 
 /// Returns the directory that sessions are kept in.

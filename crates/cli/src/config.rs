@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use aichat_message::{ErrorKind, Protocol};
+use http::HeaderName;
 use toml_edit::{Document, Item, Key, Table, TableLike, Value};
 
 use crate::choice::nearest;
@@ -17,10 +18,14 @@ pub(crate) const PROTOCOLS: [&str; 7] =
 const PROFILES: [&str; 8] =
     ["openrouter", "groq", "deepseek", "mistral", "xai", "llamacpp", "vllm", "lmstudio"];
 /// What a provider's section may hold.
-pub(crate) const FIELDS: [&str; 7] =
-    ["protocol", "base_url", "api_key_env", "api_key_command", "profile", "local", "api_version"];
+pub(crate) const FIELDS: [&str; 8] =
+    ["protocol", "base_url", "api_key_env", "api_key_command", "headers", "profile", "local", "api_version"];
 /// Names under which people try to put a key itself into the file.
 const KEY_FIELDS: [&str; 6] = ["api_key", "apikey", "key", "token", "secret", "password"];
+/// Headers that carry keys.
+const KEY_HEADERS: [&str; 5] = ["authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"];
+/// Before the name of a variable that holds a header's value.
+const VARIABLE: &str = "env:";
 
 /// What the configuration file says.
 #[derive(Debug, Default)]
@@ -38,6 +43,13 @@ pub(crate) struct Located<T> {
     pub(crate) line: usize,
 }
 
+impl<T: Clone> Located<T> {
+    /// Returns the value alone.
+    pub(crate) fn owned(&self) -> T {
+        self.value.clone()
+    }
+}
+
 /// What the file says about one provider.
 #[derive(Debug, Default)]
 pub(crate) struct Section {
@@ -46,9 +58,29 @@ pub(crate) struct Section {
     pub(crate) base_url: Option<Located<String>>,
     pub(crate) api_key_env: Option<Located<String>>,
     pub(crate) api_key_command: Option<Located<Vec<String>>>,
+    pub(crate) headers: Vec<(HeaderName, Located<Header>)>,
     pub(crate) profile: Option<Located<String>>,
     pub(crate) local: Option<Located<bool>>,
     pub(crate) api_version: Option<Located<String>>,
+}
+
+/// What a header is set to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Header {
+    /// This text.
+    Text(String),
+    /// What this variable holds.
+    Variable(String),
+}
+
+impl std::fmt::Display for Header {
+    /// Writes the value as it stands in the file.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Variable(name) => write!(f, "{VARIABLE}{name}"),
+        }
+    }
 }
 
 impl Config {
@@ -140,6 +172,7 @@ impl Source<'_> {
                 }
                 "api_key_env" => section.api_key_env = Some(self.text(key, item)?),
                 "api_key_command" => section.api_key_command = Some(self.words(key, item)?),
+                "headers" => section.headers = self.headers(key, item)?,
                 "profile" => section.profile = Some(self.one_of(key, item, &PROFILES)?),
                 "local" => {
                     let value = item.as_bool().ok_or_else(|| self.wrong(key, "true or false"))?;
@@ -191,6 +224,28 @@ impl Source<'_> {
             Some(value) if !value.is_empty() => Ok(Located { value, line: self.line(key.span()) }),
             _ => Err(self.wrong(key, "a list of words, [\"pass\", \"work\"] for example")),
         }
+    }
+
+    /// Reads headers; one that carries a key is refused, unless its value is in a variable.
+    fn headers(&self, key: &Key, item: &Item) -> Result<Vec<(HeaderName, Located<Header>)>, Failure> {
+        let mut headers = Vec::new();
+        for (key, item) in entries(self.table(key, item)?) {
+            let name = HeaderName::try_from(key.get()).map_err(|_| {
+                self.complain(key.span(), format!("{:?} is not the name of a header", key.get()))
+            })?;
+            let text = self.text(key, item)?;
+            let value = match text.value.strip_prefix(VARIABLE) {
+                Some(variable) => Header::Variable(variable.to_owned()),
+                None if KEY_HEADERS.contains(&name.as_str()) => {
+                    let complaint = format!("a key does not belong in this file: headers.{name}");
+                    let hint = format!("name a variable that holds it: {name} = \"env:NAME\"");
+                    return Err(self.at(text.line, complaint).hint(hint));
+                }
+                None => Header::Text(text.value),
+            };
+            headers.push((name, Located { value, line: text.line }));
+        }
+        Ok(headers)
     }
 
     fn table<'t>(&self, key: &Key, item: &'t Item) -> Result<&'t dyn TableLike, Failure> {
@@ -342,6 +397,7 @@ api_key_command = ["pass", "work"]
 profile = "openrouter"
 local = true
 api_version = "2024-10-21"
+headers = { "X-Team" = "blue", Authorization = "env:GATEWAY" }
 "#;
         let Ok(config) = Config::parse(text, Path::new("aichat.toml")) else { panic!("refused") };
         let model = config.model.unwrap();
@@ -351,6 +407,9 @@ api_version = "2024-10-21"
         assert_eq!(work.protocol.as_ref().unwrap().value, Protocol::OpenaiChat);
         assert_eq!(work.api_key_command.as_ref().unwrap().value, ["pass", "work"]);
         assert_eq!((work.local.as_ref().unwrap().value, work.local.as_ref().unwrap().line), (true, 9));
+        let headers: Vec<String> =
+            work.headers.iter().map(|(name, value)| format!("{name}: {}", value.value)).collect();
+        assert_eq!(headers, ["x-team: blue", "authorization: env:GATEWAY"]);
     }
 
     #[test]
@@ -369,19 +428,19 @@ api_version = "2024-10-21"
             "\n\nmodel = ",
             "[providers.\"a/b\"]",
         ].map(complaint).join("\n"), @r#"
-        aichat.toml line 1: unknown key `modle` | did you mean `model`?
-        aichat.toml line 4: unknown key `providers.w.base_ulr` | did you mean `providers.w.base_url`?
-        aichat.toml line 2: unknown key `providers.w.zzz` | known keys are protocol, base_url, api_key_env, api_key_command, profile, local, api_version
-        aichat.toml line 2: protocol = "openai_chat" is unknown | did you mean "openai-chat"?
-        aichat.toml line 2: base_url begins with neither http:// nor https:// | 
-        aichat.toml line 2: `local` is to be true or false | 
-        aichat.toml line 2: `api_key_command` is to be a list of words, ["pass", "work"] for example | 
-        aichat.toml line 2: profile = "gpt" is unknown | use one of openrouter, groq, deepseek, mistral, xai, llamacpp, vllm, lmstudio
-        aichat.toml line 1: model = "gpt" is not of the form provider/model | 
-        aichat.toml line 1: `model` is to be text in quotes | 
-        aichat.toml line 3: string values must be quoted, expected literal string | 
-        aichat.toml line 1: a provider's name holds no slash, colon or blank |
-        "#);
+    aichat.toml line 1: unknown key `modle` | did you mean `model`?
+    aichat.toml line 4: unknown key `providers.w.base_ulr` | did you mean `providers.w.base_url`?
+    aichat.toml line 2: unknown key `providers.w.zzz` | known keys are protocol, base_url, api_key_env, api_key_command, headers, profile, local, api_version
+    aichat.toml line 2: protocol = "openai_chat" is unknown | did you mean "openai-chat"?
+    aichat.toml line 2: base_url begins with neither http:// nor https:// | 
+    aichat.toml line 2: `local` is to be true or false | 
+    aichat.toml line 2: `api_key_command` is to be a list of words, ["pass", "work"] for example | 
+    aichat.toml line 2: profile = "gpt" is unknown | use one of openrouter, groq, deepseek, mistral, xai, llamacpp, vllm, lmstudio
+    aichat.toml line 1: model = "gpt" is not of the form provider/model | 
+    aichat.toml line 1: `model` is to be text in quotes | 
+    aichat.toml line 3: string values must be quoted, expected literal string | 
+    aichat.toml line 1: a provider's name holds no slash, colon or blank |
+    "#);
     }
 
     #[test]

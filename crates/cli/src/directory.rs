@@ -3,9 +3,10 @@
 use std::net::Ipv4Addr;
 
 use aichat_message::{ErrorKind, Protocol};
+use http::HeaderName;
 
 use crate::choice::nearest;
-use crate::config::{Config, Section};
+use crate::config::{Config, Header, Located, Section};
 use crate::env::Env;
 use crate::failure::Failure;
 
@@ -106,8 +107,8 @@ const BUILT_IN: &[BuiltIn] = &[
     },
     BuiltIn {
         name: "ollama",
-        protocol: Protocol::OpenaiChat,
-        base_url: "http://127.0.0.1:11434/v1",
+        protocol: Protocol::Ollama,
+        base_url: "http://127.0.0.1:11434",
         url_variable: Some("OLLAMA_HOST"),
         key_variables: &[],
         profile: None,
@@ -148,6 +149,10 @@ pub(crate) struct Entry {
     pub(crate) key_command: Option<Vec<String>>,
     /// Whether it cannot be used without a key.
     pub(crate) needs_key: bool,
+    /// Headers that go with every request.
+    pub(crate) headers: Vec<(HeaderName, Header)>,
+    /// The date of the API, where addresses carry one.
+    pub(crate) api_version: Option<String>,
     /// Quirks of the server.
     pub(crate) profile: Option<String>,
     /// Whether its calls cost nothing.
@@ -245,18 +250,25 @@ impl BuiltIn {
         let ours = base_url.trim_end_matches('/') == self.base_url;
         let key_env = section.and_then(|section| section.api_key_env.as_ref());
         let key_command = section.and_then(|section| section.api_key_command.as_ref());
+        let protocol = section.and_then(|section| section.protocol.as_ref());
+        let protocol = protocol.map_or(self.protocol.clone(), |protocol| protocol.value.clone());
+        let base_url = match (self.name, &protocol) {
+            ("ollama", Protocol::Ollama) => ollama(&base_url),
+            ("ollama", _) => format!("{}/v1", ollama(&base_url)),
+            _ => base_url,
+        };
         Entry {
             name: self.name.to_owned(),
-            protocol: section
-                .and_then(|section| section.protocol.as_ref())
-                .map_or(self.protocol.clone(), |protocol| protocol.value.clone()),
-            base_url: if self.name == "ollama" { ollama(&base_url) } else { base_url },
+            protocol,
+            base_url,
             key_variables: match key_env {
                 Some(name) => vec![name.value.clone()],
                 None => self.key_variables.iter().map(|name| (*name).to_owned()).collect(),
             },
             key_command: key_command.map(|command| command.value.clone()),
             needs_key: (ours && !self.key_variables.is_empty()) || key_env.is_some() || key_command.is_some(),
+            headers: section.map(Section::headers).unwrap_or_default(),
+            api_version: section.and_then(|section| section.api_version.as_ref()).map(Located::owned),
             profile: section
                 .and_then(|section| section.profile.as_ref())
                 .map(|profile| profile.value.clone())
@@ -272,6 +284,10 @@ impl BuiltIn {
 }
 
 impl Section {
+    fn headers(&self) -> Vec<(HeaderName, Header)> {
+        self.headers.iter().map(|(name, value)| (name.clone(), value.owned())).collect()
+    }
+
     fn entry(&self, name: &str) -> Result<Entry, Failure> {
         let missing = |field: &str| {
             let what = format!("providers.{name} (line {} of the configuration) has no {field}", self.line);
@@ -286,7 +302,9 @@ impl Section {
             key_variables: self.api_key_env.iter().map(|name| name.value.clone()).collect(),
             key_command: self.api_key_command.as_ref().map(|command| command.value.clone()),
             needs_key: self.api_key_env.is_some() || self.api_key_command.is_some(),
-            profile: self.profile.as_ref().map(|profile| profile.value.clone()),
+            headers: self.headers(),
+            api_version: self.api_version.as_ref().map(Located::owned),
+            profile: self.profile.as_ref().map(Located::owned),
             local: self.local.as_ref().is_some_and(|local| local.value),
             default_model: None,
             configured: true,
@@ -298,7 +316,7 @@ impl Section {
 impl Entry {
     /// Tells whether this build speaks the provider's protocol.
     pub(crate) fn supported(&self) -> bool {
-        self.protocol == Protocol::OpenaiChat
+        matches!(self.protocol, Protocol::OpenaiChat | Protocol::Anthropic | Protocol::Ollama)
     }
 
     /// Returns where the provider is, without user info.
@@ -340,8 +358,8 @@ pub(crate) fn key_variables<'a>() -> impl Iterator<Item = &'a str> {
     BUILT_IN.iter().flat_map(|known| known.key_variables).copied()
 }
 
-/// Returns the OpenAI-compatible address of an Ollama server named the way its own variable names it: host, port,
-/// scheme and path each optional, and the address to listen on as well as the one to connect to.
+/// Returns the address of an Ollama server named the way its own variable names it: host, port, scheme and path each
+/// optional, and the address to listen on as well as the one to connect to. The path of a protocol is left out.
 fn ollama(host: &str) -> String {
     let (scheme, rest) = host.split_once("://").map_or((None, host), |(scheme, rest)| (Some(scheme), rest));
     let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
@@ -361,7 +379,7 @@ fn ollama(host: &str) -> String {
     };
     let path = path.trim_end_matches('/');
     let path = ["/v1", "/api"].iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path);
-    format!("{}://{host}:{port}{path}/v1", scheme.unwrap_or("http"))
+    format!("{}://{host}:{port}{path}", scheme.unwrap_or("http"))
 }
 
 #[cfg(test)]
@@ -377,16 +395,16 @@ mod tests {
     #[test]
     fn ollama_is_found_however_its_variable_is_written() {
         for (host, url) in [
-            ("", "http://127.0.0.1:11434/v1"),
-            ("127.0.0.1", "http://127.0.0.1:11434/v1"),
-            ("0.0.0.0", "http://127.0.0.1:11434/v1"),
-            (":8000", "http://127.0.0.1:8000/v1"),
-            ("box:8000", "http://box:8000/v1"),
-            ("http://box", "http://box:80/v1"),
-            ("https://box/ollama/", "https://box:443/ollama/v1"),
-            ("http://127.0.0.1:11434/v1", "http://127.0.0.1:11434/v1"),
-            ("http://127.0.0.1:11434/api/", "http://127.0.0.1:11434/v1"),
-            ("[::]:9", "http://[::1]:9/v1"),
+            ("", "http://127.0.0.1:11434"),
+            ("127.0.0.1", "http://127.0.0.1:11434"),
+            ("0.0.0.0", "http://127.0.0.1:11434"),
+            (":8000", "http://127.0.0.1:8000"),
+            ("box:8000", "http://box:8000"),
+            ("http://box", "http://box:80"),
+            ("https://box/ollama/", "https://box:443/ollama"),
+            ("http://127.0.0.1:11434/v1", "http://127.0.0.1:11434"),
+            ("http://127.0.0.1:11434/api/", "http://127.0.0.1:11434"),
+            ("[::]:9", "http://[::1]:9"),
         ] {
             assert_eq!(ollama(host), url, "{host:?}");
         }

@@ -117,12 +117,15 @@ fn plain(section: &Section) -> Vec<(&'static str, String, usize)> {
     let text = |name, field: &Option<config::Located<String>>| {
         field.as_ref().map(|field| (name, field.value.clone(), field.line))
     };
+    let headers = section.headers.iter().map(|(name, value)| format!("{name}: {}", value.value));
+    let headers: Vec<String> = headers.collect();
     [
         text("api_key_env", &section.api_key_env),
         section
             .api_key_command
             .as_ref()
             .map(|command| ("api_key_command", command.value.join(" "), command.line)),
+        section.headers.first().map(|(_, first)| ("headers", headers.join("; "), first.line)),
         text("profile", &section.profile),
         section.local.as_ref().map(|local| ("local", local.value.to_string(), local.line)),
         text("api_version", &section.api_version),

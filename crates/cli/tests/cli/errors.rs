@@ -39,9 +39,9 @@ fn models_and_providers_that_do_not_exist() {
     hint: did you mean openai/gpt-4o?
 
     $ aichat send -m haiku-5 hi
-    1
-    error: this version does not speak anthropic, the protocol of anthropic
-    hint: `aichat providers list` shows what it speaks; openrouter offers most models in one of them
+    77
+    error: there is no key for anthropic
+    hint: run `aichat keys set anthropic`, or set ANTHROPIC_API_KEY
 
     $ aichat send -m gpt-4.1-m hi
     69
@@ -54,9 +54,9 @@ fn models_and_providers_that_do_not_exist() {
     hint: `aichat models openai` lists what openai offers
 
     $ aichat send -m claude-opus-5-5 hi
-    1
-    error: this version does not speak anthropic, the protocol of anthropic
-    hint: `aichat providers list` shows what it speaks; openrouter offers most models in one of them
+    77
+    error: there is no key for anthropic
+    hint: run `aichat keys set anthropic`, or set ANTHROPIC_API_KEY
 
     $ aichat providers test nosuch
     69
@@ -281,12 +281,12 @@ fn configuration_mistakes() {
     78
     error: cannot read nosuch.toml: no such file or directory
     "#);
-    home.configure("[providers.work]\nprotocol = \"anthropic\"\nbase_url = \"http://127.0.0.1:9\"\n");
+    home.configure("[providers.work]\nprotocol = \"gemini\"\nbase_url = \"http://127.0.0.1:9\"\n");
     insta::assert_snapshot!(said(&home, &["send -m work/x hi"]), @r#"
     $ aichat send -m work/x hi
     1
-    error: this version does not speak anthropic, the protocol of work
-    hint: `aichat providers list` shows what it speaks; openrouter offers most models in one of them
+    error: this version does not speak gemini, the protocol of work
+    hint: `aichat providers list` shows what it speaks
     "#);
 }
 

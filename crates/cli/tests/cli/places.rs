@@ -99,7 +99,7 @@ fn providers_and_models_are_listed_without_a_network() {
     let home = Home::new();
     insta::assert_snapshot!(home.plain(&home.run("providers list").out), @r#"
     openai      openai-chat  http://127.0.0.1:PORT/v1                  no key
-    anthropic   anthropic    https://api.anthropic.com                  not spoken yet
+    anthropic   anthropic    https://api.anthropic.com                  no key
     gemini      gemini       https://generativelanguage.googleapis.com  not spoken yet
     azure       azure-chat                                              not spoken yet
     openrouter  openai-chat  https://openrouter.ai/api/v1               no key
@@ -107,7 +107,7 @@ fn providers_and_models_are_listed_without_a_network() {
     mistral     openai-chat  https://api.mistral.ai/v1                  no key
     deepseek    openai-chat  https://api.deepseek.com/v1                no key
     xai         openai-chat  https://api.x.ai/v1                        no key
-    ollama      openai-chat  http://127.0.0.1:PORT/v1                  no key
+    ollama      ollama       http://127.0.0.1:PORT                     no key
     llamacpp    openai-chat  http://127.0.0.1:PORT/v1                   no key
     lmstudio    openai-chat  http://127.0.0.1:PORT/v1                   no key
     "#);

@@ -23,7 +23,8 @@ use crate::request::Request;
 /// The version of the protocol spoken.
 const VERSION: &str = "2023-06-01";
 
-/// The adapter; give it to a [`Driver`](crate::Driver) with `https://api.anthropic.com/v1` for its base address.
+/// The adapter; give it to a [`Driver`](crate::Driver) with `https://api.anthropic.com` for its base address; a `/v1`
+/// at its end makes no difference.
 ///
 /// What a model takes differs by generation: how it is told to reason, whether its sampling can be set, how
 /// long its answers may be. The adapter knows it by the model's name, sends what that model takes and warns of
@@ -98,6 +99,10 @@ impl Adapter for Anthropic {
 
     fn decoder(&self, info: &Info) -> Box<dyn Decoder> {
         Box::new(decode::MessagesDecoder::new(info.name.clone()))
+    }
+
+    fn base_url(&self, url: String) -> String {
+        if url.ends_with("/v1") { url } else { format!("{url}/v1") }
     }
 
     fn path(&self, _: &Request) -> String {
