@@ -327,6 +327,39 @@ async fn a_call_ends_with_stop_and_still_waits_for_its_result() {
 }
 
 #[tokio::test]
+async fn what_is_not_counted_is_not_known() {
+    let counted = async |counters: &str| {
+        let line = format!(r#"{{"message":{{"content":"a"}},"done":true{counters}}}"#);
+        let canned = Canned::new(200, "application/x-ndjson", line + "\n");
+        let (fold, error) = play(&driver(Arc::new(canned), Ollama::new())).await;
+        assert!(error.is_none());
+        fold.usage().map(|usage| (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens))
+    };
+    assert_eq!(counted("").await, None);
+    assert_eq!(counted(r#","prompt_eval_count":7,"eval_count":0"#).await, Some((Some(7), Some(0), None)));
+    assert_eq!(counted(r#","eval_count":9,"total_duration":5"#).await, Some((None, Some(9), None)));
+    assert_eq!(counted(r#","prompt_eval_count":null,"eval_count":-1"#).await, Some((None, None, None)));
+}
+
+#[tokio::test]
+async fn parts_stand_in_the_order_they_came_in() {
+    let said = [
+        r#"{"thinking":"one ","content":""}"#,
+        r#"{"thinking":"two","content":"three "}"#,
+        r#"{"content":"four","tool_calls":[{"id":"c","function":{"name":"f","arguments":"{\"cut\":"}}]}"#,
+        r#"{"thinking":"five"}"#,
+    ];
+    let mut lines: String =
+        said.iter().map(|said| format!("{{\"message\":{said},\"done\":false}}\n")).collect();
+    lines += "{\"done\":true}\n";
+    let (fold, _) =
+        play(&driver(Arc::new(Canned::new(200, "application/x-ndjson", lines)), Ollama::new())).await;
+    let call = Part::tool_call("c", "f", r#"{"cut":"#);
+    let want = [thinking("one two"), Part::text("three four"), call, thinking("five")];
+    assert_eq!(fold.message().parts, want);
+}
+
+#[tokio::test]
 async fn a_model_says_what_it_can() {
     let show = r#"{"details":{"family":"qwen3"},"model_info":{"general.architecture":"qwen3","qwen3.context_length":40960,"tokenizer.ggml.tokens":null},"capabilities":["completion","tools","thinking"]}"#;
     let canned = Arc::new(Canned::new(200, "application/json", show));
