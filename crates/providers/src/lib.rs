@@ -64,11 +64,15 @@ mod history;
 #[cfg(feature = "http")]
 mod http;
 mod intake;
+#[cfg(any(feature = "openai-chat", feature = "openai-responses"))]
+mod models;
 mod ndjson;
 #[cfg(feature = "ollama")]
 mod ollama;
 #[cfg(feature = "openai-chat")]
 mod openai_chat;
+#[cfg(feature = "openai-responses")]
+mod openai_responses;
 mod provider;
 mod recording;
 mod redaction;
@@ -105,6 +109,8 @@ pub use ndjson::NdjsonDecoder;
 pub use ollama::Ollama;
 #[cfg(feature = "openai-chat")]
 pub use openai_chat::{OpenaiChat, Profile};
+#[cfg(feature = "openai-responses")]
+pub use openai_responses::{OpenaiResponses, Profile as ResponsesProfile};
 pub use provider::{Call, DeltaStream, Info, Model, Provider};
 pub use recording::{Recorder, Recording, Tape, labelled};
 pub use replay::{Difference, Diverged, Pace, Replay};

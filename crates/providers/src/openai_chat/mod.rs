@@ -7,12 +7,12 @@ mod encode;
 mod profile;
 mod wire;
 
-use aichat_message::{ErrorKind, Protocol};
+use aichat_message::Protocol;
 
-use crate::classify;
 use crate::decoder::Decoder;
 use crate::driver::{Adapter, Encoded, Page};
 use crate::error::Error;
+use crate::models;
 use crate::provider::Info;
 use crate::request::Request;
 
@@ -53,21 +53,6 @@ impl Adapter for OpenaiChat {
     }
 
     fn models(&self, body: &str) -> Result<Page, Error> {
-        let list: wire::ModelList<'_> = match serde_json::from_str(body.trim()) {
-            Ok(list) => list,
-            // Some servers give the bare array.
-            Err(_) => wire::ModelList {
-                data: Some(serde_json::from_str(body.trim()).map_err(|_| classify::not_json(body))?),
-                error: None,
-            },
-        };
-        match list.data {
-            Some(models) => {
-                let models = models.into_iter().filter_map(wire::ModelEntry::into_model).collect();
-                Ok(Page { models, next: None })
-            }
-            None if list.error.is_some() => Err(classify::in_band(body)),
-            None => Err(Error::new(ErrorKind::Decode, "the list of models has no data")),
-        }
+        models::page(body)
     }
 }

@@ -9,8 +9,6 @@ use serde_json::value::RawValue;
 
 use aichat_message::{Extra, Json, Usage};
 
-use crate::provider::Model;
-
 /// A text that some servers give as a number; borrowed where it has no escapes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
@@ -469,50 +467,6 @@ pub(super) fn usage(raw: &RawValue) -> Option<Usage> {
     }
     usage.raw = Some(Json::from_raw(raw.to_owned()));
     Some(usage)
-}
-
-#[derive(Deserialize)]
-pub(super) struct ModelList<'a> {
-    pub(super) data: Option<Vec<ModelEntry>>,
-    #[serde(borrow, default)]
-    pub(super) error: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(default)]
-#[derive(Default)]
-pub(super) struct ModelEntry {
-    id: Option<String>,
-    name: Option<String>,
-    created: Option<f64>,
-    owned_by: Option<String>,
-    context_length: Option<u64>,
-    max_context_length: Option<u64>,
-    context_window: Option<u64>,
-    max_model_len: Option<u64>,
-    meta: Option<ModelMeta>,
-}
-
-#[derive(Deserialize)]
-struct ModelMeta {
-    n_ctx: Option<u64>,
-    n_ctx_train: Option<u64>,
-}
-
-impl ModelEntry {
-    pub(super) fn into_model(self) -> Option<Model> {
-        let meta = self.meta.and_then(|meta| meta.n_ctx.or(meta.n_ctx_train));
-        let window =
-            [self.context_length, self.max_context_length, self.context_window, self.max_model_len, meta];
-        Some(Model {
-            id: self.id?,
-            name: self.name,
-            context_window: window.into_iter().flatten().next(),
-            created: self.created.map(|seconds| seconds as i64),
-            owned_by: self.owned_by,
-            ..Model::default()
-        })
-    }
 }
 
 #[cfg(test)]

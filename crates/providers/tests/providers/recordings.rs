@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use aichat_message::{Delta, ErrorKind, Executor, Fold, PartKind};
 use aichat_providers::contract::Sample;
 use aichat_providers::{
-    Adapter, Anthropic, Azure, Decoder, Driver, Error, Gemini, Info, Intake, Ollama, OpenaiChat, Profile,
-    Provider, Transport,
+    Adapter, Anthropic, Azure, Decoder, Driver, Error, Gemini, Info, Intake, Ollama, OpenaiChat,
+    OpenaiResponses, Profile, Provider, ResponsesProfile, Transport,
 };
 use base64::Engine;
 use serde_json::{Value, json};
@@ -69,12 +69,28 @@ const PROTOCOLS: &[Spoken] = &[
         decoder: || decoder(Gemini::new()),
         provider: |transport| provider(transport, Gemini::new()),
     },
+    Spoken {
+        name: "openai-responses",
+        chats: &[
+            "openai-responses",
+            "openrouter-responses",
+            "xai-responses",
+            "lmstudio-responses",
+            "azure-responses",
+        ],
+        models: &["openai-models"],
+        decoder: || decoder(openai_responses()),
+        provider: |transport| provider(transport, openai_responses()),
+    },
 ];
 
 /// Returns every protocol.
 pub(crate) fn protocols() -> &'static [Spoken] {
     PROTOCOLS
 }
+
+/// Recordings whose source shortened the fragments and not the text that repeats them in the end.
+const SHORTENED: [&str; 1] = ["vai-responses-openai-shell-container.1-stream.json"];
 
 /// Returns the protocol of that name.
 pub(crate) fn spoken(name: &str) -> &'static Spoken {
@@ -83,6 +99,10 @@ pub(crate) fn spoken(name: &str) -> &'static Spoken {
 
 fn openai_chat() -> OpenaiChat {
     OpenaiChat::new(Profile::generic())
+}
+
+fn openai_responses() -> OpenaiResponses {
+    OpenaiResponses::new(ResponsesProfile::generic())
 }
 
 fn decoder(adapter: impl Adapter) -> Box<dyn Decoder> {
@@ -114,6 +134,13 @@ impl Recording {
 
     fn status(&self) -> u16 {
         self.data["response"]["status"].as_u64().unwrap() as u16
+    }
+
+    /// Tells whether several answers were put into one body; what is expected of it is then a mixture, and a
+    /// client stops at the end of the first.
+    pub(crate) fn holds_several_answers(&self) -> bool {
+        let began = br#""type":"response.created""#;
+        self.body.windows(began.len()).filter(|bytes| bytes == began).count() > 1
     }
 
     fn content_type(&self) -> Option<&str> {
@@ -162,7 +189,9 @@ pub(crate) fn chats() -> Vec<Recording> {
     if root.is_none() {
         eprintln!("skipped: no folder of recordings");
     }
-    all.retain(|recording| recording.data["expect"]["ambiguous"] != json!(true));
+    all.retain(|recording| {
+        recording.data["expect"]["ambiguous"] != json!(true) && !recording.holds_several_answers()
+    });
     all
 }
 
@@ -415,6 +444,7 @@ fn a_stream_cut_short_is_truncated_and_keeps_what_came() {
     for recording in chats() {
         if !["sse", "ndjson"].map(Value::from).contains(&recording.data["response"]["framing"])
             || !recording.data["expect"]["error"].is_null()
+            || SHORTENED.iter().any(|name| recording.name.ends_with(name))
         {
             continue;
         }
