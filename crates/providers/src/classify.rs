@@ -336,8 +336,11 @@ fn kind(status: Option<u16>, facts: &Facts<'_>) -> ErrorKind {
         None if named(&["overloaded", "unavailable", "insufficient_system_resource"]) => {
             ErrorKind::Overloaded
         }
+        None if named(&["bio_policy", "cyber_policy"]) => ErrorKind::ContentFiltered,
         None if named(&["timeout"]) => ErrorKind::Timeout,
+        None if named(&["image", "base64"]) => ErrorKind::InvalidRequest,
         None if named(&["too_large"]) => ErrorKind::TooLarge,
+        None if named(&["invalid_prompt", "residency_mismatch"]) => ErrorKind::InvalidRequest,
         None if named(&["not_found"]) => ErrorKind::NotFound,
         None if named(&["permission"]) => ErrorKind::Permission,
         None if named(&["invalid_request", "badrequest"]) => ErrorKind::InvalidRequest,

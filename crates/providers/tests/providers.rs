@@ -29,6 +29,8 @@ mod network;
 mod ollama;
 #[path = "providers/openai_chat.rs"]
 mod openai_chat;
+#[path = "providers/openai_responses.rs"]
+mod openai_responses;
 #[path = "providers/recordings.rs"]
 mod recordings;
 #[path = "providers/repeats.rs"]

@@ -255,6 +255,11 @@ impl<'a> Writer<'a> {
             self.warnings.add("reasoning that came without its encrypted content is not sent");
             return;
         }
+        let is_worded = blocks.iter().any(|block| matches!(block, ReasoningBlock::Text(_)));
+        if self.profile.worded && !is_worded {
+            self.warnings.add("reasoning that this server takes only in words is not sent");
+            return;
+        }
         let kept = |name| said.extra().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         let entry = |kind: &str, text: &str| value!({"type": kind, "text": text});
         let summary = blocks.iter().filter_map(|block| match block {
@@ -296,6 +301,7 @@ impl<'a> Writer<'a> {
                 item.push("input", json(text));
             }
             text if text.trim().is_empty() => item.push("arguments", json("{}")),
+            _ if !said.own => item.push("arguments", json(said.arguments(&mut self.warnings).get())),
             text => item.push("arguments", json(text)),
         }
         let rest = said.extra().filter(|(name, _)| *name != "type");
@@ -402,7 +408,7 @@ impl<'a> Writer<'a> {
         ];
         for (name, told) in sampling {
             match told {
-                Some(told) if self.profile.sampling => body.set(name, told),
+                Some(told) if self.profile.chat_fields => body.set(name, told),
                 Some(_) => self.warnings.add(format!("{name} is not known to this protocol and not sent")),
                 None => {}
             }
@@ -412,10 +418,15 @@ impl<'a> Writer<'a> {
         }
         match &request.output {
             Some(Output::Schema { name, schema, strict }) => {
-                body.set(
-                    "text",
-                    Text { format: Format { r#type: "json_schema", name, schema, strict: *strict } },
-                );
+                let kind = "json_schema";
+                let schema = |r#type| Schema { r#type, name, schema, strict: *strict };
+                match self.profile.chat_fields {
+                    true => body.set("response_format", Nested { r#type: kind, json_schema: schema(None) }),
+                    false => body.set("text", Text { format: schema(Some(kind)) }),
+                }
+            }
+            Some(Output::Json) if self.profile.chat_fields => {
+                body.set("response_format", value!({"type": "json_object"}));
             }
             Some(Output::Json) => body.set("text", value!({"format": {"type": "json_object"}})),
             None => {}
@@ -455,12 +466,19 @@ fn push_some(object: &mut Extra, name: &str, text: Option<&str>) {
 
 #[derive(Serialize)]
 struct Text<'a> {
-    format: Format<'a>,
+    format: Schema<'a>,
 }
 
 #[derive(Serialize)]
-struct Format<'a> {
+struct Nested<'a> {
     r#type: &'static str,
+    json_schema: Schema<'a>,
+}
+
+#[derive(Serialize)]
+struct Schema<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'static str>,
     name: &'a str,
     schema: &'a Json,
     #[serde(skip_serializing_if = "Option::is_none")]

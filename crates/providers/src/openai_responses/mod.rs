@@ -25,7 +25,49 @@ pub use profile::Profile;
 /// goes back in its place. `Options::other` may say otherwise: `store`, `include`, `previous_response_id` and
 /// any other field of the protocol. Tools that the provider runs itself, web search for example, are given
 /// there too, as `tools`, and stand beside those of the request. What they answer is kept whole, as
-/// `PartKind::Unknown`, or as `PartKind::Media` if it is an image, and goes back as it came.
+/// `PartKind::Unknown`, or as `PartKind::Media` if it is an image, and goes back as it came. An item that only
+/// this protocol has, the approval of a call for example, is an `Unknown` part in a message with this provider's
+/// origin.
+///
+/// ```
+/// use std::sync::Arc;
+/// use aichat_message::{Fold, Message};
+/// use aichat_providers::{
+///     Body, Driver, Endpoint, Error, HttpRequest, HttpResponse, OpenaiResponses, Provider, Request,
+///     ResponsesProfile, Transport,
+/// };
+/// use futures::StreamExt;
+///
+/// /// Answers from memory; `Http` is the transport for the network.
+/// struct Canned(&'static str);
+///
+/// #[async_trait::async_trait]
+/// impl Transport for Canned {
+///     async fn send(&self, _: HttpRequest) -> Result<HttpResponse, Error> {
+///         let body: Body = futures::stream::iter([Ok(self.0.into())]).boxed();
+///         Ok(http::Response::new(body))
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// let transport = Arc::new(Canned(concat!(
+///     r#"data: {"type":"response.output_text.delta","output_index":0,"delta":"Hello."}"#, "\n\n",
+///     r#"data: {"type":"response.completed","response":{"status":"completed"}}"#, "\n\n",
+/// )));
+/// let endpoint = Endpoint::new("openai", "https://api.openai.com/v1", transport);
+/// let profile = ResponsesProfile::for_host("api.openai.com");
+/// let provider = Driver::new(endpoint, OpenaiResponses::new(profile))?;
+/// let call = provider.prepare(Request::new("gpt-5", vec![Message::user("Say hello.")]))?;
+/// let mut deltas = provider.stream(call).await?;
+/// let mut fold = Fold::new();
+/// while let Some(delta) = deltas.next().await {
+///     fold.apply(&delta?);
+/// }
+/// assert_eq!(fold.message().text(), "Hello.");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct OpenaiResponses {
     profile: Profile,

@@ -11,12 +11,20 @@ pub struct Profile {
     pub(super) strict: bool,
     /// Whether the amount of reasoning can be given in tokens.
     pub(super) budget: bool,
-    /// Whether a stop sequence, a seed and `top_k` are taken, under the names of Chat Completions.
-    pub(super) sampling: bool,
+    /// Whether stop sequences, a seed, `top_k` and the form of an answer are taken as Chat Completions has them,
+    /// and the form in no other way.
+    pub(super) chat_fields: bool,
+    /// Whether reasoning goes back only in words.
+    pub(super) worded: bool,
 }
 
-const GENERIC: Profile =
-    Profile { name: Cow::Borrowed("generic"), strict: false, budget: false, sampling: false };
+const GENERIC: Profile = Profile {
+    name: Cow::Borrowed("generic"),
+    strict: false,
+    budget: false,
+    chat_fields: false,
+    worded: false,
+};
 
 impl Profile {
     /// Returns the profile of a server about which nothing special is known.
@@ -30,7 +38,7 @@ impl Profile {
         let profile = match name {
             "openai" | "azure" => Self { strict: true, ..GENERIC },
             "openrouter" => Self { budget: true, ..GENERIC },
-            "llamacpp" => Self { sampling: true, ..GENERIC },
+            "llamacpp" => Self { chat_fields: true, worded: true, ..GENERIC },
             "xai" | "lmstudio" | "generic" => GENERIC,
             _ => return None,
         };

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use aichat_message::{ErrorKind, FinishReason};
 use aichat_providers::contract::{self, Sample, Subject};
-use aichat_providers::{Anthropic, Azure, Driver, Exchange, Ollama, OpenaiChat, Profile};
+use aichat_providers::{
+    Anthropic, Azure, Driver, Exchange, Ollama, OpenaiChat, OpenaiResponses, Profile, ResponsesProfile,
+};
 
 use crate::azure::chat;
 use crate::recordings::samples;
@@ -142,4 +144,32 @@ async fn a_recorded_exchange_is_a_sample() {
         Subject::new(|endpoint| Ok(Arc::new(Driver::new(endpoint, OpenaiChat::new(Profile::generic()))?)))
             .sample(Sample::recorded("recorded", &exchange).text("hi").finish(FinishReason::Stop));
     contract::a_whole_answer_is_understood(&subject).await;
+}
+
+mod openai_responses {
+    use super::*;
+
+    fn subject() -> Subject {
+        let adapter = || OpenaiResponses::new(ResponsesProfile::generic());
+        let quota = r#"{"error":{"message":"You exceeded your current quota.","code":"insufficient_quota"}}"#;
+        let hello = "event: response.created\n\
+            data: {\"type\":\"response.created\",\"response\":{\"id\":\"r\",\"model\":\"m\"}}\n\n\
+            data: {\"type\":\"response.reasoning_text.delta\",\"output_index\":0,\"delta\":\"wave 👋\"}\n\n\
+            data: {\"type\":\"response.output_text.delta\",\"output_index\":1,\"delta\":\"Grüße, \"}\n\n\
+            data: {\"type\":\"response.output_text.delta\",\"output_index\":1,\"delta\":\"👩‍🚀\"}\n\n\
+            data: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\",\
+            \"usage\":{\"input_tokens\":11,\"output_tokens\":5}}}\n\n";
+        Subject::new(move |endpoint| Ok(Arc::new(Driver::new(endpoint, adapter())?)))
+            .sample(
+                Sample::new("hello", "text/event-stream", hello)
+                    .reasoning("wave 👋")
+                    .text("Grüße, 👩‍🚀")
+                    .usage(Some(11), Some(5))
+                    .finish(FinishReason::Stop),
+            )
+            .sample(Sample::new("quota", "application/json", quota).status(429).error(ErrorKind::Quota))
+            .samples(samples("openai-responses"))
+    }
+
+    aichat_providers::contract!(subject);
 }

@@ -38,11 +38,15 @@ pub(crate) struct Writing {
     pub(crate) alike: &'static [Step],
 }
 
-const WRITINGS: &[Writing] =
-    &[crate::openai_chat::WRITING, crate::anthropic::WRITING, crate::ollama::WRITING];
+const WRITINGS: &[Writing] = &[
+    crate::openai_chat::WRITING,
+    crate::openai_responses::WRITING,
+    crate::anthropic::WRITING,
+    crate::ollama::WRITING,
+];
 
 /// How many follow-ups the folders hold, so that none is skipped unnoticed.
-const KNOWN: usize = 31;
+const KNOWN: usize = 43;
 
 #[tokio::test]
 async fn the_next_request_is_the_recorded_one() {
