@@ -9,9 +9,9 @@ use aichat_mock::{Mock, Workload};
 use aichat_providers::{Driver, Endpoint, Http, OpenaiChat, Profile, Provider, Request};
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
-use nix::time::{ClockId, clock_gettime};
 
 use crate::Outcome;
+use crate::measure::thread_cpu;
 use crate::table::at_most;
 
 const LONG: &str = "c100000";
@@ -20,7 +20,7 @@ const ROUNDS: usize = 9;
 const FIRSTS: usize = 301;
 
 /// Where the text of an answer goes.
-pub(crate) struct Sink {
+struct Sink {
     start: Instant,
     first: Option<Duration>,
     bytes: usize,
@@ -28,7 +28,7 @@ pub(crate) struct Sink {
 
 impl Sink {
     /// Takes one fragment.
-    pub(crate) fn take(&mut self, fragment: &[u8]) {
+    fn take(&mut self, fragment: &[u8]) {
         if self.first.is_none() && !fragment.is_empty() {
             self.first = Some(self.start.elapsed());
         }
@@ -37,12 +37,12 @@ impl Sink {
 }
 
 /// Asks for a workload and gives what is said to the sink.
-pub(crate) type Ask = Box<dyn for<'a> Fn(&'a str, &'a mut Sink) -> LocalBoxFuture<'a, Outcome>>;
+type Ask = Box<dyn for<'a> Fn(&'a str, &'a mut Sink) -> LocalBoxFuture<'a, Outcome>>;
 
 /// A client under measurement, made ready: its connections and its TLS roots are there.
-pub(crate) struct Client {
-    pub(crate) name: &'static str,
-    pub(crate) ask: Ask,
+struct Client {
+    name: &'static str,
+    ask: Ask,
 }
 
 /// What one answer took of this thread.
@@ -147,11 +147,6 @@ fn median(costs: &[Cost]) -> Cost {
         allocations: middle(costs, |cost| cost.allocations),
         bytes: middle(costs, |cost| cost.bytes),
     }
-}
-
-/// Returns the user and system time of this thread; the mock works on others.
-fn thread_cpu() -> Result<Duration, Box<dyn Error>> {
-    Ok(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into())
 }
 
 #[cfg(feature = "allocations")]

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 mod concurrent;
+mod delta_extract;
 mod lib_stream;
 mod measure;
 mod oneshot;
@@ -24,12 +25,13 @@ type Outcome = Result<(), Box<dyn Error>>;
 /// A benchmark.
 type Bench = fn() -> Outcome;
 
-const BENCHES: [(&str, Bench); 6] = [
+const BENCHES: [(&str, Bench); 7] = [
     ("startup", startup::run),
     ("oneshot", oneshot::run),
     ("stream10k", stream10k::run),
     ("lib_stream", lib_stream::run),
     ("sse_parse", sse_parse::run),
+    ("delta_extract", delta_extract::run),
     ("concurrent", concurrent::run),
 ];
 

@@ -1,11 +1,13 @@
 //! Benchmark 5: SSE framing alone, from memory, cut in chunks of several sizes.
 
+use std::error::Error;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aichat_providers::{SseDecoder, SseEvent};
 
 use crate::Outcome;
+use crate::measure::thread_cpu;
 use crate::table::{at_least, at_most};
 
 const CORPUS: usize = 100 << 20;
@@ -54,11 +56,11 @@ pub(crate) fn run() -> Outcome {
     // One byte at a time is slow for everyone.
     let short = Corpus::new(long.plain[..CORPUS / 10].to_vec());
 
-    println!("{:<22}{}", "MB/s, chunks of", CHUNKS.map(|size| format!("{size:>10}")).concat());
+    println!("{:<22}{}", "MB per CPU second, by", CHUNKS.map(|size| format!("{size:>10}")).concat());
     let mut speeds = Vec::new();
     for size in CHUNKS {
         let corpus = if size == 1 { &short } else { &long };
-        speeds.push(compare(&parties, corpus, size, 5)?);
+        speeds.push(compare(&parties, corpus, size, 9)?);
     }
     for (index, party) in parties.iter().enumerate() {
         let row: String = speeds.iter().map(|column| format!("{:>10.0}", column[index])).collect();
@@ -104,16 +106,21 @@ fn events(size: usize) -> Vec<u8> {
 }
 
 /// Returns the speed of each party in MB/s: the median of `rounds`, taken in turns.
-fn compare(parties: &[Party], corpus: &Corpus, size: usize, rounds: usize) -> Result<Vec<f64>, String> {
+fn compare(
+    parties: &[Party],
+    corpus: &Corpus,
+    size: usize,
+    rounds: usize,
+) -> Result<Vec<f64>, Box<dyn Error>> {
     let mut times = vec![Vec::new(); parties.len()];
     let mut expected = None;
     for _ in 0..rounds {
         for (party, times) in parties.iter().zip(&mut times) {
-            let start = Instant::now();
+            let start = thread_cpu()?;
             let found = (party.decode)(corpus, size);
-            times.push(start.elapsed());
+            times.push(thread_cpu()? - start);
             if *expected.get_or_insert(found) != found {
-                return Err(format!("{} finds {found:?}, others {expected:?}", party.name));
+                return Err(format!("{} finds {found:?}, others {expected:?}", party.name).into());
             }
         }
     }
