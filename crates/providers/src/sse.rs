@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memrchr};
 
 use aichat_message::ErrorKind;
 
@@ -12,6 +12,11 @@ use crate::error::Error;
 pub(crate) const MAX_FRAME: usize = 16 << 20;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// A chunk of this size, in bytes, likely holds whole events.
+const LARGE: usize = 512;
+/// How much of a chunk is taken at once, in bytes: it is read twice, and so small that it stays at hand.
+const BLOCK: usize = 16 << 10;
 
 /// What an event stream holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +71,16 @@ impl SseDecoder {
             self.after_cr = false;
             chunk = chunk.strip_prefix(b"\n").unwrap_or(chunk);
         }
-        let has_cr = memchr(b'\r', chunk).is_some();
-        while let Some(end) = if has_cr { memchr2(b'\n', b'\r', chunk) } else { memchr(b'\n', chunk) } {
+        let mut is_large = chunk.len() >= LARGE;
+        loop {
+            if is_large && self.is_between_events() {
+                is_large = false;
+                match self.plain_events(chunk, &mut each) {
+                    ControlFlow::Continue(rest) => chunk = rest,
+                    ControlFlow::Break(()) => return Ok(()),
+                }
+            }
+            let Some(end) = memchr2(b'\n', b'\r', chunk) else { break };
             let (head, rest) = chunk.split_at(end);
             chunk = self.after_line_end(rest);
             let flow = if self.line.is_empty() {
@@ -89,6 +102,38 @@ impl SseDecoder {
         }
         self.line.extend_from_slice(chunk);
         Ok(())
+    }
+
+    fn is_between_events(&self) -> bool {
+        self.begun && self.line.is_empty() && !self.has_data && self.name.is_empty()
+    }
+
+    /// Hands out the events at the head of a chunk that are of the usual form, and returns the rest.
+    ///
+    /// UTF-8 is checked for many events at once, which is quicker, as is looking for one kind of line end.
+    fn plain_events<'c>(
+        &mut self,
+        mut chunk: &'c [u8],
+        each: &mut impl FnMut(SseEvent<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<(), &'c [u8]> {
+        loop {
+            let block = &chunk[..chunk.len().min(BLOCK)];
+            let Some(last) = memrchr(b'\n', block) else { break };
+            let block = &block[..=last];
+            if memchr(b'\r', block).is_some() {
+                break;
+            }
+            // What is wrong is found again by whom it concerns: events before it are whole.
+            let Ok(lines) = std::str::from_utf8(block) else { break };
+            let (name, rest) = plain_events(lines, each)?;
+            self.name.extend_from_slice(name.as_bytes());
+            let goes_on = name.is_empty() && rest.is_empty() && chunk.len() > BLOCK;
+            chunk = &chunk[block.len() - rest.len()..];
+            if !goes_on {
+                break;
+            }
+        }
+        ControlFlow::Continue(chunk)
     }
 
     /// Takes the end of the stream; an event that lacks its blank line is handed out all the same.
@@ -130,6 +175,15 @@ impl SseDecoder {
         if line.is_empty() {
             return self.dispatch(each);
         }
+        // By far the commonest event: one data line and its blank line, both here.
+        if let (Some(value), Some(b'\n' | b'\r')) = (line.strip_prefix(b"data: "), rest.first())
+            && !self.has_data
+        {
+            *rest = self.after_line_end(rest);
+            let flow = each(event(&self.name, value)?);
+            self.name.clear();
+            return Ok(flow);
+        }
         let Some(colon) = memchr(b':', line) else {
             // A field name alone is that field with an empty value.
             return self.field(line, b"");
@@ -138,15 +192,7 @@ impl SseDecoder {
             return Ok(each(SseEvent::Comment));
         }
         let value = &line[colon + 1..];
-        let value = value.strip_prefix(b" ").unwrap_or(value);
-        // By far the commonest event: one data line and its blank line, both here.
-        if !self.has_data && &line[..colon] == b"data" && matches!(rest.first(), Some(b'\n' | b'\r')) {
-            *rest = self.after_line_end(rest);
-            let flow = each(event(&self.name, value)?);
-            self.name.clear();
-            return Ok(flow);
-        }
-        self.field(&line[..colon], value)
+        self.field(&line[..colon], value.strip_prefix(b" ").unwrap_or(value))
     }
 
     fn field(&mut self, name: &[u8], value: &[u8]) -> Result<ControlFlow<()>, Error> {
@@ -184,8 +230,32 @@ impl SseDecoder {
     }
 }
 
+/// Hands out events of one data line, with a name or without; `lines` begins and ends with a line and has no CR.
+/// Returns the name of the event under way, and the first line that belongs to no such event with all after it.
+fn plain_events<'t>(
+    mut lines: &'t str,
+    each: &mut impl FnMut(SseEvent<'_>) -> ControlFlow<()>,
+) -> ControlFlow<(), (&'t str, &'t str)> {
+    let mut name = "";
+    loop {
+        if let Some(value) = lines.strip_prefix("data: ") {
+            let Some(end) = memchr(b'\n', value.as_bytes()) else { break };
+            let Some(rest) = value[end + 1..].strip_prefix('\n') else { break };
+            each(SseEvent::Message { name, data: &value[..end] })?;
+            (name, lines) = ("", rest);
+        } else if let Some(value) = lines.strip_prefix("event: ") {
+            let Some(end) = memchr(b'\n', value.as_bytes()) else { break };
+            (name, lines) = (&value[..end], &value[end + 1..]);
+        } else {
+            break;
+        }
+    }
+    ControlFlow::Continue((name, lines))
+}
+
 fn event<'a>(name: &'a [u8], data: &'a [u8]) -> Result<SseEvent<'a>, Error> {
-    Ok(SseEvent::Message { name: text(name)?, data: text(data)? })
+    let name = if name.is_empty() { "" } else { text(name)? };
+    Ok(SseEvent::Message { name, data: text(data)? })
 }
 
 /// Decodes one whole frame.
@@ -237,6 +307,22 @@ mod tests {
     }
 
     #[test]
+    fn a_name_belongs_to_its_event_wherever_it_stands() {
+        for pad in 0..20 {
+            let body = format!("data: {}\n\n{}", "x".repeat(pad), "event: n\ndata: a\n\n".repeat(3_000));
+            let events = decode([b":\n", body.as_bytes()]);
+            assert_eq!(events.len(), 3_002);
+            assert!(events[2..].iter().all(|(name, _)| name == "n"), "pad {pad}");
+        }
+    }
+
+    #[test]
+    fn a_line_begun_before_a_chunk_goes_on_in_it() {
+        let events = decode([&b":\nx"[..], &b"data: a\n\n".repeat(100)]);
+        assert_eq!(events.len(), 100, "the comment, and all but the field xdata");
+    }
+
+    #[test]
     fn a_break_stops_the_chunk() {
         let mut seen = 0;
         let each = |_: SseEvent<'_>| {
@@ -252,6 +338,13 @@ mod tests {
         let go = |_: SseEvent<'_>| ControlFlow::Continue(());
         let error = SseDecoder::new().push(b"data: \xff\n\n", go).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Decode);
+        let (mut seen, body) = (0, [&b"data: x\n\n".repeat(100)[..], b"data: \xff\n\n"].concat());
+        let count = |_: SseEvent<'_>| {
+            seen += 1;
+            ControlFlow::Continue(())
+        };
+        assert!(SseDecoder::new().push(&body, count).is_err());
+        assert_eq!(seen, 100, "what came before is handed out");
         let (mut decoder, chunk) = (SseDecoder::new(), vec![b'x'; 1 << 20]);
         let error = (0..17).find_map(|_| decoder.push(&chunk, go).err()).unwrap();
         assert_eq!(error.message(), "one event of the answer is larger than 16 MiB");
@@ -259,15 +352,36 @@ mod tests {
         assert!((0..17).any(|_| decoder.push(&line, go).is_err()), "many data lines make one event");
     }
 
+    const LINES: [&str; 15] = [
+        "data: a",
+        "data: a",
+        "data: b",
+        "data:é👩‍🚀",
+        "data: é👩‍🚀",
+        "data",
+        "event: n",
+        "event: ",
+        "",
+        "",
+        "",
+        ": c",
+        "id: 1",
+        "x",
+        "xdata: a",
+    ];
+
     proptest! {
         #[test]
         fn events_do_not_depend_on_cuts(
-            lines in prop::collection::vec(
-                prop::sample::select(vec!["data: a", "data:é👩‍🚀", "data", "event: n", ": c", "", "", "id: 1", "x"]), 0..30),
+            lines in prop::collection::vec(prop::sample::select(LINES.to_vec()), 1..30),
             ends in prop::collection::vec(prop::sample::select(vec!["\n", "\r\n", "\r"]), 30),
-            cuts in prop::collection::vec(1usize..7, 1..40),
+            one_end in any::<bool>(),
+            times in 1usize..120,
+            cuts in prop::collection::vec(prop::sample::select(vec![1usize, 2, 3, 6, 100, 600, 2_000, 20_000]), 1..40),
         ) {
-            let body: String = lines.iter().zip(&ends).map(|(line, end)| format!("{line}{end}")).collect();
+            let end = |at: usize| if one_end { "\n" } else { ends[at] };
+            let body: String = lines.iter().enumerate().map(|(at, line)| format!("{line}{}", end(at))).collect();
+            let body = body.repeat(times);
             let (mut rest, mut chunks) = (body.as_bytes(), Vec::new());
             for cut in cuts.iter().cycle() {
                 if rest.is_empty() { break }
@@ -275,7 +389,9 @@ mod tests {
                 chunks.push(head);
                 rest = tail;
             }
-            prop_assert_eq!(decode(chunks), decode([body.as_bytes()]));
+            let small = decode(body.as_bytes().chunks(7));
+            prop_assert_eq!(decode(chunks), small.clone());
+            prop_assert_eq!(decode([body.as_bytes()]), small);
         }
     }
 }
