@@ -6,9 +6,12 @@ use aichat_message::{
     Delta, ErrorKind, Executor, FinishReason, Fold, Json, MediaKind, Message, Opaque, OpaqueKind, Part,
     PartKind, Protocol, ReasoningBlock, Role, Source, ToolSpec,
 };
-use aichat_providers::{Anthropic, Error, Intake, Provider, Transport};
+use aichat_providers::{
+    Adapter, Anthropic, Driver, Endpoint, Error, Http, Intake, Provider, Request, Transport,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use futures::StreamExt;
 use serde_json::{Value, json};
 
 use crate::canned::{Canned, Tail, endpoint, play};
@@ -218,7 +221,7 @@ fn end(reason: &str) -> [Value; 2] {
 fn decode(content_type: &str, body: &str) -> (Vec<Delta>, Fold, Option<Error>) {
     let info = connect(Arc::new(Canned::sse(&[]))).info().clone();
     assert_eq!(info.protocol, Protocol::Anthropic);
-    let decoder = aichat_providers::Adapter::decoder(&Anthropic::new(), &info);
+    let decoder = Adapter::decoder(&Anthropic::new(), &info);
     let (mut intake, mut deltas) = (Intake::new(Some(content_type), decoder), Vec::new());
     let error = intake.push(body.as_bytes(), &mut deltas).and_then(|()| intake.finish(&mut deltas)).err();
     let mut fold = Fold::new();
@@ -461,7 +464,7 @@ async fn the_key_and_the_version_are_sent_as_asked_for() {
         let canned = Arc::new(Canned::new(200, "text/event-stream", events(&end("end_turn"))));
         let transport: Arc<dyn Transport> = Arc::clone(&canned) as Arc<dyn Transport>;
         let endpoint = endpoint(transport).with_key("sk-ant-CANARY".to_owned().into());
-        play(&aichat_providers::Driver::new(endpoint, adapter).unwrap()).await;
+        play(&Driver::new(endpoint, adapter).unwrap()).await;
         let headers = canned.seen.lock().unwrap()[0].headers().clone();
         assert!(!format!("{headers:?}").contains("CANARY"));
         headers
@@ -483,7 +486,6 @@ async fn the_key_and_the_version_are_sent_as_asked_for() {
 
 #[tokio::test]
 async fn the_list_of_models_is_read_page_by_page() {
-    use aichat_providers::Adapter;
     let adapter = Anthropic::new();
     let first = r#"{"data":[{"type":"model","id":"claude-a","display_name":"A","created_at":"2026-07-24T00:00:00Z",
         "max_input_tokens":1000000,"max_tokens":128000,"capabilities":{"image_input":{"supported":true},
@@ -507,4 +509,34 @@ async fn the_list_of_models_is_read_page_by_page() {
         ErrorKind::Overloaded
     );
     assert_eq!(adapter.models("<html>").unwrap_err().kind(), ErrorKind::Decode);
+}
+
+/// Against a server that is there: `AICHAT_MESSAGES_URL`, up to its version, and `AICHAT_MESSAGES_MODEL` of it.
+#[tokio::test]
+async fn a_real_server_answers() {
+    let (Ok(url), Ok(model)) = (std::env::var("AICHAT_MESSAGES_URL"), std::env::var("AICHAT_MESSAGES_MODEL"))
+    else {
+        return eprintln!("skipped: no AICHAT_MESSAGES_URL and AICHAT_MESSAGES_MODEL");
+    };
+    let at = Endpoint::new("here", url, Arc::new(Http::new())).with_key("none".to_owned().into());
+    let here = Driver::new(at, Anthropic::new()).unwrap();
+    let models = here.models().await.unwrap();
+    eprintln!("models: {:?}", models.iter().map(|model| &model.id).collect::<Vec<_>>());
+    let mut messages = vec![Message::system("Be brief."), Message::user("What is your name?")];
+    for stream in [true, false, true] {
+        let mut request = Request { stream, ..Request::new(&model, messages.clone()) };
+        request.options.max_tokens = Some(24);
+        request.options.stop = vec!["\n\n".to_owned(), "###".to_owned()];
+        let call = here.prepare(request).unwrap();
+        eprintln!("warned: {:?}", call.warnings);
+        let (mut deltas, mut fold) = (here.stream(call).await.unwrap(), Fold::new());
+        while let Some(delta) = deltas.next().await {
+            fold.apply(&delta.unwrap());
+        }
+        eprintln!("stream {stream}: {:?} {:?} {:?}", fold.message().text(), fold.usage(), fold.finish());
+        assert!(!fold.message().text().is_empty() && fold.finish().is_some());
+        assert!(fold.usage().unwrap().output_tokens.is_some_and(|tokens| (1..=24).contains(&tokens)));
+        let origin = Some(here.info().origin(&model, fold.started()));
+        messages.extend([Message { origin, ..fold.message() }, Message::user("And what can you do?")]);
+    }
 }

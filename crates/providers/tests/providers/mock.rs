@@ -8,7 +8,7 @@ use aichat_message::{
     ErrorKind, Executor, FinishReason, Fold, Json, Message, Part, PartKind, Role, ToolSpec,
 };
 use aichat_providers::{
-    Adapter, Azure, Driver, Endpoint, Error, Http, Ollama, OpenaiChat, Profile, Provider, Request,
+    Adapter, Anthropic, Azure, Driver, Endpoint, Error, Http, Ollama, OpenaiChat, Profile, Provider, Request,
 };
 use futures::StreamExt;
 
@@ -16,6 +16,7 @@ use crate::azure::chat;
 
 fn speaking(url: &str) -> Vec<(&'static str, Box<dyn Provider>)> {
     vec![
+        ("anthropic", at(format!("{url}/v1"), Anthropic::new())),
         ("openai-chat", at(format!("{url}/v1"), OpenaiChat::new(Profile::generic()))),
         ("azure-chat", at(url.to_owned(), Azure::v1(chat()))),
         ("azure-chat, dated", at(url.to_owned(), Azure::dated(chat(), "2024-10-21"))),
@@ -64,8 +65,10 @@ async fn a_mock_of_every_vendor_is_understood() {
         assert_eq!(failed("fail 500").await.unwrap_err().kind(), ErrorKind::Server, "{name}");
         let cut = failed("cut me").await.unwrap_err();
         assert_eq!(cut.kind(), ErrorKind::Truncated, "{name}: {cut:?}");
-        assert!(cut.partial().unwrap().text().starts_with("This "), "{name}");
-        eprintln!("{name}: understood, cut after {:?}", cut.partial().unwrap().text());
+        // Some protocols have begun and said nothing by then.
+        let came = cut.partial().unwrap().text();
+        assert!("This long answer will be cut short".starts_with(&came), "{name}: {came:?}");
+        eprintln!("{name}: understood, cut after {came:?}");
     }
 }
 
