@@ -307,7 +307,7 @@ fn kind(status: Option<u16>, facts: &Facts<'_>) -> ErrorKind {
     {
         return ErrorKind::NotFound;
     }
-    if status == Some(400) && says(&["does not support tools", "does not support thinking"]) {
+    if status == Some(400) && says(&["does not support tools", "does not support thinking", "think value"]) {
         return ErrorKind::Unsupported;
     }
     // Ollama says where to sign in to the models it does not run itself.

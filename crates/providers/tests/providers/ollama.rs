@@ -279,6 +279,12 @@ async fn errors_are_plain_sentences_and_still_told_apart() {
     let sign_in = r#"{"error":"unauthorized","signin_url":"https://ollama.com/connect?name=box&key=k"}"#;
     let cases = [
         (400, r#"{"error":"\"m\" does not support tools"}"#, ErrorKind::Unsupported, false),
+        (
+            400,
+            r#"{"error":"think value \"high\" is not supported for this model"}"#,
+            ErrorKind::Unsupported,
+            false,
+        ),
         (400, r#"{"error":"the input length exceeds the context length"}"#, ErrorKind::ContextTooLong, false),
         (
             400,
