@@ -4,14 +4,20 @@ use std::sync::Arc;
 
 use aichat_message::{ErrorKind, FinishReason, Message, Protocol};
 use aichat_providers::{
-    Adapter, Azure, Driver, Endpoint, HttpRequest, OpenaiChat, Profile, Provider, Request,
+    Adapter, Azure, Driver, Endpoint, HttpRequest, OpenaiChat, OpenaiResponses, Profile, Provider, Request,
+    ResponsesProfile,
 };
 use secrecy::SecretString;
 
-use crate::canned::{Canned, driver, open, play};
+use crate::canned::{Canned, driver, open, outcome, play};
+use crate::recordings::{fixtures, in_folder, spoken};
 
 pub(crate) fn chat() -> OpenaiChat {
     OpenaiChat::new(Profile::named("azure").unwrap())
+}
+
+pub(crate) fn responses() -> OpenaiResponses {
+    OpenaiResponses::new(ResponsesProfile::named("azure").unwrap())
 }
 
 /// Returns the request that a call is, at this base address.
@@ -45,6 +51,39 @@ async fn a_deployment_has_two_addresses() {
         uri.starts_with("https://gateway.example/llm/openai/deployments/") && uri.ends_with("=v%261"),
         "{uri}"
     );
+}
+
+#[tokio::test]
+async fn responses_have_their_deployment_in_the_body() {
+    for (adapter, address) in [
+        (Azure::v1(responses()), "/openai/v1/responses"),
+        (Azure::dated(responses(), "2025-04-01-preview"), "/openai/responses?api-version=2025-04-01-preview"),
+    ] {
+        assert_eq!(adapter.protocol(), Protocol::AzureResponses);
+        let request = asked("https://mine.openai.azure.com", adapter).await;
+        assert_eq!(request.uri().path_and_query().unwrap(), address);
+        assert_eq!(request.headers()["api-key"], "CANARY");
+        let body: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
+        assert_eq!(body["model"], "my deployment");
+    }
+}
+
+/// What Azure answered once, and what it means here: that the folder is understood at all is shown where OpenAI's
+/// own answers are.
+#[tokio::test]
+async fn recorded_responses_mean_what_they_mean_at_openai() {
+    let Some(root) = fixtures() else { return eprintln!("skipped: no folder of recordings") };
+    let recordings = in_folder(spoken("openai-responses"), &root.join("azure-responses"));
+    assert!(recordings.len() >= 5);
+    for recording in recordings {
+        let provider = driver(Arc::new(recording.canned()), Azure::v1(responses()));
+        let (here, error) = play(&provider).await;
+        assert!(error.is_none(), "{}: {error:?}", recording.name);
+        let (there, _) = play(&driver(Arc::new(recording.canned()), responses())).await;
+        assert_eq!(outcome(&here, None), outcome(&there, None), "{}", recording.name);
+        let origin = provider.info().origin("m", here.started());
+        assert_eq!(origin.protocol, Protocol::AzureResponses);
+    }
 }
 
 #[tokio::test]
