@@ -21,6 +21,9 @@ const MARKS: [&str; 4] = ["cache_control", "citations", "context", "title"];
 const IMAGES: [(&str, &str); 4] =
     [("image/png", "iVBOR"), ("image/jpeg", "/9j/"), ("image/gif", "R0lGOD"), ("image/webp", "UklGR")];
 
+/// Blocks of reasoning.
+const REASONING: [&str; 2] = ["thinking", "redacted_thinking"];
+
 /// A conversation ready to be sent.
 pub(super) struct Conversation<'a> {
     pub(super) turns: Vec<WireTurn<'a>>,
@@ -114,12 +117,15 @@ pub(super) fn conversation<'a>(
                 let (next, is_last) = (history.turns.get(at + 1), at + 1 == history.turns.len());
                 // The provider is still at it where it paused, and where its call waits for one of the caller's.
                 let pending = is_last || at + 2 == history.turns.len() && next.is_some_and(has_results);
-                let content = answer(turn, |id| pending || answered.contains(id), warnings);
-                if is_last && !turn.parts.iter().any(is_server_call) {
-                    unfinished(content, warnings)
-                } else {
-                    content
+                let mut content = answer(turn, |id| pending || answered.contains(id), warnings);
+                let is_paused = is_last && turn.parts.iter().any(is_server_call);
+                if !is_paused {
+                    close(&mut content, warnings);
                 }
+                if is_last && !is_paused {
+                    trim(&mut content, warnings);
+                }
+                content
             }
             _ => question(turn, warnings),
         };
@@ -155,7 +161,7 @@ pub(super) fn conversation<'a>(
 fn begins_with_reasoning(turns: &[WireTurn<'_>]) -> bool {
     let is_answered = |pair: &&[WireTurn<'_>]| pair[1].content[0].is(&["tool_result"]);
     let first = turns.rchunks_exact(2).take_while(is_answered).last();
-    first.is_none_or(|pair| pair[0].content[0].is(&["thinking", "redacted_thinking"]))
+    first.is_none_or(|pair| pair[0].content[0].is(&REASONING))
 }
 
 fn has_results(turn: &Turn<'_>) -> bool {
@@ -208,8 +214,15 @@ fn answer<'a>(turn: &'a Turn<'a>, stays: impl Fn(&str) -> bool, warnings: &mut W
     blocks
 }
 
+/// Takes from an answer the reasoning it was broken off in: nothing may end with it.
+fn close(content: &mut Vec<Block<'_>>, warnings: &mut Warnings) {
+    while content.pop_if(|last| last.is(&REASONING)).is_some() {
+        warnings.add("reasoning that nothing follows is not sent");
+    }
+}
+
 /// Takes the white space from the end of an answer that is to be continued.
-fn unfinished<'a>(mut content: Vec<Block<'a>>, warnings: &mut Warnings) -> Vec<Block<'a>> {
+fn trim(content: &mut [Block<'_>], warnings: &mut Warnings) {
     if let Some(Block::Fields(fields)) = content.last_mut()
         && let Some((_, value)) = fields.0.iter_mut().find(|(name, _)| *name == "text")
         && let Ok(text) = value.to::<String>()
@@ -218,7 +231,6 @@ fn unfinished<'a>(mut content: Vec<Block<'a>>, warnings: &mut Warnings) -> Vec<B
         *value = to_json(text.trim_end());
         warnings.add("white space at the end of an answer to be continued is not sent");
     }
-    content
 }
 
 /// Writes what the model is told, the results of its calls first.

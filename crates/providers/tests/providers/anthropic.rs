@@ -308,6 +308,9 @@ fn only_message_stop_ends_an_answer() {
         assert_eq!(error.unwrap().kind(), ErrorKind::Truncated, "after {most} events");
         assert!(fold.finish().is_none());
     }
+    let other = events(&whole[..whole.len() - 1]) + "data: [DONE]\n\n";
+    let (_, _, error) = decode("text/event-stream", &other);
+    assert_eq!(error.unwrap().kind(), ErrorKind::Truncated, "the mark of another protocol says nothing");
     let after = [&whole[..], &[begin(1, json!({"type": "text", "text": "more"}))]].concat();
     let (fold, error) = stream(&after);
     assert!(error.is_none());

@@ -319,6 +319,22 @@ fn reasoning_without_a_signature_and_broken_arguments() {
 }
 
 #[test]
+fn an_answer_broken_off_in_its_reasoning_does_not_end_with_it() {
+    let redacted = sealed(Part::reasoning(), OpaqueKind::RedactedThinking, "blob==");
+    let lost = Part::tool_call("a", "f", "{}");
+    let messages = vec![
+        Message::user("one"),
+        own(vec![thought("hm", "s1"), Part::text("so"), thought("then", "s2"), redacted, lost]),
+        Message::user("two"),
+        own(vec![thought("", "s3"), Part::text(" ")]),
+        Message::user("three"),
+    ];
+    let (talk, warnings) = talk(messages);
+    assert_snapshot!(talk, @r#"[{"role":"user","content":[{"type":"text","text":"one"}]},{"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"s1"},{"type":"text","text":"so"}]},{"role":"user","content":[{"type":"text","text":"two"},{"type":"text","text":"three"}]}]"#);
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+}
+
+#[test]
 fn tools_and_which_of_them_to_call() {
     let mut strict = tool("clock", r#"{"type":"object","properties":{"zone":{"type":"string"}}}"#);
     strict.description = Some("Tells the time.".to_owned());
