@@ -17,6 +17,8 @@ mod contract;
 mod followups;
 #[path = "providers/fuzz.rs"]
 mod fuzz;
+#[path = "providers/gemini.rs"]
+mod gemini;
 #[path = "providers/histories.rs"]
 mod histories;
 #[path = "providers/laws.rs"]

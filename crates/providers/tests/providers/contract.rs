@@ -5,7 +5,8 @@ use std::sync::Arc;
 use aichat_message::{ErrorKind, FinishReason};
 use aichat_providers::contract::{self, Sample, Subject};
 use aichat_providers::{
-    Anthropic, Azure, Driver, Exchange, Ollama, OpenaiChat, OpenaiResponses, Profile, ResponsesProfile,
+    Anthropic, Azure, Driver, Exchange, Gemini, Ollama, OpenaiChat, OpenaiResponses, Profile,
+    ResponsesProfile,
 };
 
 use crate::azure::chat;
@@ -116,6 +117,17 @@ mod azure {
     fn subject() -> Subject {
         Subject::new(|endpoint| Ok(Arc::new(Driver::new(endpoint, Azure::dated(chat(), "2024-10-21"))?)))
             .samples(samples("azure"))
+    }
+
+    aichat_providers::contract!(subject);
+}
+
+mod gemini {
+    use super::*;
+
+    fn subject() -> Subject {
+        Subject::new(|endpoint| Ok(Arc::new(Driver::new(endpoint, Gemini::new())?)))
+            .samples(samples("gemini"))
     }
 
     aichat_providers::contract!(subject);

@@ -42,11 +42,12 @@ const WRITINGS: &[Writing] = &[
     crate::openai_chat::WRITING,
     crate::openai_responses::WRITING,
     crate::anthropic::WRITING,
+    crate::gemini::WRITING,
     crate::ollama::WRITING,
 ];
 
 /// How many follow-ups the folders hold, so that none is skipped unnoticed.
-const KNOWN: usize = 43;
+const KNOWN: usize = 52;
 
 #[tokio::test]
 async fn the_next_request_is_the_recorded_one() {

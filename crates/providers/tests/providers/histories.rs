@@ -106,8 +106,10 @@ fn message() -> impl Strategy<Value = Message> {
     });
     let role =
         select(vec![Role::System, Role::Developer, Role::User, Role::Assistant, Role::Assistant, Role::Tool]);
-    let origin =
-        of((any::<bool>(), select(vec![Protocol::OpenaiChat, Protocol::Anthropic, Protocol::Ollama])));
+    let origin = of((
+        any::<bool>(),
+        select(vec![Protocol::OpenaiChat, Protocol::Anthropic, Protocol::Gemini, Protocol::Ollama]),
+    ));
     (role, vec(part, 0..5), origin, extra()).prop_map(|(role, parts, origin, extra)| {
         let origin = origin.map(|(own, protocol)| Origin {
             provider: if own { "test" } else { "elsewhere" }.to_owned(),
