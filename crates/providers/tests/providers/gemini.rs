@@ -600,6 +600,17 @@ async fn some_models_say_stop_with_everything_they_say() {
 }
 
 #[tokio::test]
+async fn only_a_text_that_the_stream_cut_is_made_whole() {
+    let all = [
+        r#"{"candidates":[{"content":{"parts":[{"text":"a"},{"text":"b"}]}}]}"#,
+        r#"{"candidates":[{"content":{"parts":[{"text":"c"},{"text":"d"}]},"finishReason":"STOP"}]}"#,
+    ];
+    let (fold, error) = played(all.map(event).concat()).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(fold.message().parts, ["a", "bc", "d"].map(Part::text));
+}
+
+#[tokio::test]
 async fn what_stands_beside_the_first_answer_is_named() {
     use aichat_message::Delta;
     use futures::StreamExt;
@@ -651,6 +662,7 @@ async fn errors_are_told_apart() {
     let minute = r#"{"violations":[{"quotaId":"GenerateRequestsPerMinutePerProjectPerModel"}]}"#;
     let wait = r#"{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.400s"}"#;
     let quota = "You exceeded your current quota, please check your plan and billing details.";
+    let gone = "Resource has been exhausted";
     let spent = "Your project has exceeded its monthly spending cap.";
     let long = "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).";
     for ((status, body), kind, retryable, seconds) in [
@@ -684,6 +696,7 @@ async fn errors_are_told_apart() {
             Some(34.4),
         ),
         (error(429, "RESOURCE_EXHAUSTED", spent, wait), ErrorKind::Quota, false, Some(34.4)),
+        (error(429, "RESOURCE_EXHAUSTED", gone, day), ErrorKind::Quota, false, None),
         (error(500, "INTERNAL", "m", ""), ErrorKind::Server, true, None),
         (error(503, "UNAVAILABLE", "m", ""), ErrorKind::Overloaded, true, None),
         (error(504, "DEADLINE_EXCEEDED", "m", ""), ErrorKind::Timeout, true, None),
