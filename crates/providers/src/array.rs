@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use memchr::{memchr2, memchr3};
+use memchr::memchr2;
 
 use crate::error::Error;
 use crate::sse::{MAX_FRAME, text, too_long};
@@ -54,8 +54,8 @@ impl ArrayDecoder {
                 b',' if self.depth == 1 => {}
                 _ if self.depth > 1 => {
                     // Nothing but these changes the state inside an element.
-                    let next = [memchr3(b'"', b'[', b'{', &chunk[at..]), memchr2(b']', b'}', &chunk[at..])];
-                    at += next.into_iter().flatten().min().unwrap_or(chunk.len() - at);
+                    let next = chunk[at..].iter().position(|byte| b"\"[{]}".contains(byte));
+                    at += next.unwrap_or(chunk.len() - at);
                     continue;
                 }
                 _ => continue,
@@ -132,6 +132,13 @@ mod tests {
             assert_eq!(elements([head, tail]), whole, "cut at {at}");
         }
         assert_eq!(elements(body.as_bytes().chunks(1)), whole);
+    }
+
+    #[test]
+    fn brackets_without_end_are_looked_at_once() {
+        // To look for the next bracket of each kind from every one of them would take hours.
+        let body = ["[", &"{\"a\":1,".repeat(500_000)].concat();
+        assert!(elements([body.as_bytes()]).is_empty());
     }
 
     #[test]

@@ -395,6 +395,6 @@ fn every_list_of_models_survives_harm() {
 fn every_adapter_survives_harm() {
     let recordings = chats();
     for spoken in protocols() {
-        survives(spoken, &recordings, 1500);
+        survives(spoken, &recordings, 500);
     }
 }
