@@ -730,28 +730,33 @@ async fn a_real_server_answers() {
     let profile = ResponsesProfile::named(&profile).unwrap();
     let provider = Driver::new(endpoint, OpenaiResponses::new(profile)).unwrap();
     eprintln!("models: {:?}", provider.models().await.map(|models| models.len()));
-    let mut messages = vec![Message::system("Be brief."), Message::user("Say hello.")];
-    for (stream, next) in [(true, "And again?"), (false, "Once more.")] {
-        let mut request = Request::new(&model, messages.clone());
-        request.stream = stream;
-        request.options.max_tokens = Some(32);
-        let call = provider.prepare(request).unwrap();
-        eprintln!("sent: {} {:?}", String::from_utf8_lossy(&call.body), call.warnings);
-        let mut fold = Fold::new();
-        let mut deltas = provider.stream(call).await.unwrap();
-        while let Some(delta) = futures::StreamExt::next(&mut deltas).await {
-            fold.apply(&delta.unwrap());
+    let mut messages = vec![Message::system("Be brief.")];
+    let questions = ["hello", "What is the weather in Paris and Rome?", "think about it"];
+    for (question, stream) in questions.into_iter().zip([true, true, false]) {
+        messages.push(Message::user(question));
+        loop {
+            let mut request = Request::new(&model, messages.clone());
+            (request.stream, request.tools) = (stream, vec![tool("get_weather", None)]);
+            request.options.max_tokens = Some(32);
+            let call = provider.prepare(request).unwrap();
+            eprintln!("sent: {} {:?}", String::from_utf8_lossy(&call.body), call.warnings);
+            let mut fold = Fold::new();
+            let mut deltas = provider.stream(call).await.unwrap();
+            while let Some(delta) = futures::StreamExt::next(&mut deltas).await {
+                fold.apply(&delta.unwrap());
+            }
+            eprintln!("got: {:?} {:?} {:?}", fold.message(), fold.usage(), fold.finish());
+            messages.push(said("live", fold.message()));
+            let calls = fold.message().parts.into_iter().filter_map(|part| match part.kind {
+                PartKind::ToolCall { call_id, .. } => Some(Part::tool_result(call_id, "sunny")),
+                _ => None,
+            });
+            let results: Vec<_> = calls.collect();
+            if results.is_empty() {
+                break;
+            }
+            assert_eq!(fold.finish().unwrap().reason, FinishReason::ToolCalls);
+            messages.push(Message::new(Role::Tool, results));
         }
-        eprintln!("got: {:?} {:?} {:?}", fold.message(), fold.usage(), fold.finish());
-        assert!(fold.finish().is_some());
-        let info = provider.info();
-        let origin = Origin {
-            provider: info.name.clone(),
-            protocol: info.protocol.clone(),
-            model: model.clone(),
-            response_id: None,
-        };
-        messages.push(Message { origin: Some(origin), ..fold.message() });
-        messages.push(Message::user(next));
     }
 }
