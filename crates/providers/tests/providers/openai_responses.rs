@@ -448,6 +448,52 @@ async fn a_text_that_is_repeated_otherwise_is_replaced() {
 }
 
 #[tokio::test]
+async fn events_are_told_apart_by_ids_where_there_are_no_indexes() {
+    let (fold, error) = read(&[
+        r#"{"type":"response.output_item.added","item":{"type":"function_call","id":"f","call_id":"c","name":"f","arguments":""}}"#,
+        r#"{"type":"response.output_item.added","item":{"type":"message","id":"m","content":[]}}"#,
+        r#"{"type":"response.output_text.delta","item_id":"m","delta":"one "}"#,
+        r#"{"type":"response.function_call_arguments.delta","item_id":"f","delta":"{}"}"#,
+        r#"{"type":"response.output_text.delta","item_id":"m","delta":"two"}"#,
+        r#"{"type":"response.output_item.done","item":{"type":"function_call","id":"f","call_id":"c","name":"f","arguments":"{}"}}"#,
+        r#"{"type":"response.output_item.done","item":{"type":"message","id":"m","content":[{"type":"output_text","text":"one two"}]}}"#,
+        DONE,
+    ])
+    .await;
+    assert!(error.is_none(), "{error:?}");
+    let message = fold.message();
+    assert_eq!((message.text().as_str(), message.parts.len()), ("one two", 2));
+    let PartKind::ToolCall { arguments, .. } = &message.parts[0].kind else { panic!("{message:?}") };
+    assert_eq!(arguments.as_str(), "{}");
+}
+
+#[tokio::test]
+async fn why_an_answer_ended() {
+    let refusal = r#"{"type":"message","content":[{"type":"refusal","refusal":"no"}]}"#;
+    let call = r#"{"type":"function_call","call_id":"c","name":"f","arguments":"{"}"#;
+    for (status, details, output, want) in [
+        ("completed", "null", "", FinishReason::Stop),
+        ("completed", "null", refusal, FinishReason::Refusal),
+        ("completed", "null", call, FinishReason::ToolCalls),
+        ("incomplete", r#"{"reason":"max_output_tokens"}"#, call, FinishReason::Length),
+        ("incomplete", r#"{"reason":"content_filter"}"#, "", FinishReason::ContentFilter),
+        ("incomplete", r#"{"reason":"boredom"}"#, "", FinishReason::Other),
+        ("incomplete", "null", "", FinishReason::Other),
+    ] {
+        let response =
+            format!(r#"{{"status":"{status}","incomplete_details":{details},"output":[{output}]}}"#);
+        let last = format!(r#"{{"type":"response.{status}","response":{response}}}"#);
+        let streamed = read(&[&last]).await.0;
+        let whole = Canned::new(200, "application/json", response);
+        let (whole, _) = play(&*responses("generic", Arc::new(whole))).await;
+        for fold in [streamed, whole] {
+            let finish = fold.finish().unwrap();
+            assert_eq!((finish.reason, finish.raw.as_deref()), (want, Some(status)), "{last}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn counts_that_are_not_given_are_unknown() {
     let usage = |usage: &str| {
         let last =
