@@ -33,6 +33,8 @@ mod ollama;
 mod openai_chat;
 #[path = "providers/openai_responses.rs"]
 mod openai_responses;
+#[path = "providers/openai_responses_requests.rs"]
+mod openai_responses_requests;
 #[path = "providers/recordings.rs"]
 mod recordings;
 #[path = "providers/repeats.rs"]
