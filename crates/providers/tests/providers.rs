@@ -13,6 +13,8 @@ mod azure;
 mod canned;
 #[path = "providers/contract.rs"]
 mod contract;
+#[path = "providers/doubles.rs"]
+mod doubles;
 #[path = "providers/followups.rs"]
 mod followups;
 #[path = "providers/fuzz.rs"]
@@ -25,6 +27,8 @@ mod histories;
 mod laws;
 #[path = "providers/mock.rs"]
 mod mock;
+#[path = "providers/moving.rs"]
+mod moving;
 #[path = "providers/network.rs"]
 mod network;
 #[path = "providers/ollama.rs"]
