@@ -37,7 +37,12 @@ enum Framing {
 }
 
 impl Double {
-    fn new(name: &'static str, framing: Framing, check: fn(&Value) -> Verdict, mut answers: Vec<Vec<Value>>) -> Arc<Self> {
+    fn new(
+        name: &'static str,
+        framing: Framing,
+        check: fn(&Value) -> Verdict,
+        mut answers: Vec<Vec<Value>>,
+    ) -> Arc<Self> {
         answers.reverse();
         Arc::new(Self { name, check, answers: Mutex::new(answers), framing, seen: Mutex::default() })
     }
@@ -94,7 +99,8 @@ fn ensure(holds: bool, why: impl Into<String>) -> Verdict {
 }
 
 fn only(object: &Value, allowed: &[&str]) -> Verdict {
-    let unknown = object.as_object().into_iter().flatten().find(|(name, _)| !allowed.contains(&name.as_str()));
+    let unknown =
+        object.as_object().into_iter().flatten().find(|(name, _)| !allowed.contains(&name.as_str()));
     unknown.map_or(Ok(()), |(name, _)| Err(format!("an unknown field {name} in {object}")))
 }
 
@@ -103,7 +109,10 @@ fn list<'a>(object: &'a Value, name: &str) -> &'a [Value] {
 }
 
 fn alternate(turns: &[Value], first: &str) -> Verdict {
-    ensure(turns.first().is_some_and(|turn| turn["role"] == json!(first)), format!("the first is not {first}'s"))?;
+    ensure(
+        turns.first().is_some_and(|turn| turn["role"] == json!(first)),
+        format!("the first is not {first}'s"),
+    )?;
     let twice = turns.windows(2).find(|pair| pair[0]["role"] == pair[1]["role"]);
     ensure(twice.is_none(), format!("two turns of one side in a row: {twice:?}"))
 }
@@ -123,7 +132,8 @@ fn check_anthropic(body: &Value) -> Verdict {
         let text = [json!({"type": "text", "text": turn["content"]})];
         let blocks = if turn["content"].is_string() { &text } else { list(turn, "content") };
         ensure(!blocks.is_empty(), "a turn without content")?;
-        let results: Vec<_> = blocks.iter().take_while(|block| block["type"] == json!("tool_result")).collect();
+        let results: Vec<_> =
+            blocks.iter().take_while(|block| block["type"] == json!("tool_result")).collect();
         let answered: Vec<_> = results.iter().filter_map(|block| block["tool_use_id"].as_str()).collect();
         let unanswered = waiting.iter().find(|id| !answered.contains(&id.as_str()));
         ensure(unanswered.is_none(), format!("a call without its result, {unanswered:?}"))?;
@@ -132,10 +142,16 @@ fn check_anthropic(body: &Value) -> Verdict {
         waiting.clear();
         for block in &blocks[results.len()..] {
             match block["type"].as_str().unwrap_or_default() {
-                "text" => ensure(block["text"].as_str().is_some_and(|text| !text.trim().is_empty()), "an empty text")?,
+                "text" => ensure(
+                    block["text"].as_str().is_some_and(|text| !text.trim().is_empty()),
+                    "an empty text",
+                )?,
                 "thinking" => {
                     only(block, &["type", "thinking", "signature"])?;
-                    ensure(block["signature"].as_str().is_some_and(|s| s.contains(SEAL)), "unsigned thinking")?;
+                    ensure(
+                        block["signature"].as_str().is_some_and(|s| s.contains(SEAL)),
+                        "unsigned thinking",
+                    )?;
                 }
                 "tool_use" => {
                     let id = block["id"].as_str().unwrap_or_default();
@@ -169,11 +185,17 @@ fn check_responses(body: &Value) -> Verdict {
                 ensure(["user", "assistant", "system", "developer"].contains(&role), format!("role {role}"))?;
                 for part in list(item, "content") {
                     let kind = part["type"].as_str().unwrap_or_default();
-                    ensure(kind.starts_with("output_") == (role == "assistant"), format!("{kind} of {role}"))?;
+                    ensure(
+                        kind.starts_with("output_") == (role == "assistant"),
+                        format!("{kind} of {role}"),
+                    )?;
                 }
             }
             "reasoning" => {
-                ensure(item["encrypted_content"].as_str().is_some_and(|s| s.contains(SEAL)), "unsealed reasoning")?;
+                ensure(
+                    item["encrypted_content"].as_str().is_some_and(|s| s.contains(SEAL)),
+                    "unsealed reasoning",
+                )?;
                 ensure(item["summary"].is_array(), "reasoning without a summary")?;
                 let next = items.get(at + 1).is_some_and(|next| next["role"] != json!("user"));
                 ensure(next, "reasoning without what it led to")?;
@@ -238,7 +260,10 @@ fn check_gemini(body: &Value) -> Verdict {
         let mut first_call = true;
         let mut calls = Vec::new();
         for part in list(turn, "parts") {
-            only(part, &["text", "thought", "thoughtSignature", "functionCall", "functionResponse", "inlineData"])?;
+            only(
+                part,
+                &["text", "thought", "thoughtSignature", "functionCall", "functionResponse", "inlineData"],
+            )?;
             if let Some(call) = part.get("functionCall") {
                 only(call, &["id", "name", "args"])?;
                 ensure(call["args"].is_object(), "args that are no object")?;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use aichat_message::{Executor, Json, Message, Origin, Part, PartKind, Role, ToolSpec};
 use aichat_providers::{
-    Adapter, Anthropic, Driver, Endpoint, Gemini, Ollama, OpenaiChat, OpenaiResponses, Profile, Provider, Request, ResponsesProfile, Transport,
+    Adapter, Anthropic, Driver, Endpoint, Gemini, Ollama, OpenaiChat, OpenaiResponses, Profile, Provider,
+    Request, ResponsesProfile, Transport,
 };
 use futures::StreamExt;
 use serde_json::{Value, json};
@@ -18,7 +19,12 @@ struct Stop {
     provider: Box<dyn Provider>,
 }
 
-fn stop<A: Adapter + 'static>(name: &'static str, model: &'static str, adapter: A, double: Arc<dyn Transport>) -> Stop {
+fn stop<A: Adapter + 'static>(
+    name: &'static str,
+    model: &'static str,
+    adapter: A,
+    double: Arc<dyn Transport>,
+) -> Stop {
     let endpoint = Endpoint::new(name, "http://localhost:1", double);
     Stop { name, model, provider: Box::new(Driver::new(endpoint, adapter).unwrap()) }
 }
@@ -31,11 +37,17 @@ async fn talk(stop: &Stop, messages: &mut Vec<Message>, question: &str) -> Vec<S
         let mut request = Request::new(stop.model, messages.clone());
         let parameters = Json::new(r#"{"type":"object","properties":{"zone":{"type":"string"}}}"#).unwrap();
         request.tools = ["clock", "date"]
-            .map(|name| ToolSpec { name: name.into(), description: None, parameters: parameters.clone(), strict: None })
+            .map(|name| ToolSpec {
+                name: name.into(),
+                description: None,
+                parameters: parameters.clone(),
+                strict: None,
+            })
             .to_vec();
         let call = stop.provider.prepare(request).unwrap();
         warnings.extend(call.warnings.clone());
-        let mut stream = stop.provider.stream(call).await.unwrap_or_else(|error| panic!("{}: {error}", stop.name));
+        let mut stream =
+            stop.provider.stream(call).await.unwrap_or_else(|error| panic!("{}: {error}", stop.name));
         let mut fold = aichat_message::Fold::new();
         while let Some(delta) = stream.next().await {
             fold.apply(&delta.unwrap_or_else(|error| panic!("{}: {error}", stop.name)));
@@ -80,8 +92,18 @@ async fn a_conversation_moves_and_comes_back() {
     let ollama = doubles::ollama(vec![ollama_answer(true), ollama_answer(false)]);
     let home = stop("anthropic", "claude-sonnet-4-5", Anthropic::new(), anthropic.clone());
     let stops = [
-        stop("openai", "gpt-5", OpenaiResponses::new(ResponsesProfile::named("openai").unwrap()), openai.clone()),
-        stop("mistral", "mistral-small", OpenaiChat::new(Profile::named("mistral").unwrap()), mistral.clone()),
+        stop(
+            "openai",
+            "gpt-5",
+            OpenaiResponses::new(ResponsesProfile::named("openai").unwrap()),
+            openai.clone(),
+        ),
+        stop(
+            "mistral",
+            "mistral-small",
+            OpenaiChat::new(Profile::named("mistral").unwrap()),
+            mistral.clone(),
+        ),
         stop("gemini", "gemini-3-pro-preview", Gemini::new(), gemini.clone()),
         stop("ollama", "qwen3", Ollama::new(), ollama.clone()),
     ];
@@ -120,7 +142,9 @@ fn anthropic_answer(which: &str, calls: bool) -> Vec<Value> {
     let block = |index: u32, start: Value, deltas: Vec<Value>| {
         let mut events = vec![json!({"type": "content_block_start", "index": index, "content_block": start})];
         events.extend(
-            deltas.into_iter().map(|delta| json!({"type": "content_block_delta", "index": index, "delta": delta})),
+            deltas
+                .into_iter()
+                .map(|delta| json!({"type": "content_block_delta", "index": index, "delta": delta})),
         );
         events.push(json!({"type": "content_block_stop", "index": index}));
         events
@@ -179,11 +203,12 @@ fn responses_answer(calls: bool) -> Vec<Value> {
 }
 
 fn chat_answer(calls: bool) -> Vec<Value> {
-    let call = |index: u32, id: &str, name: &str| {
-        json!({"index": index, "id": id, "function": {"name": name, "arguments": ARGUMENTS}})
-    };
+    let call = |index: u32, id: &str, name: &str| json!({"index": index, "id": id, "function": {"name": name, "arguments": ARGUMENTS}});
     let (said, reason) = match calls {
-        true => (json!({"content": "", "tool_calls": [call(0, "abcdefgh1", "clock"), call(1, "abcdefgh2", "date")]}), "tool_calls"),
+        true => (
+            json!({"content": "", "tool_calls": [call(0, "abcdefgh1", "clock"), call(1, "abcdefgh2", "date")]}),
+            "tool_calls",
+        ),
         false => (json!({"content": "Noon."}), "stop"),
     };
     vec![json!({"id": "c", "model": "m", "choices": [{"index": 0, "delta": said, "finish_reason": reason}]})]
@@ -206,7 +231,9 @@ fn gemini_answer(calls: bool) -> Vec<Value> {
 fn ollama_answer(calls: bool) -> Vec<Value> {
     let call = |name: &str| json!({"function": {"name": name, "arguments": PLACE}});
     let message = match calls {
-        true => json!({"role": "assistant", "content": "", "thinking": "hm", "tool_calls": [call("clock"), call("date")]}),
+        true => {
+            json!({"role": "assistant", "content": "", "thinking": "hm", "tool_calls": [call("clock"), call("date")]})
+        }
         false => json!({"role": "assistant", "content": "Noon."}),
     };
     vec![
