@@ -350,6 +350,7 @@ impl Flight {
             session: self.session,
             turn: self.turn_id,
             answer,
+            output: self.call.request.output,
             finish,
             usage,
             catalog: self.engine.0.catalog.clone(),

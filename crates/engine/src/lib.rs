@@ -28,6 +28,8 @@
 //! # }).unwrap();
 //! ```
 
+mod answer;
+mod attachment;
 mod context;
 mod effects;
 mod engine;
@@ -45,6 +47,8 @@ mod tail;
 mod transfer;
 mod turn;
 
+pub use answer::Form;
+pub use attachment::{MAX_ATTACHMENT, attach, block, link};
 pub use effects::{Clock, Entropy};
 pub use engine::{Builder, Engine, Registry};
 pub use error::Error;

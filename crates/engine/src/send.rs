@@ -6,12 +6,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use aichat_events::{
-    Draft, Hash, LlmRequestStarted, MessageSystem, MessageUser, SessionCreated, TurnStarted, WarningRaised,
+    Draft, Fact, Hash, LlmRequestStarted, MessageSystem, MessageUser, SessionCreated, TurnStarted,
+    WarningRaised,
 };
 use aichat_message::{ErrorKind, Json, Message, MessageId, SessionId, TurnId};
-use aichat_providers::{Call, Provider, Request};
+use aichat_providers::{Call, Output, Provider, Request};
 use aichat_store::{Claim, Lease, State, TurnHeader};
 
+use crate::answer::Form;
+use crate::attachment::left_out;
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -67,11 +70,11 @@ impl Engine {
     }
 
     async fn prepare(&self, send: Send) -> Result<Prepared, Error> {
-        let (session, summary, mut context) = match send.session {
-            None => (SessionId::from_bits(self.0.effects.bits()), None, Context::default()),
+        let (session, summary, mut context, kept) = match send.session {
+            None => (SessionId::from_bits(self.0.effects.bits()), None, Context::default(), None),
             Some(session) => {
-                let (summary, context) = self.continued(&session, &send.message, send.wait).await?;
-                (session, Some(summary), context)
+                let (summary, context, kept) = self.continued(&session, &send.message, send.wait).await?;
+                (session, Some(summary), context, kept)
             }
         };
         let begun_with = || summary.as_ref().and_then(|s| ModelRef::parse(s.model.as_deref()?));
@@ -89,7 +92,17 @@ impl Engine {
         let mut request = Request::new(model.model.clone(), context.messages);
         request.options = send.options;
         request.stream = send.stream;
+        request.output = match send.form {
+            Form::Kept => kept,
+            Form::Free => None,
+            Form::Of(output) => Some(output),
+        };
         let call = provider.prepare(request)?;
+        // Nobody pays for an answer to half of a question.
+        if let Some(name) = left_out(&user.1, &call.body) {
+            let what = format!("{model}: {name} cannot be sent over {}", provider.info().protocol);
+            return Err(Error::new(ErrorKind::Unsupported, what));
+        }
         Ok(Prepared {
             session,
             is_new: summary.is_none(),
@@ -105,13 +118,14 @@ impl Engine {
         })
     }
 
-    /// Reads the session that a turn continues, once no other turn of it is in flight.
+    /// Reads the session that a turn continues, once no other turn of it is in flight, and what form its last answer
+    /// was to have.
     async fn continued(
         &self,
         session: &SessionId,
         next: &Message,
         wait: Duration,
-    ) -> Result<(Summary, Context), Error> {
+    ) -> Result<(Summary, Context, Option<Output>), Error> {
         let mut waited = Duration::ZERO;
         loop {
             self.fold_waiting().await?;
@@ -128,9 +142,12 @@ impl Engine {
             waited += LEASE_POLL;
         }
         let summary = self.summary(session).await?;
-        let transcript = aichat_events::Transcript::fold(&self.read(session).await?);
+        let events = self.read(session).await?;
+        let last = events.iter().rev().find_map(LlmRequestStarted::of);
+        let kept = last.and_then(|request| serde_json::from_str(request.output?.get()).ok());
+        let transcript = aichat_events::Transcript::fold(&events);
         let context = Context::of(&transcript, summary.head.as_ref(), next);
-        Ok((summary, context))
+        Ok((summary, context, kept))
     }
 
     /// Refuses to touch a session while one of its turns is being written.
@@ -242,6 +259,11 @@ pub(crate) fn request_started(
         host: info.host.clone(),
         model: call.request.model.clone(),
         options: Json::from_value(&call.request.options).expect("options have string keys only"),
+        output: call
+            .request
+            .output
+            .as_ref()
+            .map(|output| Json::from_value(output).expect("a form has string keys only")),
         stream: call.request.stream,
         messages: ids.to_vec(),
         body_hash: Hash::of(&call.body),

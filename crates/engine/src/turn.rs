@@ -11,8 +11,9 @@ use tokio::sync::{mpsc, oneshot};
 use aichat_catalog::{Call, Catalog, Cost, CostStatus, Moment};
 use aichat_events::Interruption;
 use aichat_message::{Delta, ErrorKind, Finish, Message, MessageId, SessionId, TurnId, Usage};
-use aichat_providers::Options;
+use aichat_providers::{Options, Output};
 
+use crate::answer::Form;
 use crate::error::Error;
 
 /// A model and the provider that serves it, written `provider/model`.
@@ -54,6 +55,8 @@ pub struct Send {
     pub system: Option<String>,
     /// The user's message.
     pub message: Message,
+    /// What form the answer shall have.
+    pub form: Form,
     /// Sampling and limits.
     pub options: Options,
     /// Whether the answer is streamed.
@@ -72,6 +75,7 @@ impl Send {
             model: Some(model),
             system: None,
             message: Message::user(prompt),
+            form: Form::Kept,
             options: Options::default(),
             stream: true,
             scope: None,
@@ -132,6 +136,8 @@ pub struct Outcome {
     pub answer: Option<MessageId>,
     /// The answer, exactly as the provider sent it; partial unless completed.
     pub message: Message,
+    /// What form it was to have; free text where absent.
+    pub output: Option<Output>,
     /// Why the answer ended, where it did.
     pub finish: Option<Finish>,
     /// Token counts, as far as reported.

@@ -25,6 +25,9 @@ pub struct LlmRequestStarted {
     pub model: String,
     /// The options of the request, an object.
     pub options: Json,
+    /// What form the answer shall have, an object; free text where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Json>,
     /// Whether the answer shall be streamed.
     #[serde(default)]
     pub stream: bool,

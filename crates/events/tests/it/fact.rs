@@ -31,6 +31,7 @@ fn facts_are_written_without_empty_options() {
         host: "api.openai.com".into(),
         model: "gpt".into(),
         options: Json::new(r#"{"seed":123456789012345678901234567890}"#).unwrap(),
+        output: None,
         stream: true,
         messages: vec![MessageId::from_bits(bits(2))],
         body_hash: Hash::of(b"body"),

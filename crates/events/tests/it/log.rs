@@ -83,6 +83,7 @@ impl Log {
             host: "localhost".into(),
             model: "gpt".into(),
             options: Json::new("{}").unwrap(),
+            output: None,
             stream: true,
             messages: vec![],
             body_hash: Hash::ZERO,
