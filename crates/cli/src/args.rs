@@ -98,8 +98,9 @@ pub(crate) struct Send {
     /// With -c: the last session anywhere
     #[arg(long, requires = "continue_last")]
     pub(crate) global: bool,
-    /// Attach a text file, `-` for standard input; may be repeated
-    #[arg(short, long = "file", visible_alias = "attach", short_alias = 'i', value_name = "FILE|-", value_hint = ValueHint::FilePath)]
+    /// Attach text, an image, sound, video or a PDF; all files of a directory; the address of media, which the
+    /// provider fetches; `-` for standard input; may be repeated
+    #[arg(short, long = "file", visible_alias = "attach", short_alias = 'i', value_name = "FILE|DIR|URL|-", value_hint = ValueHint::AnyPath)]
     pub(crate) files: Vec<PathBuf>,
     /// Standing instruction, or @FILE that holds it
     #[arg(long, value_name = "TEXT|@FILE")]
@@ -107,12 +108,21 @@ pub(crate) struct Send {
     /// Model option: max_tokens, temperature, top_p, top_k, stop, seed, reasoning, or one of the provider's own
     #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) option: Vec<(String, String)>,
+    /// Ask for JSON: a JSON Schema, a file that holds one, or fields such as "name, age int"; kept on continued turns
+    #[arg(long, value_name = "FILE|JSON|FIELDS")]
+    pub(crate) schema: Option<String>,
+    /// Ask for free text in a session whose answers were JSON
+    #[arg(long, conflicts_with = "schema")]
+    pub(crate) no_schema: bool,
     /// Write the answer to a file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
     /// Ask for the whole answer at once
     #[arg(short = 'S', long)]
     pub(crate) no_stream: bool,
+    /// Do not show the model's reasoning
+    #[arg(short = 'R', long)]
+    pub(crate) hide_reasoning: bool,
     /// Print usage and cost on standard error
     #[arg(short, long)]
     pub(crate) usage: bool,

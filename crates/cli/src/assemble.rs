@@ -8,7 +8,8 @@ use std::time::Duration;
 use aichat_engine::{Builder, Engine, Registry, Secrets};
 use aichat_message::{ErrorKind, Protocol};
 use aichat_providers::{
-    Adapter, Anthropic, Driver, Endpoint, Http, Ollama, OpenaiChat, Profile, Provider, RetryPolicy,
+    Adapter, Anthropic, Azure, Driver, Endpoint, Gemini, Http, Ollama, OpenaiChat, OpenaiResponses, Profile,
+    Provider, ResponsesProfile, RetryPolicy,
 };
 use aichat_store::{Memory, Notice, Sled};
 use secrecy::{ExposeSecret, SecretString};
@@ -130,6 +131,15 @@ impl Providers {
     }
 
     fn make(&self, entry: &Entry) -> Result<Arc<dyn Provider>, Failure> {
+        if entry.base_url.is_empty() {
+            let failure = Failure::new(ErrorKind::Config, format!("{} has no address", entry.name));
+            return Err(failure.hint(match entry.url_variable {
+                Some(name) => {
+                    format!("set {name}, or run `aichat settings set providers.{}.base_url …`", entry.name)
+                }
+                None => format!("run `aichat settings set providers.{}.base_url …`", entry.name),
+            }));
+        }
         let key = if self.0.keyless { None } else { self.keys().find(entry)? };
         match &key {
             Some(key) => self.0.secrets.learn(&entry.name, key.expose_secret()),
@@ -139,6 +149,8 @@ impl Providers {
             }
             None => {}
         }
+        // A token of Entra ID, which Azure takes in another header than a key, is a signed JSON object.
+        let is_token = key.as_ref().is_some_and(|key| key.expose_secret().starts_with("eyJ"));
         let mut waits = aichat_providers::Timeouts::default();
         waits.first_byte = self.0.timeouts.first_byte.unwrap_or(waits.first_byte);
         waits.idle = self.0.timeouts.idle.unwrap_or(waits.idle);
@@ -159,12 +171,12 @@ impl Providers {
             endpoint = endpoint.with_header(name.clone(), self.header(entry, name.as_str(), value)?);
         }
         match &entry.protocol {
-            Protocol::OpenaiChat => {
-                let profile = entry.profile.as_deref().and_then(Profile::named);
-                let profile = profile.unwrap_or_else(|| Profile::for_host(entry.host()));
-                driver(endpoint, OpenaiChat::new(profile))
-            }
+            Protocol::OpenaiChat => driver(endpoint, chat(entry)),
+            Protocol::OpenaiResponses => driver(endpoint, responses(entry)),
             Protocol::Anthropic => driver(endpoint, Anthropic::new()),
+            Protocol::Gemini => driver(endpoint, Gemini::new()),
+            Protocol::AzureChat => azure(endpoint, entry, is_token, chat(entry)),
+            Protocol::AzureResponses => azure(endpoint, entry, is_token, responses(entry)),
             Protocol::Ollama => driver(endpoint, Ollama::new()),
             protocol => Err(Failure::new(
                 ErrorKind::Unsupported,
@@ -210,6 +222,39 @@ impl Registry for Providers {
             None => aichat_engine::Error::new(ErrorKind::Cancelled, "interrupted"),
         })
     }
+}
+
+fn chat(entry: &Entry) -> OpenaiChat {
+    let early = entry.api_version.as_deref().is_some_and(|date| date < "2024-09-01");
+    let usual = match entry.protocol {
+        Protocol::AzureChat if early => Profile::named("azure-early"),
+        Protocol::AzureChat => Profile::named("azure"),
+        _ => None,
+    };
+    let named = entry.profile.as_deref().and_then(Profile::named);
+    OpenaiChat::new(named.or(usual).unwrap_or_else(|| Profile::for_host(entry.host())))
+}
+
+fn responses(entry: &Entry) -> OpenaiResponses {
+    let usual = match entry.protocol {
+        Protocol::AzureResponses => ResponsesProfile::named("azure"),
+        _ => None,
+    };
+    let named = entry.profile.as_deref().and_then(ResponsesProfile::named);
+    OpenaiResponses::new(named.or(usual).unwrap_or_else(|| ResponsesProfile::for_host(entry.host())))
+}
+
+fn azure<A: Adapter + 'static>(
+    endpoint: Endpoint,
+    entry: &Entry,
+    is_token: bool,
+    spoken: A,
+) -> Result<Arc<dyn Provider>, Failure> {
+    let azure = match &entry.api_version {
+        Some(date) => Azure::dated(spoken, date),
+        None => Azure::v1(spoken),
+    };
+    driver(endpoint, if is_token { azure.with_token() } else { azure })
 }
 
 fn driver<A: Adapter + 'static>(endpoint: Endpoint, adapter: A) -> Result<Arc<dyn Provider>, Failure> {

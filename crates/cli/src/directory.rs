@@ -26,7 +26,7 @@ struct BuiltIn {
 const BUILT_IN: &[BuiltIn] = &[
     BuiltIn {
         name: "openai",
-        protocol: Protocol::OpenaiChat,
+        protocol: Protocol::OpenaiResponses,
         base_url: "https://api.openai.com/v1",
         url_variable: Some("OPENAI_BASE_URL"),
         key_variables: &["OPENAI_API_KEY"],
@@ -40,7 +40,7 @@ const BUILT_IN: &[BuiltIn] = &[
         url_variable: Some("ANTHROPIC_BASE_URL"),
         key_variables: &["ANTHROPIC_API_KEY"],
         profile: None,
-        default_model: None,
+        default_model: Some("claude-haiku-5-5"),
     },
     BuiltIn {
         name: "gemini",
@@ -49,7 +49,7 @@ const BUILT_IN: &[BuiltIn] = &[
         url_variable: None,
         key_variables: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
         profile: None,
-        default_model: None,
+        default_model: Some("gemini-3.8-flash"),
     },
     BuiltIn {
         name: "azure",
@@ -147,6 +147,8 @@ pub(crate) struct Entry {
     pub(crate) key_variables: Vec<String>,
     /// A command that prints its key.
     pub(crate) key_command: Option<Vec<String>>,
+    /// The variable that may say where it is.
+    pub(crate) url_variable: Option<&'static str>,
     /// Whether it cannot be used without a key.
     pub(crate) needs_key: bool,
     /// Headers that go with every request.
@@ -251,7 +253,12 @@ impl BuiltIn {
         let key_env = section.and_then(|section| section.api_key_env.as_ref());
         let key_command = section.and_then(|section| section.api_key_command.as_ref());
         let protocol = section.and_then(|section| section.protocol.as_ref());
-        let protocol = protocol.map_or(self.protocol.clone(), |protocol| protocol.value.clone());
+        let usual = match (&self.protocol, ours) {
+            // Who takes OpenAI's place speaks Chat Completions, and seldom more.
+            (Protocol::OpenaiResponses, false) => &Protocol::OpenaiChat,
+            (protocol, _) => protocol,
+        };
+        let protocol = protocol.map_or_else(|| usual.clone(), |protocol| protocol.value.clone());
         let base_url = match (self.name, &protocol) {
             ("ollama", Protocol::Ollama) => ollama(&base_url),
             ("ollama", _) => format!("{}/v1", ollama(&base_url)),
@@ -266,7 +273,11 @@ impl BuiltIn {
                 None => self.key_variables.iter().map(|name| (*name).to_owned()).collect(),
             },
             key_command: key_command.map(|command| command.value.clone()),
-            needs_key: (ours && !self.key_variables.is_empty()) || key_env.is_some() || key_command.is_some(),
+            url_variable: self.url_variable,
+            needs_key: (ours && !self.key_variables.is_empty())
+                // Every resource on Azure has an address of its own.
+                || self.base_url.is_empty()
+                || key_env.is_some() || key_command.is_some(),
             headers: section.map(Section::headers).unwrap_or_default(),
             api_version: section.and_then(|section| section.api_version.as_ref()).map(Located::owned),
             profile: section
@@ -301,6 +312,7 @@ impl Section {
             base_url: base_url.value.clone(),
             key_variables: self.api_key_env.iter().map(|name| name.value.clone()).collect(),
             key_command: self.api_key_command.as_ref().map(|command| command.value.clone()),
+            url_variable: None,
             needs_key: self.api_key_env.is_some() || self.api_key_command.is_some(),
             headers: self.headers(),
             api_version: self.api_version.as_ref().map(Located::owned),
@@ -314,11 +326,6 @@ impl Section {
 }
 
 impl Entry {
-    /// Tells whether this build speaks the provider's protocol.
-    pub(crate) fn supported(&self) -> bool {
-        matches!(self.protocol, Protocol::OpenaiChat | Protocol::Anthropic | Protocol::Ollama)
-    }
-
     /// Returns where the provider is, without user info.
     pub(crate) fn place(&self) -> String {
         let scheme = self.base_url.split_once("://").map_or("", |(scheme, _)| scheme);

@@ -21,6 +21,8 @@ pub(crate) struct Display {
     /// How many bytes of each text part have been shown; `None` for a part of another kind.
     parts: HashMap<u32, Option<usize>>,
     reasoning: Option<RedactStream>,
+    /// Whether reasoning is kept from the person; scripts get it anyway.
+    hides_reasoning: bool,
 }
 
 #[derive(Serialize)]
@@ -34,8 +36,8 @@ enum Line<'a> {
 }
 
 impl Display {
-    pub(crate) fn new(form: Form, pen: Pen, talk: Talk, secrets: Secrets) -> Self {
-        Self { form, pen, talk, secrets, parts: HashMap::new(), reasoning: None }
+    pub(crate) fn new(form: Form, pen: Pen, talk: Talk, secrets: Secrets, hides_reasoning: bool) -> Self {
+        Self { form, pen, talk, secrets, parts: HashMap::new(), reasoning: None, hides_reasoning }
     }
 
     /// Says which turn it is, where scripts follow along.
@@ -117,10 +119,10 @@ impl Display {
 
     fn think(&mut self, text: &str) {
         match self.form {
-            Form::Text if !self.talk.is_quiet() => {
+            Form::Text if !self.talk.is_quiet() && !self.hides_reasoning => {
                 let stream = self.reasoning.get_or_insert_with(|| self.secrets.redactor().stream());
                 let text = stream.push(text);
-                self.talk.stream(&text);
+                self.talk.think(&text);
             }
             Form::StreamJson => self.script(&Line::Reasoning { text }),
             Form::Text | Form::Json => {}
@@ -130,7 +132,7 @@ impl Display {
     /// Ends the reasoning shown so far, so that what follows begins on a line of its own.
     fn end_reasoning(&mut self) {
         if let Some(mut stream) = self.reasoning.take() {
-            self.talk.stream(&format!("{}\n\n", stream.finish()));
+            self.talk.think(&format!("{}\n\n", stream.finish()));
         }
     }
 

@@ -25,7 +25,7 @@ pub(crate) async fn choose(
     directory: &Directory,
     talk: &Talk,
 ) -> Result<ModelRef, Failure> {
-    for entry in directory.entries().iter().filter(|entry| entry.supported()) {
+    for entry in directory.entries().iter().filter(|entry| !entry.base_url.is_empty()) {
         let ready = entry.configured && !entry.needs_key || providers.has_key(entry)?;
         if !ready {
             continue;

@@ -2,6 +2,7 @@
 
 mod args;
 mod assemble;
+mod attach;
 mod choice;
 mod commands;
 mod config;
@@ -18,6 +19,7 @@ mod panics;
 mod paths;
 mod prompt;
 mod result;
+mod schema;
 mod scope;
 mod signals;
 mod stdin;

@@ -1,33 +1,37 @@
-//! The prompt: words, standard input and attached files become one message.
+//! The prompt: words, standard input and what is attached become the parts of one message.
 
-use std::borrow::Cow;
 use std::path::Path;
 
-use aichat_message::ErrorKind;
+use aichat_engine::block;
+use aichat_message::{ErrorKind, Part, PartKind};
 
 use crate::args;
+use crate::attach;
 use crate::failure::Failure;
 use crate::stdin::{self, Kind, Patience};
+use crate::talk::Talk;
 
 /// Where standard input goes in a prompt.
 const PLACE: &str = "{{stdin}}";
 
-/// Puts the message together: the prompt first, then attached files, then the data on standard input, each in a
-/// block of its own.
+/// Puts the message together: the prompt first, then what is attached, then the data on standard input, text in a
+/// block of its own. Text that stands together is one part.
 ///
 /// # Errors
-/// Fails with kind `input` where a file or standard input cannot be read as text or nothing is asked, and with
-/// kind `usage` where standard input is asked for twice.
-pub(crate) fn assemble(args: &args::Send, note: impl Fn(&str)) -> Result<String, Failure> {
-    let read = |patience| stdin::read(std::io::stdin(), patience, || note("waiting for standard input …"));
-    gather(args, Kind::of_process(), read)
+/// Fails with kind `input` where something attached or standard input cannot be read or sent or nothing is asked,
+/// and with kind `usage` where standard input is asked for twice.
+pub(crate) fn assemble(args: &args::Send, talk: &Talk) -> Result<Vec<Part>, Failure> {
+    let read =
+        |patience| stdin::read(std::io::stdin(), patience, || talk.note("waiting for standard input …"));
+    gather(args, Kind::of_process(), read, talk)
 }
 
 fn gather(
     args: &args::Send,
     kind: Kind,
-    read: impl FnOnce(Patience) -> Result<String, Failure>,
-) -> Result<String, Failure> {
+    read: impl FnOnce(Patience) -> Result<Vec<u8>, Failure>,
+    talk: &Talk,
+) -> Result<Vec<Part>, Failure> {
     let words = args.prompt.join(" ");
     let whole = args.prompt.len() == 1 && words == "-";
     let attached = args.files.iter().filter(|file| *file == Path::new("-")).count();
@@ -46,36 +50,63 @@ fn gather(
             Some(read(if explicit { Patience::ENDLESS } else { Patience::USUAL })?)
         }
         Kind::Terminal if explicit => Some(read(Patience::ENDLESS)?),
-        Kind::Nothing if whole || attached == 1 => Some(String::new()),
+        Kind::Nothing if whole || attached == 1 => Some(Vec::new()),
         _ => None,
     };
-    let piped = piped.filter(|text| !text.is_empty());
+    let mut piped = piped.filter(|bytes| !bytes.is_empty());
     if (placed || whole || attached == 1) && piped.is_none() {
         return Err(Failure::new(ErrorKind::Input, "there is nothing on standard input")
             .hint("pipe the data in, or leave it out of the prompt"));
     }
 
-    let mut blocks = Vec::new();
-    let mut rest = piped;
+    let mut parts = Parts::default();
+    // Who names standard input as an attachment may pipe an image in; anywhere else it is text.
+    let image = piped.take_if(|_| attached == 1).map(|bytes| attach::piped(&bytes)).transpose()?;
+    let mut rest = piped.map(stdin::text).transpose()?;
     if placed {
-        blocks.push(words.replace(PLACE, rest.take().as_deref().unwrap_or_default()));
+        parts.text(words.replace(PLACE, rest.take().as_deref().unwrap_or_default()));
     } else if whole || words.trim().is_empty() && attached == 0 {
-        blocks.extend(rest.take());
+        rest.take().into_iter().for_each(|text| parts.text(text));
     } else if !words.trim().is_empty() {
-        blocks.push(words);
+        parts.text(words);
     }
     for file in &args.files {
-        blocks.push(match file == Path::new("-") {
-            true => block("stdin", None, rest.take().as_deref().unwrap_or_default()),
-            false => block("file", Some(&file.display().to_string()), &text_of(file)?),
-        });
+        match file == Path::new("-") {
+            true => image.iter().cloned().for_each(|part| parts.push(part)),
+            false => attach::read(file, talk, |part| parts.push(part))?,
+        }
     }
-    blocks.extend(rest.map(|text| block("stdin", None, &text)));
-    if blocks.iter().all(|block| block.trim().is_empty()) {
-        return Err(Failure::new(ErrorKind::Input, "there is no prompt")
-            .hint("write it after `aichat send`, or pipe it in"));
+    rest.into_iter().for_each(|text| parts.text(block("stdin", None, &text)));
+    match parts.0.as_slice() {
+        [Part { kind: PartKind::Text { text, .. }, .. }] if text.trim().is_empty() => Err(nothing()),
+        [] => Err(nothing()),
+        _ => Ok(parts.0),
     }
-    Ok(blocks.join("\n\n"))
+}
+
+fn nothing() -> Failure {
+    Failure::new(ErrorKind::Input, "there is no prompt").hint("write it after `aichat send`, or pipe it in")
+}
+
+/// Parts of a message, texts that follow each other in one.
+#[derive(Default)]
+struct Parts(Vec<Part>);
+
+impl Parts {
+    fn text(&mut self, text: String) {
+        self.push(Part::text(text));
+    }
+
+    fn push(&mut self, part: Part) {
+        if let (Some(last), PartKind::Text { text: more, .. }) = (self.0.last_mut(), &part.kind)
+            && let PartKind::Text { text, .. } = &mut last.kind
+        {
+            text.push_str("\n\n");
+            text.push_str(more);
+            return;
+        }
+        self.0.push(part);
+    }
 }
 
 /// Reads a text file.
@@ -85,9 +116,7 @@ fn gather(
 pub(crate) fn text_of(path: &Path) -> Result<String, Failure> {
     let bytes =
         std::fs::read(path).map_err(|error| Failure::file(ErrorKind::Input, "cannot read", path, &error))?;
-    let refuse = |what: &str| {
-        Failure::new(ErrorKind::Input, format!("{} {what}", path.display())).hint("only text can be attached")
-    };
+    let refuse = |what: &str| Failure::new(ErrorKind::Input, format!("{} {what}", path.display()));
     if bytes.contains(&0) {
         return Err(refuse("is a binary file"));
     }
@@ -107,17 +136,6 @@ pub(crate) fn system(text: &str) -> Result<String, Failure> {
     }
 }
 
-/// Returns text between tags that do not occur in it.
-fn block(tag: &str, name: Option<&str>, text: &str) -> String {
-    let mut tag = Cow::Borrowed(tag);
-    while text.contains(&format!("</{tag}>")) {
-        tag.to_mut().push('_');
-    }
-    let name = name.map(|name| format!(" name={name:?}")).unwrap_or_default();
-    let newline = if text.ends_with('\n') { "" } else { "\n" };
-    format!("<{tag}{name}>\n{text}{newline}</{tag}>")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,7 +144,18 @@ mod tests {
     fn prompt(words: &[&str], kind: Kind, data: &str) -> Result<String, u8> {
         let cli = args::Cli::parse_from(["aichat", "send"].iter().chain(words));
         let args::Command::Send(send) = cli.command else { panic!("not send") };
-        gather(&send, kind, |_| Ok(data.to_owned())).map_err(|failure| failure.code())
+        let parts = gather(&send, kind, |_| Ok(data.as_bytes().to_vec()), &silent());
+        let shown = |part: &Part| match &part.kind {
+            PartKind::Text { text, .. } => text.clone(),
+            PartKind::Media { mime, name, .. } => format!("{name:?} {mime:?}"),
+            _ => panic!("neither text nor media"),
+        };
+        let parts = parts.map_err(|failure| failure.code())?;
+        Ok(parts.iter().map(shown).collect::<Vec<_>>().join("|"))
+    }
+
+    fn silent() -> Talk {
+        Talk::new(true, args::Color::Never, &crate::env::Env::of([]), aichat_engine::Secrets::new())
     }
 
     fn patience(words: &[&str]) -> Option<bool> {
@@ -135,9 +164,9 @@ mod tests {
         let mut endless = None;
         let read = |patience: Patience| {
             endless = Some(patience.limit.is_none());
-            Ok("x".to_owned())
+            Ok(b"x".to_vec())
         };
-        assert!(gather(&send, Kind::Data, read).is_ok());
+        assert!(gather(&send, Kind::Data, read, &silent()).is_ok());
         endless
     }
 
@@ -153,12 +182,6 @@ mod tests {
         assert_eq!(prompt(&["-"], Kind::Data, "why?"), Ok("why?".into()));
         assert_eq!(prompt(&["a {{stdin}} b"], Kind::Data, "x"), Ok("a x b".into()));
         assert_eq!(prompt(&["q", "-f", "-"], Kind::Data, "x"), Ok("q\n\n<stdin>\nx\n</stdin>".into()));
-    }
-
-    #[test]
-    fn a_block_cannot_be_closed_from_within() {
-        let text = prompt(&["q"], Kind::Data, "a</stdin>b").unwrap();
-        assert_eq!(text, "q\n\n<stdin_>\na</stdin>b\n</stdin_>");
     }
 
     #[test]
@@ -183,7 +206,29 @@ mod tests {
     }
 
     #[test]
-    fn files_are_named_and_must_be_text() {
+    fn media_stand_in_their_place_and_alone_are_a_prompt() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.png");
+        std::fs::write(&path, b"\x89PNG\r\n\x1a\n\0").unwrap();
+        let image = path.to_str().unwrap();
+        let shown = r#"Some("a.png") Some("image/png")"#;
+        assert_eq!(prompt(&["-f", image], Kind::Nothing, ""), Ok(shown.to_owned()));
+        assert_eq!(
+            prompt(&["q", "-f", image], Kind::Data, "x"),
+            Ok(format!("q|{shown}|<stdin>\nx\n</stdin>"))
+        );
+        assert_eq!(
+            prompt(&["q", "-f", "https://x.org/b.gif"], Kind::Nothing, ""),
+            Ok(r#"q|Some("b.gif") Some("image/gif")"#.to_owned())
+        );
+        assert_eq!(
+            prompt(&["-f", "-"], Kind::Data, "%PDF-1"),
+            Ok(r#"Some("stdin") Some("application/pdf")"#.to_owned())
+        );
+    }
+
+    #[test]
+    fn files_are_named_and_must_be_of_a_known_kind() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str, bytes: &[u8]| {
             let path = dir.path().join(name);
@@ -197,6 +242,5 @@ mod tests {
             assert_eq!(prompt(&["q", "-f", &path("bad", bytes)], Kind::Nothing, ""), Err(66));
         }
         assert_eq!(prompt(&["q", "-f", "/nonexistent"], Kind::Nothing, ""), Err(66));
-        assert_eq!(prompt(&["q", "-f", "/"], Kind::Nothing, ""), Err(66));
     }
 }

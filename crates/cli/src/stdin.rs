@@ -56,12 +56,12 @@ impl Kind {
 /// Reads everything, giving up on an input that stays silent; after the first byte it waits for the end.
 ///
 /// # Errors
-/// Fails with kind `input` where nothing comes in time, where reading fails, and where it is not text.
+/// Fails with kind `input` where nothing comes in time and where reading fails.
 pub(crate) fn read(
     mut input: impl Read + Send + 'static,
     patience: Patience,
     note: impl FnOnce(),
-) -> Result<String, Failure> {
+) -> Result<Vec<u8>, Failure> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut bytes = vec![0; 64 << 10];
@@ -99,9 +99,17 @@ pub(crate) fn read(
         }
         Err(RecvTimeoutError::Disconnected) => return Err(gone(RecvTimeoutError::Disconnected)),
     };
-    let bytes = receiver.recv().map_err(|_| gone(RecvTimeoutError::Disconnected))?.map_err(broken)?;
+    receiver.recv().map_err(|_| gone(RecvTimeoutError::Disconnected))?.map_err(broken)
+}
+
+/// Returns what was read as text.
+///
+/// # Errors
+/// Fails with kind `input` where it is not text.
+pub(crate) fn text(bytes: Vec<u8>) -> Result<String, Failure> {
     if bytes.contains(&0) {
-        return Err(Failure::new(ErrorKind::Input, "standard input is binary").hint("only text can be sent"));
+        return Err(Failure::new(ErrorKind::Input, "standard input is binary")
+            .hint("`-f -` takes an image, sound, video or a PDF"));
     }
     String::from_utf8(bytes).map_err(|_| Failure::new(ErrorKind::Input, "standard input is not UTF-8 text"))
 }
@@ -138,7 +146,7 @@ mod tests {
         });
         let patience = Patience { note: LONG, limit: Some(SHORT) };
         let text = read(input, patience, || noted.send(()).unwrap());
-        assert!(matches!(text.as_deref(), Ok("ab")));
+        assert!(matches!(text.as_deref(), Ok(b"ab")));
         writer.join().unwrap();
     }
 
@@ -148,13 +156,13 @@ mod tests {
         let (input, mut output) = std::io::pipe().unwrap();
         let patience = Patience { note: SHORT, limit: None };
         let text = read(input, patience, move || output.write_all(b"late").unwrap());
-        assert!(matches!(text.as_deref(), Ok("late")));
+        assert!(matches!(text.as_deref(), Ok(b"late")));
     }
 
     #[test]
     fn what_is_not_text_is_refused() {
         for bytes in [&b"\xff\xfe"[..], b"a\0b"] {
-            let failure = read(bytes, Patience::USUAL, || ()).err();
+            let failure = read(bytes, Patience::USUAL, || ()).and_then(text).err();
             assert_eq!(failure.map(|failure| failure.code()), Some(66), "{bytes:?}");
         }
     }

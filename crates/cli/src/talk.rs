@@ -64,10 +64,14 @@ impl Talk {
         self.line("", "", text.trim_end());
     }
 
-    /// Says text as it comes, where notes are wanted.
-    pub(crate) fn stream(&self, text: &str) {
-        if !self.quiet {
-            write(sanitise(text).as_bytes());
+    /// Says reasoning as it comes, where notes are wanted: dim where there is colour.
+    pub(crate) fn think(&self, text: &str) {
+        if self.quiet || text.is_empty() {
+            return;
+        }
+        match self.colour {
+            true => write(format!("\x1b[2m{}\x1b[0m", sanitise(text)).as_bytes()),
+            false => write(sanitise(text).as_bytes()),
         }
     }
 

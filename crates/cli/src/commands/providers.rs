@@ -18,7 +18,6 @@ struct Row<'a> {
     base_url: String,
     key: Option<&'static str>,
     local: bool,
-    supported: bool,
     origin: String,
 }
 
@@ -65,7 +64,6 @@ fn list(context: &Context, limit: Option<usize>, output: &mut Output) -> Result<
             base_url: entry.place(),
             key: keys.source(entry)?.as_ref().map(Source::word),
             local: entry.local,
-            supported: entry.supported(),
             origin: entry.origin.to_string(),
         });
     }
@@ -73,10 +71,9 @@ fn list(context: &Context, limit: Option<usize>, output: &mut Output) -> Result<
         return output.list(&rows);
     }
     let cells = |row: &Row<'_>| {
-        let key = match (row.supported, row.key) {
-            (false, _) => "not spoken yet".to_owned(),
-            (true, Some(source)) => format!("key from {source}"),
-            (true, None) => "no key".to_owned(),
+        let key = match row.key {
+            Some(source) => format!("key from {source}"),
+            None => "no key".to_owned(),
         };
         [row.name.to_owned(), row.protocol.to_owned(), row.base_url.clone(), key]
     };

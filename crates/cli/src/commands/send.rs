@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use aichat_engine::{Engine, ModelRef, Outcome, Send, Status, TurnStream};
+use aichat_engine::{Engine, Form as AnswerForm, ModelRef, Outcome, Send, Status, TurnStream};
 use aichat_events::Interruption;
-use aichat_message::{ErrorKind, FinishReason, Message, PartKind, SessionId};
+use aichat_message::{ErrorKind, FinishReason, Message, PartKind, Role, SessionId};
 use futures::{FutureExt, StreamExt};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -22,6 +22,7 @@ use crate::options;
 use crate::output::{Output, Pen};
 use crate::prompt;
 use crate::result::{self, TurnResult};
+use crate::schema;
 use crate::scope;
 use crate::signals::{Signals, Stop};
 
@@ -68,7 +69,12 @@ fn ask(
         session: None,
         model,
         system: args.system.as_deref().map(prompt::system).transpose()?,
-        message: Message::user(prompt::assemble(args, |text| context.talk.note(text))?),
+        message: Message::new(Role::User, prompt::assemble(args, &context.talk)?),
+        form: match &args.schema {
+            Some(text) => AnswerForm::Of(schema::parse(text)?),
+            None if args.no_schema => AnswerForm::Free,
+            None => AnswerForm::Kept,
+        },
         options: options::parse(&args.option, &context.talk)?,
         stream: !args.no_stream,
         scope: scope::current(&context.env),
@@ -236,7 +242,13 @@ impl Command<'_> {
     async fn follow(&self, mut turn: TurnStream, pen: Pen, signals: &mut Signals) -> Result<u8, Failure> {
         let saved = !self.args.no_save;
         let context = self.context;
-        let mut display = Display::new(self.form, pen, context.talk.clone(), context.secrets.clone());
+        let mut display = Display::new(
+            self.form,
+            pen,
+            context.talk.clone(),
+            context.secrets.clone(),
+            self.args.hide_reasoning,
+        );
         display.start(saved.then(|| turn.session.as_str()), saved.then(|| turn.turn.as_str()));
         let mut stopped: Option<Stop> = None;
         let mut broken = None;
@@ -282,6 +294,7 @@ impl Command<'_> {
             report.advise(Some(&outcome.model));
             report
         });
+        let error = error.or_else(|| misfit(&outcome));
         display.end(|| {
             let result = TurnResult::of(&outcome, error.clone(), saved, &redactor);
             if self.form == Form::StreamJson { result.into_line() } else { result }
@@ -343,6 +356,14 @@ impl Command<'_> {
             talk.raw(&usage(outcome));
         }
     }
+}
+
+/// Says in what way a completed answer is not of the form that was asked for.
+fn misfit(outcome: &Outcome) -> Option<Report> {
+    let what = outcome.misfit()?;
+    let report = Failure::new(ErrorKind::Schema, format!("{}: {what}", outcome.model));
+    let hint = "the answer is kept as it came; ask again, or another model that keeps to a schema";
+    report.hint(hint).into_report()
 }
 
 fn refused(outcome: &Outcome) -> bool {

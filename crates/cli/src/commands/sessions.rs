@@ -100,7 +100,8 @@ fn model_of(context: &Context, text: &str) -> Result<ModelRef, Failure> {
 
 fn read(file: &std::path::Path) -> Result<String, Failure> {
     match file == std::path::Path::new("-") {
-        true => crate::stdin::read(std::io::stdin(), crate::stdin::Patience::ENDLESS, || ()),
+        true => crate::stdin::read(std::io::stdin(), crate::stdin::Patience::ENDLESS, || ())
+            .and_then(crate::stdin::text),
         false => prompt::text_of(file),
     }
 }

@@ -4,7 +4,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod attachments;
 mod errors;
+mod forms;
 mod help;
 mod places;
 mod send;

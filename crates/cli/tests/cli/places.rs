@@ -100,8 +100,8 @@ fn providers_and_models_are_listed_without_a_network() {
     insta::assert_snapshot!(home.plain(&home.run("providers list").out), @r#"
     openai      openai-chat  http://127.0.0.1:PORT/v1                  no key
     anthropic   anthropic    https://api.anthropic.com                  no key
-    gemini      gemini       https://generativelanguage.googleapis.com  not spoken yet
-    azure       azure-chat                                              not spoken yet
+    gemini      gemini       https://generativelanguage.googleapis.com  no key
+    azure       azure-chat                                              no key
     openrouter  openai-chat  https://openrouter.ai/api/v1               no key
     groq        openai-chat  https://api.groq.com/openai/v1             no key
     mistral     openai-chat  https://api.mistral.ai/v1                  no key

@@ -1,10 +1,12 @@
 //! What tests of the command line share: a home and a mock upstream for each, and a cleared environment.
 
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
 
 use aichat_mock::Mock;
 use tempfile::TempDir;
@@ -141,4 +143,63 @@ fn replace_after(text: &str, mark: &str, name: &str, is: impl Fn(char) -> bool) 
         all.push_str(rest);
     }
     all
+}
+
+/// A server that answers every request as it is told to, for what the mock does not play.
+pub(crate) struct Server {
+    /// Scheme, host and port.
+    pub(crate) url: String,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    /// Starts a server; `answer` takes request line and body, and gives status, media type and body.
+    pub(crate) fn start(answer: impl Fn(&str, &str) -> (u16, &'static str, String) + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for socket in listener.incoming().flatten() {
+                // A client that goes away early is no failure of the test.
+                let _ = exchange(socket, &answer, &kept);
+            }
+        });
+        Self { url, seen }
+    }
+
+    /// Returns every request so far: its first line, a line break, its body.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+fn exchange(
+    socket: TcpStream,
+    answer: &impl Fn(&str, &str) -> (u16, &'static str, String),
+    seen: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
+    let mut reader = BufReader::new(socket);
+    let (mut line, mut length) = (String::new(), 0);
+    reader.read_line(&mut line)?;
+    loop {
+        let mut header = String::new();
+        if reader.read_line(&mut header)? == 0 || header == "\r\n" {
+            break;
+        }
+        if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    if line.is_empty() {
+        // Somebody only looked whether the server is there.
+        return Ok(());
+    }
+    let body = String::from_utf8(body).unwrap();
+    seen.lock().unwrap().push(format!("{}\n{body}", line.trim_end()));
+    let (status, kind, text) = answer(line.trim_end(), &body);
+    let head = format!("HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\nconnection: close");
+    write!(reader.get_mut(), "{head}\r\ncontent-length: {}\r\n\r\n{text}", text.len())
 }

@@ -28,6 +28,9 @@ const FILE_DATA: &str = "fileData";
 
 /// The adapter; give it to a [`Driver`](crate::Driver).
 ///
+/// The base address is `https://generativelanguage.googleapis.com`; a version at its end, `/v1beta` or `/v1`, is
+/// kept, and is `/v1beta` where there is none.
+///
 /// A model is named with or without `models/`. Safety settings, cached content and the provider's own tools go
 /// in [`Options::other`](crate::Options::other): its `tools` stand beside the tools of the request, and its
 /// `generationConfig` adds to the options.
@@ -47,7 +50,7 @@ const FILE_DATA: &str = "fileData";
 /// # }
 /// # let transport = Arc::new(Offline);
 ///
-/// let endpoint = Endpoint::new("gemini", "https://generativelanguage.googleapis.com/v1beta", transport);
+/// let endpoint = Endpoint::new("gemini", "https://generativelanguage.googleapis.com", transport);
 /// let provider = Driver::new(endpoint, Gemini::new())?;
 /// let call = provider.prepare(Request::new("gemini-3-flash", vec![Message::user("hello")]))?;
 /// assert!(call.url.ends_with("/v1beta/models/gemini-3-flash:streamGenerateContent"));
@@ -75,6 +78,12 @@ impl Adapter for Gemini {
 
     fn decoder(&self, info: &Info) -> Box<dyn Decoder> {
         Box::new(decode::GeminiDecoder::new(info.name.clone()))
+    }
+
+    fn base_url(&self, url: String) -> String {
+        let version = url.rsplit('/').next().and_then(|last| last.strip_prefix('v'));
+        let is_versioned = version.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        if is_versioned { url } else { format!("{url}/v1beta") }
     }
 
     fn path(&self, request: &Request) -> String {
