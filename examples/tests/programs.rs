@@ -99,6 +99,25 @@ fn tools() {
 }
 
 #[test]
+fn switching() {
+    let printed = printed("switching", &[]);
+    let lines: Vec<_> = printed.lines().collect();
+    let kept = |line: &&&str| line.contains("EqQBCg");
+    assert_eq!(lines.iter().filter(kept).count(), 1, "a signature goes to its maker alone: {printed}");
+    assert!(lines[0].starts_with("anthropic: ") && lines[0].contains("EqQBCg"), "{printed}");
+    assert_eq!(lines.iter().filter(|line| line.starts_with("  warning: ")).count(), 6, "{printed}");
+}
+
+#[test]
+fn record_replay() {
+    insta::assert_snapshot!(printed("record_replay", &[]), @"
+    recorded: It scatters blue light.
+    replayed: It scatters blue light.
+    the same: true, in 2 pieces
+    ");
+}
+
+#[test]
 fn store() {
     insta::assert_snapshot!(printed("store", &[]), @"
     trn_081040g2081040g2 left 2 records
