@@ -82,7 +82,7 @@ mod reset;
 mod retry;
 mod scripted;
 mod sse;
-#[cfg(feature = "openai-chat")]
+#[cfg(any(feature = "anthropic", feature = "openai-chat", feature = "openai-responses"))]
 mod stencil;
 mod throttled;
 mod transport;

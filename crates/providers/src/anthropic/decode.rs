@@ -1,5 +1,7 @@
 //! An answer of the Messages protocol, streamed or whole, as deltas.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use aichat_message::{
@@ -11,6 +13,7 @@ use super::wire::{self, Event, Fields, Fragment, Tag, Text};
 use crate::classify;
 use crate::decoder::{Decoder, Frame};
 use crate::error::Error;
+use crate::stencil::Stencil;
 
 /// The kind of block that a provider's own tool call is unless it says otherwise.
 pub(super) const SERVER_CALL: &str = "server_tool_use";
@@ -27,7 +30,13 @@ pub(super) struct MessagesDecoder {
     calls: bool,
     reason: Option<String>,
     warned: bool,
+    /// The shape of the last event, and what its text was put in: a delta of this part.
+    stencil: Stencil,
+    repeats: Option<(u32, Say)>,
 }
+
+/// Makes a delta of the text of a part.
+type Say = fn(u32, String) -> Delta;
 
 /// A block under way.
 #[derive(Debug)]
@@ -59,6 +68,38 @@ impl MessagesDecoder {
             calls: false,
             reason: None,
             warned: false,
+            stencil: Stencil::default(),
+            repeats: None,
+        }
+    }
+
+    /// Takes an event that only continues what the last one said, if it is one; the rest of it changes nothing.
+    fn repeated(&mut self, json: &str, out: &mut Vec<Delta>) -> bool {
+        let Some((index, delta)) = self.repeats else { return false };
+        let Some(text) = self.stencil.read(json) else { return false };
+        out.push(delta(index, text.into_owned()));
+        true
+    }
+
+    /// Remembers the shape of an event that did nothing but add to a block.
+    fn remember(&mut self, event: &Event<'_>, json: &str, said: &[Delta]) {
+        let Some(raw) = event.delta.filter(|_| event.r#type.is_some()) else { return };
+        let Ok(fragment) = serde_json::from_str::<Fragment<'_>>(raw.get()) else { return };
+        let (text, repeats): (_, (u32, Say)) = match said.last() {
+            Some(Delta::Text { index, .. }) => {
+                (fragment.text, (*index, |index, text| Delta::Text { index, text }))
+            }
+            Some(Delta::Reasoning { index, .. }) => {
+                (fragment.thinking, (*index, |index, text| Delta::Reasoning { index, text }))
+            }
+            Some(Delta::Arguments { index, .. }) => {
+                (fragment.partial_json, (*index, |index, text| Delta::Arguments { index, text }))
+            }
+            _ => return,
+        };
+        if let Some(Text(Cow::Borrowed(text))) = text {
+            self.stencil.cut(json, text, []);
+            self.repeats = Some(repeats);
         }
     }
 
@@ -326,6 +367,10 @@ impl Decoder for MessagesDecoder {
         if name == "error" || matches!(frame, Frame::Whole(_)) && json.starts_with('[') {
             return Err(classify::in_band(json));
         }
+        if self.repeated(json, out) {
+            return Ok(());
+        }
+        self.repeats = None;
         let event: Event<'_> = match serde_json::from_str(json) {
             Ok(event) => event,
             Err(_) => {
@@ -341,7 +386,10 @@ impl Decoder for MessagesDecoder {
             return Err(classify::in_band(json));
         }
         if !matches!(frame, Frame::Whole(_)) {
-            return self.event(told, &event, out);
+            let before = out.len();
+            self.event(told, &event, out)?;
+            self.remember(&event, json, &out[before..]);
+            return Ok(());
         }
         let raw: &RawValue = serde_json::from_str(json).map_err(|_| malformed(json))?;
         if told != "message" && Fields::of(raw).take("content").is_none() {

@@ -3,15 +3,18 @@
 //! What an item is, its closing event says: the text, the id and the encrypted content there count, and what
 //! was streamed before is completed or replaced by it.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use aichat_message::{Delta, ErrorKind, Finish, FinishReason, Json, Part, PartKind, ReasoningBlock, Start};
 
 use super::item;
-use super::wire::{self, Event, Fields, json, number, text};
+use super::wire::{self, Event, Fields, Unread, json, number, text};
 use crate::classify;
 use crate::decoder::{Decoder, Frame};
 use crate::error::Error;
+use crate::stencil::Stencil;
 
 /// Begins the name of a kept field of the response, which never goes back.
 const RESPONSE: &str = "response.";
@@ -62,6 +65,9 @@ pub(super) struct ResponsesDecoder {
     items: Vec<Item>,
     calls: bool,
     refused: bool,
+    /// The shape of the last event, and the item and the part of it that its text went to.
+    stencil: Stencil,
+    repeats: Option<(usize, usize)>,
 }
 
 /// An item of the output under way.
@@ -95,7 +101,36 @@ impl ResponsesDecoder {
             items: Vec::new(),
             calls: false,
             refused: false,
+            stencil: Stencil::default(),
+            repeats: None,
         }
+    }
+
+    /// Takes an event that only continues what the last one said, if it is one; the rest of it changes nothing.
+    fn repeated(&mut self, data: &str, out: &mut Vec<Delta>) -> bool {
+        let Some((item, part)) = self.repeats else { return false };
+        let Some(text) = self.stencil.read(data) else { return false };
+        let told = &mut self.items[item].parts[part];
+        match told.block {
+            Some(block) => told.think(block, text.into_owned(), out),
+            None => told.say(text.into_owned(), out),
+        }
+        true
+    }
+
+    /// Remembers the shape of an event that did nothing but add to a part.
+    fn remember(&mut self, event: &Event<'_>, data: &str, said: &[Delta]) {
+        let Some(Delta::Text { index, .. } | Delta::Reasoning { index, .. } | Delta::Arguments { index, .. }) =
+            said.last()
+        else {
+            return;
+        };
+        let is_fragment = event.r#type.is_some_and(|kind| text(kind).ends_with(".delta"));
+        let (true, Some(Cow::Borrowed(fragment))) = (is_fragment, event.delta.map(text)) else { return };
+        let place = |item: &Item| item.parts.iter().position(|told| told.index == *index);
+        self.repeats = (0..).zip(&self.items).find_map(|(at, item)| Some((at, place(item)?)));
+        let unread: Unread<'_> = serde_json::from_str(data).unwrap_or_default();
+        self.stencil.cut(data, fragment, unread.values());
     }
 
     fn event(
@@ -390,8 +425,17 @@ impl Decoder for ResponsesDecoder {
                 None => Err(classify::in_band(data)),
             };
         }
+        if name != "error" && self.repeated(data, out) {
+            return Ok(());
+        }
+        self.repeats = None;
+        let before = out.len();
         match serde_json::from_str::<Event<'_>>(data) {
-            Ok(event) => self.event(name, &event, data, out),
+            Ok(event) => {
+                self.event(name, &event, data, out)?;
+                self.remember(&event, data, &out[before..]);
+                Ok(())
+            }
             Err(_) if name == "error" => Err(classify::in_band(data)),
             // An event of a kind that this version does not know may hold anything.
             Err(_) if !name.is_empty() && !name.starts_with(RESPONSE) => Ok(()),

@@ -48,6 +48,23 @@ pub(super) struct Event<'a> {
     pub(super) object: Option<&'a RawValue>,
 }
 
+/// The fields of an event that differ from one to the next and say nothing: a count, and padding against traffic
+/// analysis.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Unread<'a> {
+    #[serde(borrow)]
+    sequence_number: Option<&'a RawValue>,
+    #[serde(borrow)]
+    obfuscation: Option<&'a RawValue>,
+}
+
+impl<'a> Unread<'a> {
+    pub(super) fn values(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        [self.sequence_number, self.obfuscation].into_iter().flatten().map(RawValue::get)
+    }
+}
+
 /// The fields of an object in order, those that are null left out.
 #[derive(Debug, Default)]
 pub(super) struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
