@@ -4,8 +4,11 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::time::Duration;
 
-use aichat_message::{Delta, Protocol};
-use aichat_providers::{Adapter, Decoder, Info, Intake, OpenaiChat, Profile};
+use aichat_message::Delta;
+use aichat_providers::{
+    Adapter, Anthropic, Decoder, Gemini, Info, Intake, Ollama, OpenaiChat, OpenaiResponses, Profile,
+    ResponsesProfile,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -23,6 +26,8 @@ struct Answer {
     name: &'static str,
     decoder: fn() -> Box<dyn Decoder>,
     content_type: &'static str,
+    /// The name of its events, where they have one.
+    event: &'static str,
     /// Writes the frame of this number.
     frame: fn(usize) -> String,
     /// Where the text stands in a frame.
@@ -38,6 +43,7 @@ const ANSWERS: &[Answer] = &[
         name: "openai-chat",
         decoder: openai_chat,
         content_type: SSE,
+        event: "",
         frame: |index| chat(&format!(r#"{{"content":"{index} "}}"#), ""),
         pointer: "/choices/0/delta/content",
         borrowed: |json| Some(chat_said(json)?.content.len()),
@@ -46,6 +52,7 @@ const ANSWERS: &[Answer] = &[
         name: "openai-chat, padded",
         decoder: openai_chat,
         content_type: SSE,
+        event: "",
         frame: |index| {
             let padding = &"aB3dE6gH9kL2nO5qR8"[..index % 16];
             let text = if index % 10 == 0 { "\\n\\n" } else { " word" };
@@ -58,6 +65,7 @@ const ANSWERS: &[Answer] = &[
         name: "openai-chat, arguments",
         decoder: openai_chat,
         content_type: SSE,
+        event: "",
         frame: |index| {
             let text = if index % 4 == 0 { "\\\"," } else { " word" };
             let name = if index == 0 { r#","id":"call_1","type":"function""# } else { "" };
@@ -73,9 +81,68 @@ const ANSWERS: &[Answer] = &[
         name: "openai-chat, all unlike",
         decoder: openai_chat,
         content_type: SSE,
+        event: "",
         frame: |index| chat(&format!(r#"{{"content":"{index} "}}"#), &format!(r#","elapsed":{index}.5"#)),
         pointer: "/choices/0/delta/content",
         borrowed: |json| Some(chat_said(json)?.content.len()),
+    },
+    Answer {
+        name: "openai-responses",
+        decoder: || decoder(OpenaiResponses::new(ResponsesProfile::generic())),
+        content_type: SSE,
+        event: "response.output_text.delta",
+        frame: |index| {
+            let (number, padding) = (index + 4, &"aB3dE6gH9kL2nO5qR8"[..index % 16]);
+            format!(
+                r#"{{"type":"response.output_text.delta","sequence_number":{number},"item_id":"msg_01830d662ab3856501693c3215","output_index":0,"content_index":0,"delta":" {index}","logprobs":[],"obfuscation":"{padding}"}}"#
+            )
+        },
+        pointer: "/delta",
+        borrowed: |json| Some(serde_json::from_str::<Responses<'_>>(json).ok()?.delta.len()),
+    },
+    Answer {
+        name: "anthropic",
+        decoder: || decoder(Anthropic::new()),
+        content_type: SSE,
+        event: "content_block_delta",
+        frame: |index| {
+            format!(
+                r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":" {index}"}}}}"#
+            )
+        },
+        pointer: "/delta/text",
+        borrowed: |json| Some(serde_json::from_str::<Messages<'_>>(json).ok()?.delta.text.len()),
+    },
+    Answer {
+        name: "gemini",
+        decoder: || decoder(Gemini::new()),
+        content_type: SSE,
+        event: "",
+        frame: |index| {
+            let total = index + 9;
+            format!(
+                r#"{{"candidates":[{{"content":{{"parts":[{{"text":" word {index} and the dozen words that a chunk of this service has on average, or more"}}],"role":"model"}},"index":0}}],"usageMetadata":{{"promptTokenCount":9,"candidatesTokenCount":{index},"totalTokenCount":{total},"promptTokensDetails":[{{"modality":"TEXT","tokenCount":9}}]}},"modelVersion":"gemini-bench","responseId":"Yq8PaYaxFISTq8YP"}}"#
+            )
+        },
+        pointer: "/candidates/0/content/parts/0/text",
+        borrowed: |json| {
+            let answer = serde_json::from_str::<Generate<'_>>(json).ok()?;
+            Some(answer.candidates.first()?.content.parts.first()?.text.len())
+        },
+    },
+    Answer {
+        name: "ollama",
+        decoder: || decoder(Ollama::new()),
+        content_type: "application/x-ndjson",
+        event: "",
+        frame: |index| {
+            let micros = index % 1_000_000;
+            format!(
+                r#"{{"model":"bench:4b","created_at":"2026-08-05T08:11:08.{micros:06}Z","message":{{"role":"assistant","content":" {index}"}},"done":false}}"#
+            )
+        },
+        pointer: "/message/content",
+        borrowed: |json| Some(serde_json::from_str::<OllamaLine<'_>>(json).ok()?.message.content.len()),
     },
 ];
 
@@ -123,11 +190,15 @@ fn frames(answer: &Answer) -> (Vec<u8>, usize) {
     let mut body = Vec::with_capacity(CORPUS);
     for index in 0.. {
         let frame = (answer.frame)(index);
-        if body.len() + frame.len() + 8 > CORPUS {
+        let frame = match (answer.content_type, answer.event) {
+            (SSE, "") => format!("data: {frame}\n\n"),
+            (SSE, event) => format!("event: {event}\ndata: {frame}\n\n"),
+            _ => format!("{frame}\n"),
+        };
+        if body.len() + frame.len() > CORPUS {
             return (body, index);
         }
-        let (before, after) = if answer.content_type == SSE { ("data: ", "\n\n") } else { ("", "\n") };
-        body.extend_from_slice([before, &frame, after].concat().as_bytes());
+        body.extend_from_slice(frame.as_bytes());
     }
     unreachable!("the body has an end")
 }
@@ -153,7 +224,7 @@ fn each(body: &[u8], length: impl Fn(&str) -> Option<usize>) -> Result<usize, Bo
     for end in memchr::memchr_iter(b'\n', body) {
         let line = std::str::from_utf8(&body[start..end])?;
         start = end + 1;
-        if !line.is_empty() {
+        if !line.is_empty() && !line.starts_with("event: ") {
             bytes +=
                 length(line.strip_prefix("data: ").unwrap_or(line)).ok_or("a frame is not understood")?;
         }
@@ -161,12 +232,13 @@ fn each(body: &[u8], length: impl Fn(&str) -> Option<usize>) -> Result<usize, Bo
     Ok(bytes)
 }
 
-fn decoder(adapter: impl Adapter, protocol: Protocol) -> Box<dyn Decoder> {
+fn decoder(adapter: impl Adapter) -> Box<dyn Decoder> {
+    let protocol = adapter.protocol();
     adapter.decoder(&Info { name: "bench".to_owned(), protocol, host: String::new(), local: false })
 }
 
 fn openai_chat() -> Box<dyn Decoder> {
-    decoder(OpenaiChat::new(Profile::generic()), Protocol::OpenaiChat)
+    decoder(OpenaiChat::new(Profile::generic()))
 }
 
 fn chat(delta: &str, more: &str) -> String {
@@ -211,4 +283,52 @@ struct Function<'a> {
 
 fn chat_said(json: &str) -> Option<Said<'_>> {
     Some(serde_json::from_str::<Chat<'_>>(json).ok()?.choices.into_iter().next()?.delta)
+}
+
+#[derive(Deserialize)]
+struct Responses<'a> {
+    #[serde(borrow)]
+    delta: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct Messages<'a> {
+    #[serde(borrow)]
+    delta: Block<'a>,
+}
+
+#[derive(Deserialize)]
+struct Block<'a> {
+    #[serde(borrow)]
+    text: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct Generate<'a> {
+    #[serde(borrow)]
+    candidates: Vec<Candidate<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Candidate<'a> {
+    #[serde(borrow)]
+    content: Content<'a>,
+}
+
+#[derive(Deserialize)]
+struct Content<'a> {
+    #[serde(borrow)]
+    parts: Vec<Block<'a>>,
+}
+
+#[derive(Deserialize)]
+struct OllamaLine<'a> {
+    #[serde(borrow)]
+    message: Message<'a>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    content: Cow<'a, str>,
 }
