@@ -137,24 +137,66 @@ const CHUNKS: [&str; 31] = [
 
 const TEXTS: [&str; 9] = ["a", "b c", "", "\\n", "{\\\"k\\\":", "é👩‍🚀", "\\ud800", "\t", "\\"];
 
+/// Events of the Responses protocol in which `@` stands for a text.
+const EVENTS: [&str; 17] = [
+    r#"{"type":"response.output_text.delta","sequence_number":7,"item_id":"m","output_index":0,"content_index":0,"delta":"@","obfuscation":"xy"}"#,
+    r#"{"type":"response.output_text.delta","sequence_number":12,"item_id":"m","output_index":0,"content_index":0,"delta":"@","obfuscation":""}"#,
+    r#"{"type":"response.output_text.delta","item_id":"m","output_index":0,"content_index":1,"delta":"@"}"#,
+    r#"{"type":"response.output_text.delta","item_id":"n","output_index":0,"content_index":0,"delta":"@"}"#,
+    r#"{"type":"response.output_text.delta","output_index":1,"delta":"@"}"#,
+    r#"{"type":"response.output_text.done","item_id":"m","output_index":0,"content_index":0,"text":"@","delta":"@"}"#,
+    r#"{"type":"response.refusal.delta","item_id":"m","output_index":0,"content_index":0,"delta":"@"}"#,
+    r#"{"type":"response.function_call_arguments.delta","item_id":"c","output_index":2,"delta":"@"}"#,
+    r#"{"type":"response.custom_tool_call_input.delta","item_id":"c","output_index":2,"delta":"@"}"#,
+    r#"{"type":"response.reasoning_summary_text.delta","item_id":"r","output_index":3,"summary_index":0,"delta":"@"}"#,
+    r#"{"type":"response.reasoning_summary_text.delta","item_id":"r","output_index":3,"summary_index":1,"delta":"@"}"#,
+    r#"{"type":"response.reasoning_text.delta","item_id":"r","output_index":3,"content_index":0,"delta":"@"}"#,
+    r#"{"type":"response.output_item.added","output_index":0,"item":{"type":"message","id":"m","content":[]}}"#,
+    r#"{"type":"response.output_item.done","output_index":0,"item":{"type":"message","id":"m","content":[{"type":"output_text","text":"@"}]}}"#,
+    r#"{"type":"response.output_item.done","output_index":3,"item":{"type":"reasoning","id":"r","summary":[]}}"#,
+    r#"{"delta":"@"}"#,
+    r#"{"type":"error","message":"@"}"#,
+];
+
+/// Events of the Messages protocol in which `@` stands for a text.
+const FRAGMENTS: [&str; 14] = [
+    r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":"@"}}"#,
+    r#"{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":""}}"#,
+    r#"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"c","name":"f","input":{}}}"#,
+    r#"{"type":"content_block_start","index":1,"content_block":{"type":"new","text":"@"}}"#,
+    r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"@"}}"#,
+    r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"@","thinking":"@"}}"#,
+    r#"{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"@"}}"#,
+    r#"{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"@"}}"#,
+    r#"{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"@"}}"#,
+    r#"{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"@"}}"#,
+    r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"@"}}"#,
+    r#"{"type":"content_block_stop","index":0}"#,
+    r#"{"type":"content_block_stop","index":1}"#,
+    r#"{"type":"message_start","message":{"id":"m","content":[]}}"#,
+];
+
 #[test]
-fn chunks_of_all_kinds_in_any_order() {
-    let mut dice = Dice(11);
-    for _ in 0..40_000 {
-        // Few kinds at a time, so that they meet again.
-        let kinds = [(); 3].map(|()| CHUNKS[dice.below(CHUNKS.len())]);
-        let mut frames = Vec::new();
-        while frames.len() < 9 {
-            let chunk = kinds[dice.below(kinds.len())];
-            for _ in 0..=dice.below(3) {
-                // Texts that break the chunk are rare, so that most answers get far.
-                let texts = if dice.below(12) == 0 { TEXTS.len() } else { 6 };
-                let text = TEXTS[dice.below(texts)];
-                frames.push(Owned(Some(String::new()), chunk.replace('@', text)));
+fn frames_of_all_kinds_in_any_order() {
+    for (protocol, kinds) in
+        [("openai-chat", &CHUNKS[..]), ("openai-responses", &EVENTS), ("anthropic", &FRAGMENTS)]
+    {
+        let (mut dice, decoder) = (Dice(11), spoken(protocol).decoder);
+        for _ in 0..40_000 {
+            // Few kinds at a time, so that they meet again.
+            let some = [(); 3].map(|()| kinds[dice.below(kinds.len())]);
+            let mut frames = Vec::new();
+            while frames.len() < 9 {
+                let frame = some[dice.below(some.len())];
+                for _ in 0..=dice.below(3) {
+                    // Texts that break the frame are rare, so that most answers get far.
+                    let texts = if dice.below(12) == 0 { TEXTS.len() } else { 6 };
+                    let text = TEXTS[dice.below(texts)];
+                    frames.push(Owned(Some(String::new()), frame.replace('@', text)));
+                }
             }
+            let (quick, whole) = (decode(decoder(), &frames, false), decode(decoder(), &frames, true));
+            assert_eq!(quick, whole, "{protocol}: {frames:#?}");
         }
-        let decoder = spoken("openai-chat").decoder;
-        let (quick, whole) = (decode(decoder(), &frames, false), decode(decoder(), &frames, true));
-        assert_eq!(quick, whole, "{frames:#?}");
     }
 }
