@@ -244,8 +244,8 @@ fn check_mistral(body: &Value) -> Verdict {
 }
 
 /// Gemini 3: sides alternate, every call has its response by name and in order, and a signature.
-pub(crate) fn gemini(answers: Vec<Vec<Value>>) -> Arc<Double> {
-    Double::new("gemini", Framing::Sse, check_gemini, answers)
+pub(crate) fn gemini(name: &'static str, answers: Vec<Vec<Value>>) -> Arc<Double> {
+    Double::new(name, Framing::Sse, check_gemini, answers)
 }
 
 fn check_gemini(body: &Value) -> Verdict {

@@ -88,7 +88,9 @@ async fn a_conversation_moves_and_comes_back() {
     ]);
     let openai = doubles::openai_responses(vec![responses_answer(true), responses_answer(false)]);
     let mistral = doubles::mistral(vec![chat_answer(true), chat_answer(false)]);
-    let gemini = doubles::gemini(vec![gemini_answer(true), gemini_answer(false)]);
+    let gemini =
+        doubles::gemini("gemini", vec![gemini_answer("gemini", true), gemini_answer("gemini", false)]);
+    let twin = doubles::gemini("twin", vec![gemini_answer("twin", true), gemini_answer("twin", false)]);
     let ollama = doubles::ollama(vec![ollama_answer(true), ollama_answer(false)]);
     let home = stop("anthropic", "claude-sonnet-4-5", Anthropic::new(), anthropic.clone());
     let stops = [
@@ -105,6 +107,8 @@ async fn a_conversation_moves_and_comes_back() {
             mistral.clone(),
         ),
         stop("gemini", "gemini-3-pro-preview", Gemini::new(), gemini.clone()),
+        // The same protocol and the same model at somebody else's: signatures are still foreign.
+        stop("twin", "gemini-3-pro-preview", Gemini::new(), twin.clone()),
         stop("ollama", "qwen3", Ollama::new(), ollama.clone()),
     ];
 
@@ -112,6 +116,8 @@ async fn a_conversation_moves_and_comes_back() {
     let first = talk(&home, &mut messages, "What time is it?").await;
     assert!(first.is_empty(), "at home nothing is lost: {first:?}");
     for stop in &stops {
+        // Two turns of one side in a row, which some protocols refuse.
+        messages.push(Message::user("One moment."));
         let warnings = talk(stop, &mut messages, "And now?").await;
         assert!(warnings.iter().any(|text| text.contains("reasoning")), "{}: {warnings:?}", stop.name);
     }
@@ -123,11 +129,12 @@ async fn a_conversation_moves_and_comes_back() {
     assert_eq!(results(&openai, "\"function_call_output\""), 4);
     assert_eq!(results(&mistral, "\"tool_call_id\""), 6);
     assert_eq!(results(&gemini, "\"functionResponse\""), 8);
-    assert_eq!(results(&ollama, "\"tool_name\""), 10);
+    assert_eq!(results(&twin, "\"functionResponse\""), 10);
+    assert_eq!(results(&ollama, "\"tool_name\""), 12);
     let text = last(&anthropic);
-    assert_eq!(text.matches("\"tool_result\"").count(), 12);
+    assert_eq!(text.matches("\"tool_result\"").count(), 14);
     // Whoever called: the arguments keep their digits, their order and their white space.
-    assert_eq!(text.matches(ARGUMENTS).count(), 12);
+    assert_eq!(text.matches(ARGUMENTS).count(), 14);
     // What it signed comes back in its place.
     for signature in ["sealed-by-anthropic one", "sealed-by-anthropic two"] {
         assert_eq!(text.matches(signature).count(), 1, "{signature}");
@@ -214,14 +221,15 @@ fn chat_answer(calls: bool) -> Vec<Value> {
     vec![json!({"id": "c", "model": "m", "choices": [{"index": 0, "delta": said, "finish_reason": reason}]})]
 }
 
-fn gemini_answer(calls: bool) -> Vec<Value> {
+fn gemini_answer(name: &str, calls: bool) -> Vec<Value> {
+    let seal = format!("sealed-by-{name}");
     let parts = match calls {
         true => json!([
             {"text": "hm", "thought": true},
-            {"functionCall": {"name": "clock", "args": PLACE}, "thoughtSignature": "sealed-by-gemini"},
+            {"functionCall": {"name": "clock", "args": PLACE}, "thoughtSignature": seal},
             {"functionCall": {"name": "date", "args": PLACE}},
         ]),
-        false => json!([{"text": "Noon."}, {"text": "", "thoughtSignature": "sealed-by-gemini"}]),
+        false => json!([{"text": "Noon."}, {"text": "", "thoughtSignature": seal}]),
     };
     let candidate = json!({"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0});
     let usage = json!({"promptTokenCount": 1, "candidatesTokenCount": 2, "totalTokenCount": 3});
