@@ -21,7 +21,9 @@
 //! ```
 //!
 //! A provider on the network is a [`Driver`] of an [`Adapter`] and an [`Endpoint`]; `Http` carries its
-//! requests with the feature `http`, and `OpenaiChat` speaks its protocol with the feature `openai-chat`.
+//! requests with the feature `http`. Each protocol has its adapter, behind a feature of its name: `Anthropic`,
+//! `Gemini`, `Ollama`, `OpenaiChat` (with a `Profile` for every server that departs from it), `OpenaiResponses`,
+//! and `Azure` around the last two.
 //!
 //! Between the two goes whatever wraps a [`Transport`]: [`Recording`] writes exchanges down and [`Replay`] plays
 //! them again, [`Throttled`] keeps to rate limits, and [`Fault`] fails as a test wants it. An adapter of your own
