@@ -21,7 +21,9 @@ const MAX_MESSAGE: usize = 8 << 10;
 pub fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Error {
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
-    let facts = Facts::read(text);
+    // Some gateways refuse with what would have been the first event of a stream.
+    let event = text.strip_prefix("data:").and_then(|rest| rest.lines().next());
+    let facts = Facts::read(event.unwrap_or(text).trim());
     let kind = kind(Some(status.as_u16()), &facts);
     let message = match facts.message {
         Some(message) => clip(&message),
@@ -506,6 +508,7 @@ mod tests {
             (r#"{"error":"just text","code":"c"}"#, "just text", Some("c")),
             (r#"{"object":"error","message":{"detail":[1]},"type":"t"}"#, r#"{"detail":[1]}"#, Some("t")),
             (r#"{"detail":"m"}"#, "m", None),
+            ("data: {\"error\":{\"message\":\"m\",\"code\":\"c\"}}\n\ndata: [DONE]", "m", Some("c")),
             ("plain words", "plain words", None),
             (
                 "<html><head><title>502 Bad Gateway</title>",
