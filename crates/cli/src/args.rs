@@ -56,7 +56,8 @@ pub(crate) enum Command {
     /// List, draw and verify what happened in a session
     #[command(subcommand)]
     Events(Events),
-    /// List models: the known ones, or those a provider offers now
+    /// List and show models, offered or known
+    #[command(subcommand)]
     Models(Models),
     /// Keep keys, and say where each comes from
     #[command(subcommand)]
@@ -251,12 +252,27 @@ pub(crate) enum Events {
     },
 }
 
-#[derive(Args)]
-pub(crate) struct Models {
-    /// Ask this provider; without it, the models known to this program are listed
-    pub(crate) provider: Option<String>,
-    #[command(flatten)]
-    pub(crate) limit: Limit,
+#[derive(Subcommand)]
+pub(crate) enum Models {
+    /// List the models that providers offer now, or those known to this program
+    List {
+        /// Ask these providers; without one, every provider with a key or a section of its own
+        #[arg(value_name = "PROVIDER")]
+        providers: Vec<String>,
+        /// List what this program knows instead, and ask nobody
+        #[arg(long)]
+        known: bool,
+        #[command(flatten)]
+        limit: Limit,
+    },
+    /// Show limits, abilities and prices of a model, and where each is from
+    Show {
+        /// provider/model, provider:model, or a part of a known name
+        model: String,
+        /// Say what this program knows, and ask nobody
+        #[arg(long)]
+        known: bool,
+    },
 }
 
 #[derive(Subcommand)]

@@ -27,7 +27,7 @@ pub(crate) fn model(
         {
             return match model.is_empty() {
                 true => Err(Failure::new(ErrorKind::NotFound, format!("no model is named in {text:?}"))
-                    .hint(format!("`aichat models {provider}` lists what {provider} offers"))),
+                    .hint(format!("`aichat models list {provider}` lists what {provider} offers"))),
                 false => Ok(ModelRef::new(provider, model)),
             };
         }
@@ -91,7 +91,7 @@ fn unknown(text: &str, names: &[String]) -> Failure {
     let failure = Failure::new(ErrorKind::NotFound, format!("no known model matches {text:?}"));
     match near {
         Some(name) => failure.hint(format!("did you mean {name}?")),
-        None => failure.hint("write it as provider/model; `aichat models` lists the known ones"),
+        None => failure.hint("write it as provider/model; `aichat models list --known` lists the known ones"),
     }
 }
 
@@ -153,8 +153,8 @@ mod tests {
         input: "haiku-" fits 3 models: anthropic/claude-3-5-haiku-latest, anthropic/claude-haiku-4-5, anthropic/claude-haiku-5-5 | write more of the name, or provider/model
         not_found: no known model matches "gtp-4o" | did you mean openai/gpt-4o?
         not_found: there is no provider named "opnai" | did you mean "openai"?
-        not_found: no known model matches "zzzzzz" | write it as provider/model; `aichat models` lists the known ones
-        not_found: no model is named in "openai/" | `aichat models openai` lists what openai offers
+        not_found: no known model matches "zzzzzz" | write it as provider/model; `aichat models list --known` lists the known ones
+        not_found: no model is named in "openai/" | `aichat models list openai` lists what openai offers
         "#);
     }
 }

@@ -203,7 +203,7 @@ fn advice(report: &Report, provider: Option<&str>) -> Option<String> {
             "try again, or wait longer with --timeout-connect, --timeout-first-byte or --timeout-idle"
                 .to_owned()
         }
-        ErrorKind::NotFound => format!("`aichat models {name}` lists what {name} offers"),
+        ErrorKind::NotFound => format!("`aichat models list {name}` lists what {name} offers"),
         ErrorKind::Transport => {
             format!("check the network and the address; `aichat providers test {name}` tries it")
         }

@@ -46,12 +46,12 @@ fn models_and_providers_that_do_not_exist() {
     $ aichat send -m gpt-4.1-m hi
     69
     error: openai/gpt-4.1-mini: the mock answers 404 (status 404, code model_not_found, request req_mock)
-    hint: `aichat models openai` lists what openai offers
+    hint: `aichat models list openai` lists what openai offers
 
     $ aichat send -m openai/nosuch hi
     69
     error: openai/nosuch: the mock answers 404 (status 404, code model_not_found, request req_mock)
-    hint: `aichat models openai` lists what openai offers
+    hint: `aichat models list openai` lists what openai offers
 
     $ aichat send -m claude-opus-5-5 hi
     77
@@ -112,7 +112,7 @@ fn what_the_provider_answers() {
     $ aichat send -m openai/e404 hi
     69
     error: openai/e404: the mock answers 404 (status 404, code model_not_found, request req_mock)
-    hint: `aichat models openai` lists what openai offers
+    hint: `aichat models list openai` lists what openai offers
 
     $ aichat send -m openai/e429-r60 hi
     75

@@ -111,9 +111,28 @@ fn providers_and_models_are_listed_without_a_network() {
     llamacpp    openai-chat  http://127.0.0.1:PORT/v1                   no key
     lmstudio    openai-chat  http://127.0.0.1:PORT/v1                   no key
     "#);
-    let models = home.run("models --json --limit 2");
+    let models = home.run("models list --known --json --limit 2");
     assert!(models.out.starts_with(r#"{"schema":"aichat.list/1","items":[{"provider":"openai","#));
-    let offered = home.run("models openai");
+    let offered = home.run("models list openai");
     assert!(offered.code == 0 && offered.out.starts_with("openai/"), "{}", offered.all());
     assert!(home.run("providers test openai").out.starts_with("openai answers: "));
+}
+
+#[test]
+fn a_model_is_shown_with_how_its_name_was_matched() {
+    let home = Home::new();
+    let shown = home.run("models show --known openai/gpt-4o-2024-08-06");
+    assert!(shown.out.contains("input $2.5 per million"), "{}", shown.out);
+    assert!(shown.out.contains("openai/gpt-4o, by its "), "{}", shown.out);
+    let shown = home.run("models show --known anthropic:claude-sonnet-4-5 --json");
+    assert!(shown.out.starts_with(
+        r#"{"schema":"aichat.model/1","provider":"anthropic","id":"claude-sonnet-4-5","offered":null,"#
+    ));
+    assert!(
+        shown
+            .out
+            .contains(r#""matched":"anthropic/claude-sonnet-4-5, by its own name, in the built-in table"#)
+    );
+    assert_eq!(home.run("models show --known openai/none-such").code, 69);
+    assert_eq!(home.run("models list").code, 78);
 }

@@ -210,7 +210,7 @@ fn prices_of_ones_own_go_before_the_built_in_ones() {
     // 1 * 1 + 3 * 2.5 micro-dollars
     let done = home.run("send --json -n -m openai/c3 hi");
     assert_eq!(cost(&done), r#""cost":{"amount":"0.0000085","currency":"USD","status":"exact"}"#);
-    assert!(home.run("models --json").out.contains(r#"{"provider":"openai","id":"c3","#));
+    assert!(home.run("models list --known --json").out.contains(r#"{"provider":"openai","id":"c3","#));
 
     std::fs::write(&file, r#"{"date":"2026-11-01","entries":[{"provider":"openai","id":"c3","price":{}}]}"#)
         .unwrap();
