@@ -134,5 +134,5 @@ fn a_model_is_shown_with_how_its_name_was_matched() {
             .contains(r#""matched":"anthropic/claude-sonnet-4-5, by its own name, in the built-in table"#)
     );
     assert_eq!(home.run("models show --known openai/none-such").code, 69);
-    assert_eq!(home.run("models list").code, 78);
+    assert!(home.run("models list").out.starts_with("openai/"));
 }
