@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use aichat_providers::{SseDecoder, SseEvent};
+use bytes::Bytes;
 
 use crate::Outcome;
 use crate::measure::thread_cpu;
@@ -19,24 +20,7 @@ type Found = (u64, u64);
 /// A decoder under measurement: it is given the bytes and the size of the chunks they come in.
 struct Party {
     name: &'static str,
-    decode: fn(&Corpus, usize) -> Found,
-}
-
-/// Bytes in memory, as each decoder likes to have them.
-struct Corpus {
-    plain: Vec<u8>,
-    #[cfg(feature = "peers")]
-    shared: bytes::Bytes,
-}
-
-impl Corpus {
-    fn new(plain: Vec<u8>) -> Corpus {
-        Corpus {
-            #[cfg(feature = "peers")]
-            shared: bytes::Bytes::copy_from_slice(&plain),
-            plain,
-        }
-    }
+    decode: fn(&Bytes, usize) -> Found,
 }
 
 /// Runs it.
@@ -52,9 +36,9 @@ pub(crate) fn run() -> Outcome {
         println!("sse-stream, eventsource-stream: not built in (feature `peers`)");
     }
     let events = events(CORPUS);
-    let long = Corpus::new(events);
+    let long = Bytes::from(events);
     // One byte at a time is slow for everyone.
-    let short = Corpus::new(long.plain[..CORPUS / 10].to_vec());
+    let short = long.slice(..CORPUS / 10);
 
     println!("{:<22}{}", "MB per CPU second, by", CHUNKS.map(|size| format!("{size:>10}")).concat());
     let mut speeds = Vec::new();
@@ -77,7 +61,7 @@ pub(crate) fn run() -> Outcome {
     let worst = ours_only.iter().copied().fold(f64::INFINITY, f64::min);
     at_most("best / worst chunk size, 220 B up", best / worst, 1.3);
 
-    let line = |mib: usize| Corpus::new([b"data: ", "x".repeat(mib << 20).as_bytes(), b"\n\n"].concat());
+    let line = |mib: usize| Bytes::from([b"data: ", "x".repeat(mib << 20).as_bytes(), b"\n\n"].concat());
     let (half, whole) = (line(4), line(8));
     let (half, whole) =
         (compare(&parties[..1], &half, 1_024, 25)?[0], compare(&parties[..1], &whole, 1_024, 25)?[0]);
@@ -108,7 +92,7 @@ fn events(size: usize) -> Vec<u8> {
 /// Returns the speed of each party in MB/s: the median of `rounds`, taken in turns.
 fn compare(
     parties: &[Party],
-    corpus: &Corpus,
+    corpus: &Bytes,
     size: usize,
     rounds: usize,
 ) -> Result<Vec<f64>, Box<dyn Error>> {
@@ -126,15 +110,15 @@ fn compare(
     }
     let speed = |times: &mut Vec<Duration>| {
         times.sort_unstable();
-        corpus.plain.len() as f64 / 1e6 / times[times.len() / 2].as_secs_f64()
+        corpus.len() as f64 / 1e6 / times[times.len() / 2].as_secs_f64()
     };
     Ok(times.iter_mut().map(speed).collect())
 }
 
-fn ours(corpus: &Corpus, size: usize) -> Found {
+fn ours(corpus: &Bytes, size: usize) -> Found {
     let mut decoder = SseDecoder::new();
     let mut found = (0, 0);
-    for chunk in corpus.plain.chunks(size) {
+    for chunk in corpus.chunks(size) {
         let count = |event: SseEvent<'_>| {
             if let SseEvent::Message { data, .. } = event {
                 found = (found.0 + 1, found.1 + data.len() as u64);
@@ -147,7 +131,7 @@ fn ours(corpus: &Corpus, size: usize) -> Found {
 }
 
 #[cfg(feature = "allocations")]
-fn allocations(corpus: &Corpus) {
+fn allocations(corpus: &Bytes) {
     let region = stats_alloc::Region::new(crate::ALLOCATOR);
     let (events, _) = ours(corpus, 1_460);
     let count = region.change().allocations + region.change().reallocations;
@@ -155,7 +139,7 @@ fn allocations(corpus: &Corpus) {
 }
 
 #[cfg(not(feature = "allocations"))]
-fn allocations(_: &Corpus) {
+fn allocations(_: &Bytes) {
     println!("allocations: not counted (feature `allocations`)");
 }
 
@@ -166,23 +150,23 @@ mod peers {
     use futures::{FutureExt, Stream, StreamExt, stream};
     use sse_stream::SseStream;
 
-    use super::{Corpus, Found};
+    use super::Found;
 
-    pub(super) fn sse_stream(corpus: &Corpus, size: usize) -> Found {
+    pub(super) fn sse_stream(corpus: &Bytes, size: usize) -> Found {
         count(SseStream::from_bytes_stream(chunks(corpus, size)), |event| {
             event.expect("the corpus is in order").data.map_or(0, |data| data.len())
         })
     }
 
-    pub(super) fn eventsource_stream(corpus: &Corpus, size: usize) -> Found {
+    pub(super) fn eventsource_stream(corpus: &Bytes, size: usize) -> Found {
         count(chunks(corpus, size).eventsource(), |event| event.expect("the corpus is in order").data.len())
     }
 
     fn chunks(
-        corpus: &Corpus,
+        corpus: &Bytes,
         size: usize,
     ) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Unpin + use<> {
-        let whole = corpus.shared.clone();
+        let whole = corpus.clone();
         let starts = (0..whole.len()).step_by(size);
         stream::iter(starts.map(move |start| Ok(whole.slice(start..whole.len().min(start + size)))))
     }
