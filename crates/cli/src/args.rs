@@ -62,7 +62,7 @@ pub(crate) enum Command {
     /// Keep keys, and say where each comes from
     #[command(subcommand)]
     Keys(Keys),
-    /// List and test providers
+    /// List, show and test providers
     #[command(subcommand)]
     Providers(Providers),
     /// Show and change the configuration
@@ -299,8 +299,24 @@ pub(crate) struct Provider {
 pub(crate) enum Providers {
     /// List the providers, built in and configured
     List(Limit),
-    /// Ask a provider for its models, to see whether it answers
-    Test(Provider),
+    /// Show all there is to know about a provider, but its key
+    Show(Provider),
+    /// Try a provider step by step, from its name to a schema; spends a few tokens
+    Test(Test),
+}
+
+/// Which providers to try.
+#[derive(Args)]
+pub(crate) struct Test {
+    /// Names of providers
+    #[arg(value_name = "NAME", required_unless_present = "all")]
+    pub(crate) providers: Vec<String>,
+    /// Try every provider that has a key or is configured
+    #[arg(long, conflicts_with = "providers")]
+    pub(crate) all: bool,
+    /// The model to ask, as the provider names it; without it, the default or the cheapest known one
+    #[arg(short, long, value_name = "MODEL", conflicts_with = "all")]
+    pub(crate) model: Option<String>,
 }
 
 #[derive(Subcommand)]

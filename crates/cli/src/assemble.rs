@@ -8,8 +8,8 @@ use std::time::Duration;
 use aichat_engine::{Builder, Engine, Registry, Secrets};
 use aichat_message::{ErrorKind, Protocol};
 use aichat_providers::{
-    Adapter, Anthropic, Azure, Driver, Endpoint, Gemini, Http, Ollama, OpenaiChat, OpenaiResponses, Profile,
-    Provider, ResponsesProfile, RetryPolicy,
+    Adapter, Anthropic, Azure, Driver, Endpoint, Finding, Gemini, Http, Ollama, OpenaiChat, OpenaiResponses,
+    Profile, Provider, ResponsesProfile, RetryPolicy,
 };
 use aichat_store::{Memory, Notice, Sled};
 use secrecy::{ExposeSecret, SecretString};
@@ -155,12 +155,8 @@ impl Providers {
         waits.first_byte = self.0.timeouts.first_byte.unwrap_or(waits.first_byte);
         waits.idle = self.0.timeouts.idle.unwrap_or(waits.idle);
         let secrets = self.0.secrets.clone();
-        let http = if entry.is_here() { &self.0.direct } else { &self.0.routed };
-        let http = match self.0.timeouts.connect {
-            Some(limit) => http.with_connect_timeout(limit),
-            None => http.clone(),
-        };
-        let mut endpoint = Endpoint::new(&*entry.name, &*entry.base_url, Arc::new(http))
+        let http = Arc::new(self.http(entry));
+        let mut endpoint = Endpoint::new(&*entry.name, &*entry.base_url, http)
             .with_local(entry.local)
             .with_redactor(Arc::new(move |bytes| secrets.redactor().redact(bytes).into_owned()))
             .with_timeouts(waits);
@@ -183,6 +179,19 @@ impl Providers {
                 format!("this version does not speak {protocol}, the protocol of {}", entry.name),
             )
             .hint("`aichat providers list` shows what it speaks")),
+        }
+    }
+
+    /// Goes the way to a provider step by step, without asking it anything.
+    pub(crate) async fn reach(&self, entry: &Entry) -> Vec<Finding> {
+        self.http(entry).reach(&entry.base_url).await
+    }
+
+    fn http(&self, entry: &Entry) -> Http {
+        let http = if entry.is_here() { &self.0.direct } else { &self.0.routed };
+        match self.0.timeouts.connect {
+            Some(limit) => http.with_connect_timeout(limit),
+            None => http.clone(),
         }
     }
 

@@ -24,6 +24,7 @@ struct Inner {
     retry_after: Option<Duration>,
     retryable: Option<bool>,
     timeout: Option<Timeout>,
+    obstacle: Option<Obstacle>,
     partial: Option<Message>,
     usage: Option<Usage>,
     raw_body: Option<String>,
@@ -41,6 +42,42 @@ pub enum Timeout {
     FirstByte,
     /// The stream stood still.
     Idle,
+}
+
+/// What kept an exchange from taking place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Obstacle {
+    /// The host's name cannot be resolved.
+    Name,
+    /// Nobody listens at the port.
+    Refused,
+    /// The network does not lead there.
+    Unreachable,
+    /// The connection was reset or closed.
+    Reset,
+    /// The server's certificate is not trusted.
+    Certificate,
+    /// TLS cannot be agreed on.
+    Tls,
+    /// What answers does not speak HTTP.
+    NotHttp,
+}
+
+impl Obstacle {
+    /// Returns the obstacle as a phrase.
+    #[cfg(feature = "http")]
+    pub(crate) const fn phrase(self) -> &'static str {
+        match self {
+            Self::Name => "the host's name cannot be resolved",
+            Self::Refused => "the connection was refused; is the server running?",
+            Self::Unreachable => "the network cannot reach the host",
+            Self::Reset => "the connection was reset",
+            Self::Certificate => "the server's certificate is not trusted",
+            Self::Tls => "tls cannot be agreed on",
+            Self::NotHttp => "the answer is not http",
+        }
+    }
 }
 
 impl Error {
@@ -64,6 +101,13 @@ impl Error {
         let mut error = Self::new(ErrorKind::Timeout, format!("{what} for {} s", after.as_secs_f64()));
         error.0.timeout = Some(which);
         error
+    }
+
+    /// Says what kept the exchange from taking place.
+    #[must_use]
+    pub fn with_obstacle(mut self, obstacle: Obstacle) -> Self {
+        self.0.obstacle = Some(obstacle);
+        self
     }
 
     /// Names the provider, unless one is named.
@@ -205,6 +249,11 @@ impl Error {
     /// Returns which wait took too long.
     pub fn timeout(&self) -> Option<Timeout> {
         self.0.timeout
+    }
+
+    /// Returns what kept the exchange from taking place, where the transport knows it.
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        self.0.obstacle
     }
 
     /// Returns the message as far as it had arrived.

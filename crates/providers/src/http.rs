@@ -16,11 +16,17 @@ use rustls_platform_verifier::BuilderVerifierExt;
 
 use aichat_message::ErrorKind;
 
-use crate::error::{Error, Timeout};
+use crate::checkup::{Finding, Step};
+use crate::error::{Error, Obstacle, Timeout};
+use crate::reach::reach;
 use crate::transport::{HttpRequest, HttpResponse, Transport};
 
 /// How long a connection may take to be made, unless another limit is given.
 const CONNECT: Duration = Duration::from_secs(20);
+
+/// Variables that name a proxy.
+const PROXIES: [&str; 6] =
+    ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
 /// Carries requests over the network. Cheap to clone; clones share their connections.
 ///
@@ -85,6 +91,27 @@ impl Http {
     #[must_use]
     pub fn with_connect_timeout(&self, limit: Duration) -> Self {
         Self::by(self.0.route.clone(), limit)
+    }
+
+    /// Goes the way to a base address step by step, without asking anything: name, connection, TLS. Through a proxy
+    /// there is no such way, and the steps are skipped.
+    ///
+    /// A proxy of the environment counts for every address here, `NO_PROXY` or not.
+    pub async fn reach(&self, base_url: &str) -> Vec<Finding> {
+        let named = || PROXIES.iter().any(|name| std::env::var_os(name).is_some_and(|url| !url.is_empty()));
+        let proxied = match &self.0.route {
+            Route::Direct => false,
+            Route::Proxy(_) => true,
+            Route::Environment => named(),
+        };
+        let steps = [Step::Name, Step::Connection, Step::Tls];
+        if proxied {
+            return steps.map(|step| Finding::skipped(step, "it goes through a proxy")).into();
+        }
+        let (base_url, limit) = (base_url.to_owned(), self.0.connect);
+        let went = tokio::task::spawn_blocking(move || reach(&base_url, || tls(true), limit));
+        // What cannot be looked at on its own is found out by asking.
+        went.await.unwrap_or_default()
     }
 
     fn by(route: Route, connect: Duration) -> Self {
@@ -159,57 +186,67 @@ fn failure(error: reqwest::Error, connect: Duration) -> Error {
     if error.is_timeout() && error.is_connect() {
         return Error::timed_out(Timeout::Connect, connect).with_source(error);
     }
-    let message = phrase(&error);
-    Error::new(ErrorKind::Transport, message).with_source(error)
+    let (message, obstacle) = phrase(&error);
+    let failed = Error::new(ErrorKind::Transport, message).with_source(error);
+    match obstacle {
+        Some(obstacle) => failed.with_obstacle(obstacle),
+        None => failed,
+    }
+}
+
+/// Returns what an I/O error says about the way.
+pub(crate) fn obstacle(kind: std::io::ErrorKind) -> Option<Obstacle> {
+    use std::io::ErrorKind as Io;
+    Some(match kind {
+        Io::ConnectionRefused => Obstacle::Refused,
+        Io::ConnectionReset | Io::BrokenPipe | Io::ConnectionAborted | Io::UnexpectedEof => Obstacle::Reset,
+        Io::HostUnreachable | Io::NetworkUnreachable => Obstacle::Unreachable,
+        _ => return None,
+    })
 }
 
 /// Says which step failed, from the chain of causes.
-fn phrase(error: &reqwest::Error) -> String {
-    use std::io::ErrorKind as Io;
+fn phrase(error: &reqwest::Error) -> (String, Option<Obstacle>) {
+    let told = |obstacle: Obstacle| (obstacle.phrase().to_owned(), Some(obstacle));
+    let closed = || ("the connection was closed".to_owned(), Some(Obstacle::Reset));
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(at) = cause {
         if let Some(tls) = at.downcast_ref::<rustls::Error>() {
-            return format!("tls failed: {}", describe(tls));
+            let (what, obstacle) = describe(tls);
+            return (format!("tls failed: {what}"), Some(obstacle));
         }
         if let Some(io) = at.downcast_ref::<std::io::Error>() {
-            match io.kind() {
-                Io::ConnectionRefused => {
-                    return "the connection was refused; is the server running?".to_owned();
-                }
-                Io::ConnectionReset | Io::BrokenPipe | Io::ConnectionAborted => {
-                    return "the connection was reset".to_owned();
-                }
-                Io::HostUnreachable | Io::NetworkUnreachable => {
-                    return "the network cannot reach the host".to_owned();
-                }
-                Io::UnexpectedEof => return "the connection was closed".to_owned(),
-                _ => {}
+            match obstacle(io.kind()) {
+                Some(_) if io.kind() == std::io::ErrorKind::UnexpectedEof => return closed(),
+                Some(obstacle) => return told(obstacle),
+                None => {}
             }
         }
         let text = at.to_string();
         if text.contains("dns error") {
-            return "the host's name cannot be resolved".to_owned();
+            return told(Obstacle::Name);
         }
         if text.contains("invalid HTTP") {
-            return "the answer is not http".to_owned();
+            return told(Obstacle::NotHttp);
         }
         if text.contains("connection closed before message completed") || text.contains("end of file") {
-            return "the connection was closed".to_owned();
+            return closed();
         }
         // An io error's own cause is not in its source chain.
         let inner = at.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         cause = inner.map(|inner| inner as &(dyn std::error::Error + 'static)).or_else(|| at.source());
     }
-    match error.is_connect() {
-        true => "the connection failed".to_owned(),
-        false => "the exchange failed".to_owned(),
-    }
+    let what = if error.is_connect() { "the connection failed" } else { "the exchange failed" };
+    (what.to_owned(), None)
 }
 
-fn describe(error: &rustls::Error) -> String {
+/// Says what went wrong with TLS.
+pub(crate) fn describe(error: &rustls::Error) -> (&'static str, Obstacle) {
     match error {
-        rustls::Error::InvalidMessage(_) => "the server does not speak tls".to_owned(),
-        rustls::Error::InvalidCertificate(_) => "the server's certificate is not trusted".to_owned(),
-        _ => "the handshake was refused".to_owned(),
+        rustls::Error::InvalidMessage(_) => ("the server does not speak tls", Obstacle::Tls),
+        rustls::Error::InvalidCertificate(_) => {
+            ("the server's certificate is not trusted", Obstacle::Certificate)
+        }
+        _ => ("the handshake was refused", Obstacle::Tls),
     }
 }

@@ -43,6 +43,7 @@ mod azure;
 ))]
 #[allow(dead_code, reason = "no single protocol needs all of it")]
 mod body;
+mod checkup;
 mod classify;
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -76,6 +77,8 @@ mod openai_chat;
 #[cfg(feature = "openai-responses")]
 mod openai_responses;
 mod provider;
+#[cfg(feature = "http")]
+mod reach;
 mod recording;
 mod redaction;
 mod replay;
@@ -96,11 +99,12 @@ pub use anthropic::Anthropic;
 pub use array::ArrayDecoder;
 #[cfg(feature = "azure")]
 pub use azure::Azure;
+pub use checkup::{Cause, Checkup, Finding, Step, Verdict};
 pub use classify::{in_band, not_json, rate_limits, refused, request_id, retry_after};
 pub use decoder::{Decoder, Frame};
 pub use driver::{Adapter, Driver, Encoded, Page};
 pub use endpoint::{Endpoint, Redactor, Timeouts};
-pub use error::{Error, Timeout};
+pub use error::{Error, Obstacle, Timeout};
 pub use exchange::{Chunk, End, Exchange, Head, How, Octets, Piece, Sent};
 pub use fault::{Fault, Plan};
 #[cfg(feature = "gemini")]

@@ -1,5 +1,6 @@
 //! The commands, and what every one of them is given.
 
+mod checkup;
 mod completions;
 mod events;
 mod keys;
@@ -15,7 +16,7 @@ mod store;
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
-use aichat_catalog::Catalog;
+use aichat_catalog::{Catalog, Moment};
 use aichat_engine::Secrets;
 use aichat_message::ErrorKind;
 use clap::error::ErrorKind as Misuse;
@@ -23,7 +24,7 @@ use clap::{CommandFactory, Parser};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use crate::args::{Cli, Color, Command, Form, Global};
+use crate::args::{self, Cli, Color, Command, Form, Global};
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::env::Env;
@@ -73,6 +74,11 @@ impl Context {
         })
     }
 
+    /// Returns what time it is, for what has a price by the hour.
+    pub(crate) fn now(&self) -> Moment {
+        Moment::from_unix_micros(jiff::Timestamp::now().as_microsecond())
+    }
+
     /// Starts the runtime of a command that waits for something.
     pub(crate) fn runtime(&self) -> Result<Runtime, Failure> {
         let runtime =
@@ -102,6 +108,7 @@ pub(crate) fn run(args: Vec<OsString>, secrets: Secrets) -> u8 {
         Command::Events(args) => events::run(&context, args),
         Command::Models(args) => models::run(&context, args),
         Command::Keys(args) => keys::run(&context, args),
+        Command::Providers(args::Providers::Test(args)) => checkup::run(&context, &args),
         Command::Providers(args) => providers::run(&context, args),
         Command::Settings(args) => settings::run(&context, args),
         Command::Store(args) => store::run(&context, args),

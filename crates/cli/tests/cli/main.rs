@@ -5,6 +5,7 @@
 mod common;
 
 mod attachments;
+mod checkups;
 mod errors;
 mod forms;
 mod help;
