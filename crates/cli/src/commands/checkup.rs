@@ -248,7 +248,7 @@ fn advice(cause: Cause, entry: &Entry) -> Option<String> {
             Protocol::AzureChat | Protocol::AzureResponses => {
                 "name a deployment of yours with -m; a model alone does not answer".to_owned()
             }
-            _ => format!("`aichat models {name}` lists what {name} offers; name one with -m"),
+            _ => format!("`aichat models list {name}` lists what {name} offers; name one with -m"),
         },
         Cause::Server => "try again; the provider has a problem of its own".to_owned(),
         Cause::Protocol => {

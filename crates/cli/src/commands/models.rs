@@ -1,6 +1,6 @@
 //! `models`: what providers offer now, what this program knows of it, and where each is from.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aichat_catalog::{Call, Catalog, Entry, Match, Modality, Moment, Prices, Rate, Reasoning};
 use aichat_engine::ModelRef;
@@ -126,14 +126,6 @@ async fn list_of(providers: &Providers, entry: &directory::Entry) -> Result<Vec<
     providers.open(entry)?.models().await.map_err(|error| failed(error, ModelRef::new(&*entry.name, "")))
 }
 
-/// Asks a provider of that name which models it offers.
-pub(crate) fn ask(context: &Context, name: &str) -> Result<Vec<Model>, Failure> {
-    let directory = context.directory()?;
-    let entry = directory.find(name)?.clone();
-    let providers = Providers::new(context, directory, LISTING, false)?;
-    context.runtime()?.block_on(list_of(&providers, &entry))
-}
-
 fn failed(error: aichat_providers::Error, model: ModelRef) -> Failure {
     let mut report = Report::from(&aichat_engine::Error::from(error));
     report.advise(Some(&model));
@@ -186,8 +178,7 @@ fn show(context: &Context, name: &str, known: bool) -> Result<u8, Failure> {
     let (catalog, directory) = (context.catalog()?, context.directory()?);
     let model = crate::choice::model(name, &directory, None)?;
     let entry = directory.find(&model.provider)?.clone();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let now = Moment::from_unix_seconds(i64::try_from(now).unwrap_or(i64::MAX));
+    let now = context.now();
     let found = catalog.find(&Call::new(&model.provider, &model.model, now).to(&entry.base_url));
     let providers = Providers::new(context, directory, LISTING, false)?;
     let told = if known || !(entry.configured || providers.has_key(&entry)?) {
