@@ -242,9 +242,31 @@ fn the_way_to_a_server_is_looked_at_step_by_step() {
     let all = run(&home, "providers test --json --all");
     let object: Value = serde_json::from_str(&all.out).unwrap();
     assert_eq!((all.code, &object["ok"]), (69, &Value::from(false)));
+    let schema: Value = serde_json::from_str(&home.run("schema").out).unwrap();
+    let described = &schema["$defs"]["aichat.provider_test/1"];
+    has_the_fields(&object, described);
+    let provider = &described["properties"]["providers"]["items"];
+    has_the_fields(&object["providers"][0], provider);
+    for step in object["providers"].as_array().unwrap().iter().flat_map(|p| p["steps"].as_array().unwrap()) {
+        let described = &provider["properties"]["steps"]["items"];
+        has_the_fields(step, described);
+        for field in ["step", "verdict", "cause"] {
+            let words = described["properties"][field]["enum"].as_array().unwrap();
+            assert!(words.contains(&step[field]), "{field}: {}", step[field]);
+        }
+    }
     let names: Vec<&str> =
         object["providers"].as_array().unwrap().iter().map(|p| p["provider"].as_str().unwrap()).collect();
     assert_eq!(names, ["openai", "down", "nowhere", "tls"], "those that are configured");
+}
+
+fn has_the_fields(value: &Value, described: &Value) {
+    let mut ours: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut required: Vec<&str> =
+        described["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    ours.sort_unstable();
+    required.sort_unstable();
+    assert_eq!(ours, required);
 }
 
 #[test]

@@ -66,6 +66,29 @@ fn keys_are_kept_used_and_never_shown() {
 }
 
 #[test]
+fn configured_headers_are_sent_and_secret_ones_come_from_the_environment() {
+    let home = Home::new();
+    home.configure("[providers.openai]\nheaders = { X-Team = \"blue\", Authorization = \"env:GATEWAY\" }\n");
+    let missing = home.run("send -m openai/c1 hi");
+    assert_eq!(missing.code, 77, "{}", missing.err);
+    assert!(missing.err.contains("GATEWAY is not set"), "{}", missing.err);
+    assert!(home.mock.requests().is_empty());
+    let gateway = "Bearer gw-canary-81f2c3d4";
+    let mut send = home.command(["send", "-m", "openai/echo", "it is gw-canary-81f2c3d4"]);
+    let done = Done::from(send.env("GATEWAY", gateway).output().unwrap());
+    assert_eq!(done.code, 0, "{}", done.err);
+    let headers = home.mock.requests()[0].headers.clone();
+    assert!(headers.contains(&("x-team".to_owned(), "blue".to_owned())), "{headers:?}");
+    assert!(headers.contains(&("authorization".to_owned(), gateway.to_owned())), "{headers:?}");
+    assert!(!home.run("sessions export @last").out.contains("gw-canary"), "it is masked in what is kept");
+
+    home.configure("[providers.openai]\nheaders = { Authorization = \"Bearer gw-canary-81f2c3d4\" }\n");
+    let refused = home.run("send -m openai/c1 hi");
+    assert_eq!(refused.code, 78);
+    assert!(!refused.all().contains("gw-canary"), "{}", refused.all());
+}
+
+#[test]
 fn settings_say_where_they_come_from() {
     let home = Home::new();
     for line in [

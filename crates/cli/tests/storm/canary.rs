@@ -168,6 +168,8 @@ fn no_key_is_told_or_kept() {
         "keys which work",
         "keys which user",
         "providers list",
+        "providers show openai",
+        "providers show user",
         "providers test openai",
         "providers test user",
         "providers test gone",
