@@ -66,6 +66,18 @@ fn a_dry_run_shows_the_schema() {
     assert!(done.out.contains(r#""response_format":{"type":"json_schema""#), "{}", done.out);
 }
 
+#[test]
+fn a_warning_is_said_once_and_is_in_the_result() {
+    let home = Home::new();
+    let said = home.run("send -m openai/c1 -o top_k=3 hi");
+    assert_eq!((said.code, said.out.as_str()), (0, "0 \n"));
+    assert_eq!(said.err, "warning: top_k is not known to this server and not sent\n");
+    assert_eq!(home.run("send -q -m openai/c1 -o top_k=3 hi").err, "");
+    let result: Value =
+        serde_json::from_str(&home.run("send --json -m openai/c1 -o top_k=3 hi").out).unwrap();
+    assert_eq!(result["warnings"], serde_json::json!(["top_k is not known to this server and not sent"]));
+}
+
 fn thinking() -> Server {
     Server::start(|_, _| {
         let events = [

@@ -66,6 +66,60 @@ fn keys_are_kept_used_and_never_shown() {
 }
 
 #[test]
+fn every_protocol_has_its_address_and_its_key_a_header() {
+    let home = Home::new();
+    let mut text = String::new();
+    for (name, protocol, url, more) in [
+        ("c", "openai-chat", "http://h/v1", ""),
+        ("r", "openai-responses", "http://h/v1/", ""),
+        ("a", "anthropic", "http://h", ""),
+        ("av", "anthropic", "http://h/v1", ""),
+        ("g", "gemini", "http://h", ""),
+        ("gv", "gemini", "http://h/v1beta", ""),
+        ("o", "ollama", "http://h", ""),
+        ("oa", "ollama", "http://h/api", ""),
+        ("z", "azure-chat", "http://h", ""),
+        ("zv", "azure-responses", "http://h/openai/v1", ""),
+        ("zd", "azure-chat", "http://h", "api_version = \"2024-10-21\""),
+    ] {
+        text.push_str(&format!("[providers.{name}]\nprotocol = {protocol:?}\nbase_url = {url:?}\n{more}\n"));
+    }
+    home.configure(&text);
+    let at = |name: &str| {
+        let done = home.run(&format!("send --dry-run --json -m {name}/m hi"));
+        let shown: serde_json::Value = serde_json::from_str(&done.out).unwrap();
+        format!("{name} {}", shown["url"].as_str().unwrap())
+    };
+    insta::assert_snapshot!(["c", "r", "a", "av", "g", "gv", "o", "oa", "z", "zv", "zd"].map(at).join("\n"), @r#"
+    c http://h/v1/chat/completions
+    r http://h/v1/responses
+    a http://h/v1/messages
+    av http://h/v1/messages
+    g http://h/v1beta/models/m:streamGenerateContent
+    gv http://h/v1beta/models/m:streamGenerateContent
+    o http://h/api/chat
+    oa http://h/api/chat
+    z http://h/openai/v1/chat/completions
+    zv http://h/openai/v1/responses
+    zd http://h/openai/deployments/m/chat/completions
+    "#);
+    let openai =
+        home.command(["send", "--dry-run", "-m", "openai/m", "hi"]).env_remove("OPENAI_BASE_URL").output();
+    assert!(Done::from(openai.unwrap()).err.contains("https://api.openai.com/v1/responses"));
+
+    let url = home.mock.url();
+    home.configure(&format!(
+        "[providers.z]\nprotocol = \"azure-chat\"\nbase_url = \"{url}\"\napi_key_env = \"Z_KEY\"\n"
+    ));
+    for (key, header) in [("0123456789abcdef", "api-key"), ("eyJhbGciOi.eyJhdWQi.c2ln", "authorization")] {
+        let done = home.command(["send", "-m", "z/c1", "hi"]).env("Z_KEY", key).output().unwrap();
+        assert_eq!(Done::from(done).code, 0);
+        let sent = home.mock.requests().last().unwrap().headers.clone();
+        assert!(sent.iter().any(|(name, value)| name == header && value.ends_with(key)), "{sent:?}");
+    }
+}
+
+#[test]
 fn configured_headers_are_sent_and_secret_ones_come_from_the_environment() {
     let home = Home::new();
     home.configure("[providers.openai]\nheaders = { X-Team = \"blue\", Authorization = \"env:GATEWAY\" }\n");
