@@ -34,13 +34,7 @@ mod anthropic;
 mod array;
 #[cfg(feature = "azure")]
 mod azure;
-#[cfg(any(
-    feature = "anthropic",
-    feature = "gemini",
-    feature = "ollama",
-    feature = "openai-chat",
-    feature = "openai-responses"
-))]
+#[cfg(feature = "_protocol")]
 #[allow(dead_code, reason = "no single protocol needs all of it")]
 mod body;
 mod checkup;
@@ -55,13 +49,7 @@ mod exchange;
 mod fault;
 #[cfg(feature = "gemini")]
 mod gemini;
-#[cfg(any(
-    feature = "anthropic",
-    feature = "gemini",
-    feature = "ollama",
-    feature = "openai-chat",
-    feature = "openai-responses"
-))]
+#[cfg(feature = "_protocol")]
 #[allow(dead_code, reason = "no single protocol needs all of it")]
 mod history;
 #[cfg(feature = "http")]
@@ -85,6 +73,9 @@ mod replay;
 mod request;
 mod reset;
 mod retry;
+#[cfg(feature = "_protocol")]
+#[allow(dead_code, reason = "no single protocol needs all of it")]
+mod scalar;
 mod scripted;
 mod sse;
 #[cfg(any(feature = "anthropic", feature = "openai-chat", feature = "openai-responses"))]

@@ -21,6 +21,8 @@ mod followups;
 mod fuzz;
 #[path = "providers/gemini.rs"]
 mod gemini;
+#[path = "providers/gemini_requests.rs"]
+mod gemini_requests;
 #[path = "providers/histories.rs"]
 mod histories;
 #[path = "providers/laws.rs"]

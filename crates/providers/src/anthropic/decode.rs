@@ -9,10 +9,11 @@ use aichat_message::{
     ReasoningBlock, Start,
 };
 
-use super::wire::{self, Event, Fields, Fragment, Tag, Text};
+use super::wire::{self, Event, Fields, Fragment, Tag};
 use crate::classify;
 use crate::decoder::{Decoder, Frame};
 use crate::error::Error;
+use crate::scalar::Text;
 use crate::stencil::Stencil;
 
 /// The kind of block that a provider's own tool call is unless it says otherwise.

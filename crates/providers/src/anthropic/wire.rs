@@ -1,6 +1,5 @@
 //! The JSON of an answer, as it is on the wire: everything optional, what is hot borrowed.
 
-use std::borrow::Cow;
 use std::time::UNIX_EPOCH;
 
 use serde::Deserialize;
@@ -10,11 +9,7 @@ use aichat_message::{Extra, Json, Usage};
 
 use crate::provider::Model;
 use crate::reset;
-
-/// A text, borrowed where it has no escapes.
-#[derive(Debug, Default, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+use crate::scalar::{Text, count};
 
 /// The name of an event or of anything else that has one.
 #[derive(Debug, Default, Deserialize)]
@@ -131,9 +126,6 @@ pub(super) fn usage(raw: &Json) -> Option<Usage> {
         return None;
     }
     let counts: Counts = raw.to().unwrap_or_default();
-    // Beyond 2^53 a float no longer tells one count from the next: such a number is not known.
-    let is_count = |n: &f64| (0.0..9_007_199_254_740_992.0).contains(n) && n.fract() == 0.0;
-    let count = |n: Option<f64>| n.filter(is_count).map(|n| n as u64);
     let by_lifetime = counts.cache_creation.unwrap_or_default();
     let (short, long) =
         (count(by_lifetime.ephemeral_5m_input_tokens), count(by_lifetime.ephemeral_1h_input_tokens));

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use aichat_message::{Json, Usage};
 
 use crate::provider::Model;
+use crate::scalar::{Text, count};
 
 /// The fields of an object, in order and unread; null is absent.
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = Vec::with_capacity(4);
-                while let Some(Name(name)) = map.next_key()? {
+                while let Some(Text(name)) = map.next_key()? {
                     let value: &RawValue = map.next_value()?;
                     if value.get() != "null" {
                         fields.push((name, value));
@@ -43,28 +44,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
             }
         }
         deserializer.deserialize_map(Names)
-    }
-}
-
-/// A field's name, borrowed where it has no escapes.
-struct Name<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = Name<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Either)
     }
 }
 
@@ -339,9 +318,6 @@ pub(super) fn usage(raw: &RawValue) -> Option<Usage> {
         return None;
     }
     let counts: Counts = serde_json::from_str(raw.get()).ok()?;
-    // Beyond 2^53 a float no longer tells one count from the next: such a number is not known.
-    let is_count = |n: &f64| (0.0..9_007_199_254_740_992.0).contains(n) && n.fract() == 0.0;
-    let count = |n: Option<f64>| n.filter(is_count).map(|n| n as u64);
     let audio = |shares: Option<Vec<Share>>| {
         let share = shares?.into_iter().find(|share| share.modality.as_deref() == Some("AUDIO"))?;
         count(share.token_count)

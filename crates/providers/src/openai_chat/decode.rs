@@ -9,10 +9,11 @@ use aichat_message::{
     Delta, ErrorKind, Extra, Finish, FinishReason, Json, Opaque, OpaqueKind, Part, PartKind, Start,
 };
 
-use super::wire::{self, Choice, Chunk, ChunkSeed, Content, ContentPart, Said, Text, ToolCall, Unknown};
+use super::wire::{self, Choice, Chunk, ChunkSeed, Content, ContentPart, Said, ToolCall, Unknown};
 use crate::classify;
 use crate::decoder::{Decoder, Frame};
 use crate::error::Error;
+use crate::scalar::Text;
 use crate::stencil::Stencil;
 
 /// Reads one answer.

@@ -9,40 +9,7 @@ use serde_json::value::RawValue;
 
 use aichat_message::{Extra, Json, Usage};
 
-/// A text that some servers give as a number; borrowed where it has no escapes.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyText;
-        impl<'de> Visitor<'de> for AnyText {
-            type Value = Text<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-            fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(number.to_string())))
-            }
-            fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(number.to_string())))
-            }
-            fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(number.to_string())))
-            }
-            fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(value.to_string())))
-            }
-        }
-        deserializer.deserialize_any(AnyText)
-    }
-}
+use crate::scalar::{Text, count};
 
 /// Fields that no struct here names, as last seen. A field that repeats in every chunk costs a comparison.
 #[derive(Debug, Default)]
@@ -429,9 +396,6 @@ pub(super) fn usage(raw: &RawValue) -> Option<Usage> {
         return None;
     }
     let counts: Counts = serde_json::from_str(raw.get()).ok()?;
-    // Beyond 2^53 a float no longer tells one count from the next: such a number is not known, it is not clamped.
-    let is_count = |n: &f64| (0.0..9_007_199_254_740_992.0).contains(n) && n.fract() == 0.0;
-    let count = |n: Option<f64>| n.filter(is_count).map(|n| n as u64);
     let prompt = counts.prompt_tokens_details.unwrap_or_default();
     let completion = counts.completion_tokens_details.unwrap_or_default();
     let mut usage = Usage {

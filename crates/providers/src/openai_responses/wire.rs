@@ -9,6 +9,8 @@ use serde_json::value::RawValue;
 
 use aichat_message::{Extra, Json, Usage};
 
+use crate::scalar::count;
+
 /// An event of a stream. A field may hold anything, because an event of a kind that this version does not know
 /// may use the same name for something else.
 #[derive(Debug, Default, Deserialize)]
@@ -167,9 +169,6 @@ pub(super) fn usage(raw: &RawValue) -> Option<Usage> {
         return None;
     }
     let counts: Counts = serde_json::from_str(raw.get()).ok()?;
-    // Beyond 2^53 a float no longer tells one count from the next: such a number is not known, it is not clamped.
-    let is_count = |n: &f64| (0.0..9_007_199_254_740_992.0).contains(n) && n.fract() == 0.0;
-    let count = |n: Option<f64>| n.filter(is_count).map(|n| n as u64);
     let input = counts.input_tokens_details.unwrap_or_default();
     let output = counts.output_tokens_details.unwrap_or_default();
     let usage = Usage {
