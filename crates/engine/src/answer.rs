@@ -11,7 +11,8 @@ use crate::turn::{Outcome, Status};
 /// What form the answer to a message shall have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Form {
-    /// The one that the session's last answer was to have; free text in a new session.
+    /// The one that the session's last answer had; free text where there is none. A form in which no model could
+    /// answer is not kept.
     #[default]
     Kept,
     /// Free text.

@@ -58,7 +58,12 @@ pub fn link(url: &str) -> Result<Part, Error> {
     let name = path.rsplit('/').next().unwrap_or_default();
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
     let Some((_, media, mime)) = EXTENSIONS.iter().find(|(known, ..)| *known == extension) else {
-        return Err(Error::input(format!("{path} does not end like an image, a sound, a video or a PDF")));
+        // What stands before the host may be a password.
+        let (scheme, rest) = path.split_once("://").unwrap_or(("", path));
+        let (authority, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let shown = format!("{scheme}://{host}{rest}");
+        return Err(Error::input(format!("{shown} does not end like an image, a sound, a video or a PDF")));
     };
     Ok(Part::new(PartKind::Media {
         media: *media,
@@ -82,7 +87,8 @@ pub fn block(tag: &str, name: Option<&str>, text: &str) -> String {
 /// Returns the name of a medium of the message that a request made from it does not hold. A request without a body
 /// is one that never leaves the process.
 pub(crate) fn left_out(message: &Message, body: &[u8]) -> Option<String> {
-    if body.is_empty() {
+    let is_media = |part: &Part| matches!(part.kind, PartKind::Media { .. });
+    if body.is_empty() || !message.parts.iter().any(is_media) {
         return None;
     }
     let body = String::from_utf8_lossy(body);
@@ -117,7 +123,6 @@ const BEGINNINGS: &[(&[u8], MediaKind, &str)] = &[
     (b"\xff\xd8\xff", MediaKind::Image, "image/jpeg"),
     (b"GIF87a", MediaKind::Image, "image/gif"),
     (b"GIF89a", MediaKind::Image, "image/gif"),
-    (b"BM", MediaKind::Image, "image/bmp"),
     (b"II*\0", MediaKind::Image, "image/tiff"),
     (b"MM\0*", MediaKind::Image, "image/tiff"),
     (b"%PDF-", MediaKind::File, "application/pdf"),
@@ -139,6 +144,8 @@ const BRANDS: &[(&[u8], MediaKind, &str)] = &[
 
 fn sniff(bytes: &[u8]) -> Option<(MediaKind, &'static str)> {
     match bytes {
+        // Two letters may begin any text; four reserved bytes follow the size.
+        [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => return Some((MediaKind::Image, "image/bmp")),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => {
             return Some((MediaKind::Image, "image/webp"));
         }
@@ -188,6 +195,8 @@ mod tests {
             (b"%PDF-1.7\nall in letters", "application/pdf"),
             (b"ID3 tags are described here", "text"),
             (b"BM and the like", "text"),
+            (b"BM\x36\0\xff\0\0\0\0\0\x36", "image/bmp"),
+            (b"BMW f\xfcr alle", "dir/name is not UTF-8 text (byte 6), nor of a known kind"),
             (b"", "text"),
             ("caf\u{e9}".as_bytes(), "text"),
             (b"caf\xe9", "dir/name is not UTF-8 text (byte 4), nor of a known kind"),
@@ -215,6 +224,8 @@ mod tests {
         assert_eq!((mime.as_deref(), name.as_deref()), (Some("image/jpeg"), Some("photo.JPG")));
         let error = link("https://x.org/page?token=CANARY").unwrap_err().to_string();
         assert!(!error.contains("CANARY"), "{error}");
+        let error = link("https://bob:CANARY@x.org/page").unwrap_err().to_string();
+        assert!(!error.contains("CANARY") && error.contains("x.org/page"), "{error}");
     }
 
     #[test]

@@ -355,7 +355,10 @@ impl Flight {
             usage,
             catalog: self.engine.0.catalog.clone(),
             is_local: self.provider.info().local,
-            host: self.provider.info().host.clone(),
+            address: match self.call.url.is_empty() {
+                true => self.provider.info().host.clone(),
+                false => self.call.url,
+            },
             asked_us: {
                 let since = now_us.saturating_sub(begun_us);
                 let now = self.engine.0.effects.clock.now_us();

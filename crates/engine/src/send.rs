@@ -1,13 +1,14 @@
 //! Sending: from what a caller wants to a turn in flight, its beginning durable before the request leaves.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use aichat_events::{
-    Draft, Fact, Hash, LlmRequestStarted, MessageSystem, MessageUser, SessionCreated, TurnStarted,
-    WarningRaised,
+    Draft, Event, Fact, Hash, LlmRequestStarted, LlmResponseCompleted, MessageSystem, MessageUser,
+    SessionCreated, TurnStarted, WarningRaised,
 };
 use aichat_message::{ErrorKind, Json, Message, MessageId, SessionId, TurnId};
 use aichat_providers::{Call, Output, Provider, Request};
@@ -143,7 +144,11 @@ impl Engine {
         }
         let summary = self.summary(session).await?;
         let events = self.read(session).await?;
-        let last = events.iter().rev().find_map(LlmRequestStarted::of);
+        // A form that no model could answer in is not kept.
+        let completed = events.iter().filter(|event| event.kind() == LlmResponseCompleted::TYPE);
+        let answered: HashSet<_> = completed.filter_map(Event::turn).collect();
+        let was_answered = |event: &&Event| event.turn().is_some_and(|turn| answered.contains(turn));
+        let last = events.iter().rev().filter(was_answered).find_map(LlmRequestStarted::of);
         let kept = last.and_then(|request| serde_json::from_str(request.output?.get()).ok());
         let transcript = aichat_events::Transcript::fold(&events);
         let context = Context::of(&transcript, summary.head.as_ref(), next);

@@ -158,8 +158,8 @@ pub struct Outcome {
     pub error: Option<Error>,
     pub(crate) catalog: Catalog,
     pub(crate) is_local: bool,
-    /// Host and port that were asked, where there are any.
-    pub(crate) host: String,
+    /// Where it was sent, as closely as the provider says; empty where that is nowhere.
+    pub(crate) address: String,
     /// When the last attempt began, in microseconds since 1970.
     pub(crate) asked_us: i64,
 }
@@ -172,7 +172,7 @@ impl Outcome {
         }
         let at = Moment::from_unix_micros(self.asked_us);
         let of = |model| {
-            let call = Call::new(&self.model.provider, model, at).to(&self.host);
+            let call = Call::new(&self.model.provider, model, at).to(&self.address);
             self.catalog.cost(&call, self.usage.as_ref())
         };
         let served = self.model_served.as_deref().map(of);

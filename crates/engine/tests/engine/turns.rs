@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use aichat_engine::{Engine, Progress, Secrets, Send, Status};
+use aichat_engine::{Engine, Form, Progress, Secrets, Send, Status};
 use aichat_events::{Interruption, LlmRequestStarted};
-use aichat_message::{ErrorKind, FinishReason, Message, Part, PartKind, Role};
-use aichat_providers::{Error, Scripted, Turn};
+use aichat_message::{ErrorKind, FinishReason, Json, Message, Part, PartKind, Role};
+use aichat_providers::{Error, Output, Scripted, Turn};
 use aichat_store::{Claim, Memory, State, Store};
 use futures::StreamExt;
 
@@ -239,6 +239,29 @@ async fn a_writer_taken_for_dead_may_complete_late_and_its_answer_becomes_the_he
     assert_eq!(store.backlog().await.unwrap().0, 0);
     assert_eq!(say(&reader, Some(&session), "next").await.message.text(), "next");
     assert_rebuilds(&reader, &store).await;
+}
+
+#[tokio::test]
+async fn the_form_of_the_last_answer_is_kept_and_one_that_was_refused_is_not() {
+    let refused = || Turn::refused(Error::new(ErrorKind::InvalidRequest, "no such form"));
+    let script = [Turn::text("{}"), Turn::text("{}"), refused(), Turn::text("{}")];
+    let (store, provider) = (Memory::new(), Scripted::new(script));
+    let engine = engine(&store, &provider);
+    let schema = |name: &str| {
+        let schema = Json::new("{}").unwrap();
+        Output::Schema { name: name.to_owned(), schema, strict: None }
+    };
+    let mut first = Send::new(model(), "a");
+    first.form = Form::Of(schema("good"));
+    let session = engine.send(first).await.unwrap().outcome().await.unwrap().session;
+    let again = || Send::to(session.clone(), "again");
+    engine.send(again()).await.unwrap().outcome().await.unwrap();
+    let mut bad = again();
+    bad.form = Form::Of(schema("bad"));
+    assert!(engine.send(bad).await.unwrap().outcome().await.unwrap().error.is_some());
+    engine.send(again()).await.unwrap().outcome().await.unwrap();
+    let forms: Vec<_> = provider.requests().into_iter().map(|request| request.output.unwrap()).collect();
+    assert_eq!(forms, ["good", "good", "bad", "good"].map(schema));
 }
 
 #[tokio::test]
