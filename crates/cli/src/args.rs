@@ -314,7 +314,7 @@ pub(crate) struct Test {
     /// Try every provider that has a key or is configured
     #[arg(long, conflicts_with = "providers")]
     pub(crate) all: bool,
-    /// The model to ask, as the provider names it; without it, the default or the cheapest known one
+    /// The model to ask, as `send` takes it or without its provider; else the default or the cheapest known one
     #[arg(short, long, value_name = "MODEL", conflicts_with = "all")]
     pub(crate) model: Option<String>,
 }

@@ -205,8 +205,12 @@ impl Providers {
             Some(value) => {
                 let value = value.trim();
                 self.0.secrets.learn(variable, value);
-                // A scheme before the secret is no secret.
-                self.0.secrets.learn(variable, value.rsplit(' ').next().unwrap_or(value));
+                // A scheme before the secret is no secret, and words that follow another word are none.
+                if let Some((scheme, secret)) = value.split_once(' ')
+                    && ["basic", "bearer", "token"].contains(&scheme.to_ascii_lowercase().as_str())
+                {
+                    self.0.secrets.learn(variable, secret.trim());
+                }
                 Ok(SecretString::from(value))
             }
             None if self.0.keyless => Ok(SecretString::from("")),

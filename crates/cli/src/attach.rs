@@ -39,6 +39,10 @@ pub(crate) fn read(named: &Path, talk: &Talk, mut push: impl FnMut(Part)) -> Res
     }
     let mut files = Vec::new();
     list(named, &mut files)?;
+    if files.len() > MOST_FILES {
+        let what = format!("{} holds more than {MOST_FILES} files", named.display());
+        return Err(Failure::new(ErrorKind::Input, what).hint("attach the files that matter"));
+    }
     if files.is_empty() {
         return Err(Failure::new(ErrorKind::Input, format!("there is no file in {}", named.display())));
     }
@@ -104,8 +108,7 @@ fn list(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
             files.push(entry.path());
         }
         if files.len() > MOST_FILES {
-            let what = format!("{} holds more than {MOST_FILES} files", directory.display());
-            return Err(Failure::new(ErrorKind::Input, what).hint("attach the files that matter"));
+            break;
         }
     }
     Ok(())

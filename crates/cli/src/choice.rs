@@ -12,14 +12,15 @@ const SHOWN: usize = 8;
 
 /// Finds the model that `text` stands for: `provider/model`, `provider:model`, or a part of a known name.
 ///
-/// What follows a provider's name is taken as it is, listed or not.
+/// What follows a provider's name is taken as it is, listed or not; the catalogue is asked for parts only.
 ///
 /// # Errors
-/// Fails with kind `not_found` where nothing fits, and with kind `input` where several models do.
+/// Fails with kind `not_found` where nothing fits, with kind `input` where several models do, and as `catalog` does.
 pub(crate) fn model(
     text: &str,
     directory: &Directory,
     default: Option<&ModelRef>,
+    catalog: impl FnOnce() -> Result<Catalog, Failure>,
 ) -> Result<ModelRef, Failure> {
     for separator in [':', '/'] {
         if let Some((provider, model)) = text.split_once(separator)
@@ -35,22 +36,22 @@ pub(crate) fn model(
     if let Some((provider, _)) = text.split_once('/') {
         return Err(directory.find(provider).err().unwrap_or_else(|| unknown(text, &[])));
     }
-    let catalog = Catalog::builtin();
+    let catalog = catalog()?;
     // Routers know every model there is; who wants one of theirs names the router.
-    let is_meant = |provider: &str| directory.get(provider).is_some() && !catalog.is_router(provider);
-    let listed = catalog.names().filter(|(provider, _)| is_meant(provider));
-    let listed = listed.map(|(provider, id)| ModelRef::new(provider, id));
-    let mut all: Vec<ModelRef> = default.cloned().into_iter().chain(listed).collect();
-    let names: Vec<String> = all.iter().map(ToString::to_string).collect();
+    let meant: Vec<&str> = directory.entries().iter().map(|entry| entry.name.as_str()).collect();
+    let meant: Vec<&str> = meant.into_iter().filter(|name| !catalog.is_router(name)).collect();
+    let known = || {
+        let listed = catalog.names().filter(|(provider, _)| meant.contains(provider));
+        let listed = listed.map(|(provider, id)| ModelRef::new(provider, id));
+        default.cloned().into_iter().chain(listed)
+    };
+    let mut all: Vec<ModelRef> = known().collect();
     let wanted = text.to_lowercase();
     // A name in full, an alias or a dated form included, is sent as it was written.
     let mut named: Vec<ModelRef> =
         all.iter().filter(|one| one.model.eq_ignore_ascii_case(text)).cloned().collect();
-    for entry in directory.entries() {
-        if is_meant(&entry.name) && catalog.model(&entry.name, &wanted).is_some() {
-            named.push(ModelRef::new(&*entry.name, text));
-        }
-    }
+    let aliased = meant.iter().filter(|provider| catalog.model(provider, &wanted).is_some());
+    named.extend(aliased.map(|provider| ModelRef::new(*provider, text)));
     unique(&mut named);
     all.retain(|one| one.model.to_lowercase().contains(&wanted));
     // Who writes the beginning of a name means no name that only has it somewhere.
@@ -62,7 +63,7 @@ pub(crate) fn model(
     let found = if named.is_empty() { all } else { named };
     match found.as_slice() {
         [one] => Ok(one.clone()),
-        [] => Err(unknown(text, &names)),
+        [] => Err(unknown(text, &known().map(|one| one.to_string()).collect::<Vec<_>>())),
         several => {
             let mut names: Vec<String> = several.iter().take(SHOWN).map(ToString::to_string).collect();
             if several.len() > SHOWN {
@@ -121,7 +122,9 @@ mod tests {
         let Ok(directory) = config.and_then(|config| Directory::of(&config, &Env::of([]))) else {
             panic!("directory")
         };
-        match model(text, &directory, Some(&ModelRef::new("work", "House-Model"))) {
+        let table = r#"{"date":"2026-01-01","entries":[{"provider":"work","id":"shed-model"}]}"#;
+        let catalog = || Ok(Catalog::builtin().with_json(table).expect("a table"));
+        match model(text, &directory, Some(&ModelRef::new("work", "House-Model")), catalog) {
             Ok(model) => model.to_string(),
             Err(Failure::Error(report)) => {
                 format!("{}: {} | {}", report.kind, report.message, report.hint.unwrap_or_default())
@@ -141,6 +144,7 @@ mod tests {
     #[test]
     fn part_of_a_name_is_enough_where_it_is_unique() {
         assert_eq!(choose("house"), "work/House-Model");
+        assert_eq!(choose("shed"), "work/shed-model", "what a table of one's own names counts");
         assert_eq!(choose("gpt-4o"), "openai/gpt-4o");
         assert_eq!(choose("GPT-4o-2024-08-06"), "openai/GPT-4o-2024-08-06");
         assert_eq!(choose("codestral-25"), "mistral/codestral-2508");

@@ -22,8 +22,8 @@ pub(crate) const FIELDS: [&str; 8] =
     ["protocol", "base_url", "api_key_env", "api_key_command", "headers", "profile", "local", "api_version"];
 /// Names under which people try to put a key itself into the file.
 const KEY_FIELDS: [&str; 6] = ["api_key", "apikey", "key", "token", "secret", "password"];
-/// Headers that carry keys.
-const KEY_HEADERS: [&str; 5] = ["authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"];
+/// Parts of the names of headers that carry keys.
+const KEY_HEADERS: [&str; 5] = ["auth", "key", "token", "secret", "cookie"];
 /// Before the name of a variable that holds a header's value.
 const VARIABLE: &str = "env:";
 
@@ -236,7 +236,7 @@ impl Source<'_> {
             let text = self.text(key, item)?;
             let value = match text.value.strip_prefix(VARIABLE) {
                 Some(variable) => Header::Variable(variable.to_owned()),
-                None if KEY_HEADERS.contains(&name.as_str()) => {
+                None if KEY_HEADERS.iter().any(|part| name.as_str().contains(part)) => {
                     let complaint = format!("a key does not belong in this file: headers.{name}");
                     let hint = format!("name a variable that holds it: {name} = \"env:NAME\"");
                     return Err(self.at(text.line, complaint).hint(hint));
@@ -448,6 +448,14 @@ headers = { "X-Team" = "blue", Authorization = "env:GATEWAY" }
         let text = complaint("[providers.work]\napi_key = \"sk-very-secret-value\"");
         assert!(text.contains("line 2: a key does not belong in this file"), "{text}");
         assert!(text.contains("aichat keys set work") && !text.contains("sk-very"), "{text}");
+        for header in ["Authorization", "x-auth-token", "Proxy-Authorization", "helicone-auth", "my-api-key"]
+        {
+            let text = complaint(&format!("[providers.work]\nheaders = {{ {header} = \"sk-very-secret\" }}"));
+            assert!(
+                text.contains("a key does not belong in this file") && !text.contains("sk-very"),
+                "{text}"
+            );
+        }
         let broken = complaint("[providers.work]\napi_key = \"sk-very-secret-value");
         assert!(!broken.contains("sk-very"), "{broken}");
     }

@@ -62,7 +62,8 @@ fn gather(
     let mut parts = Parts::default();
     // Who names standard input as an attachment may pipe an image in; anywhere else it is text.
     let image = piped.take_if(|_| attached == 1).map(|bytes| attach::piped(&bytes)).transpose()?;
-    let mut rest = piped.map(stdin::text).transpose()?;
+    let hint = |failure: Failure| failure.hint("`-f -` takes an image, sound, video or a PDF");
+    let mut rest = piped.map(stdin::text).transpose().map_err(hint)?;
     if placed {
         parts.text(words.replace(PLACE, rest.take().as_deref().unwrap_or_default()));
     } else if whole || words.trim().is_empty() && attached == 0 {

@@ -26,7 +26,9 @@ pub(crate) fn parse(text: &str) -> Result<Output, Failure> {
         return given(trimmed, "the schema");
     }
     let path = trimmed.strip_prefix('@').unwrap_or(trimmed);
-    let is_path = path.len() < trimmed.len() || path.contains('/') || path.ends_with(".json");
+    // What has the marks of several fields, or of a meaning, is no name of a file that is not there.
+    let looks_like_one = path.contains('/') || path.ends_with(".json");
+    let is_path = path.len() < trimmed.len() || looks_like_one && !path.contains([':', ',', '\n']);
     if is_path || !path.is_empty() && Path::new(path).is_file() {
         return given(&prompt::text_of(Path::new(path))?, path);
     }
@@ -149,6 +151,8 @@ mod tests {
             said("name, age int, height float, is_dog bool, tags str[]: in English"),
             @r#"{"schema":{"name":"answer","schema":{"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer"},"height":{"type":"number"},"is_dog":{"type":"boolean"},"tags":{"type":"array","items":{"type":"string"},"description":"in English"}},"required":["name","age","height","is_dog","tags"],"additionalProperties":false},"strict":true}}"#
         );
+        assert!(said("speed float: in km/h").contains(r#""description":"in km/h""#));
+        assert!(said("file: such as a.json").contains(r#""description":"such as a.json""#));
         assert!(
             said("bio: short, and in French\nage int").contains(r#""description":"short, and in French""#)
         );

@@ -108,8 +108,7 @@ pub(crate) fn read(
 /// Fails with kind `input` where it is not text.
 pub(crate) fn text(bytes: Vec<u8>) -> Result<String, Failure> {
     if bytes.contains(&0) {
-        return Err(Failure::new(ErrorKind::Input, "standard input is binary")
-            .hint("`-f -` takes an image, sound, video or a PDF"));
+        return Err(Failure::new(ErrorKind::Input, "standard input is binary"));
     }
     String::from_utf8(bytes).map_err(|_| Failure::new(ErrorKind::Input, "standard input is not UTF-8 text"))
 }

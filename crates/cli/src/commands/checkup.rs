@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use aichat_catalog::{Bucket, Catalog, Modality, Moment};
-use aichat_engine::ModelRef;
+use aichat_catalog::{Bucket, Catalog, Modality};
 use aichat_message::{ErrorKind, Protocol};
 use aichat_providers::{Cause, Checkup, Finding, Model, Step, Verdict};
 use futures::future::join_all;
@@ -12,7 +11,7 @@ use serde::Serialize;
 use super::Context;
 use crate::args;
 use crate::assemble::{Providers, Timeouts};
-use crate::directory::{Directory, Entry};
+use crate::directory::Entry;
 use crate::exit;
 use crate::failure::{Failure, Report, millis};
 use crate::keys;
@@ -50,8 +49,7 @@ struct Row {
 }
 
 pub(crate) fn run(context: &Context, args: &args::Test) -> Result<u8, Failure> {
-    let config = context.config()?;
-    let directory = Directory::of(&config, &context.env)?;
+    let directory = context.directory()?;
     let providers = Providers::new(context, directory.clone(), WAITS, false)?;
     let mut entries = Vec::new();
     for name in &args.providers {
@@ -68,13 +66,13 @@ pub(crate) fn run(context: &Context, args: &args::Test) -> Result<u8, Failure> {
                 .hint("run `aichat keys set openai`, or name a provider"));
         }
     }
-    let default = config.model.as_ref().and_then(|model| ModelRef::parse(&model.value));
+    let default = context.default_model()?;
     let catalog = context.catalog()?;
     context.talk.note("asking for three short answers each, which costs a few tokens");
     let tried = join_all(entries.iter().map(|entry| {
         let default = default.as_ref().filter(|model| model.provider == entry.name);
         let named = args.model.as_deref().map(|model| {
-            // Written as `send` takes it.
+            // As `send` takes it: what stands before the first slash may be the provider.
             let prefix = format!("{}/", entry.name);
             model.strip_prefix(&*prefix).unwrap_or(model).to_owned()
         });
@@ -123,7 +121,7 @@ async fn attempt(
     };
     match providers.open(entry) {
         Ok(provider) => {
-            let choose = |models: &[Model]| choose(entry, models, catalog, context.now());
+            let choose = |models: &[Model]| choose(context, entry, models, catalog);
             let mut checkup =
                 Checkup::new(&*provider).with_choice(&choose).after(providers.reach(entry).await);
             if let Some(model) = model {
@@ -141,12 +139,12 @@ async fn attempt(
 }
 
 /// Returns the model to ask: the one used where none is named, if it is there, else the cheapest that is known.
-fn choose(entry: &Entry, models: &[Model], catalog: &Catalog, now: Moment) -> Option<String> {
+fn choose(context: &Context, entry: &Entry, models: &[Model], catalog: &Catalog) -> Option<String> {
     let usual = entry.default_model.as_ref().filter(|usual| models.iter().any(|model| model.id == **usual));
     let price = |model: &&Model| {
-        let found = catalog.model(&entry.name, &model.id)?;
+        let found = context.known(catalog, entry, &model.id)?;
         let writes = found.entry.output.is_empty() || found.entry.output.contains(&Modality::Text);
-        let rate = found.entry.rate(now)?;
+        let rate = found.entry.rate(context.now())?;
         rate.prices.of(Bucket::Output).filter(|_| writes && found.entry.tools != Some(false))
     };
     let cheapest =

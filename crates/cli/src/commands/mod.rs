@@ -16,17 +16,18 @@ mod store;
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
-use aichat_catalog::{Catalog, Moment};
-use aichat_engine::Secrets;
+use aichat_catalog::{Call, Catalog, Match, Moment};
+use aichat_engine::{ModelRef, Secrets};
 use aichat_message::ErrorKind;
 use clap::error::ErrorKind as Misuse;
 use clap::{CommandFactory, Parser};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use crate::args::{self, Cli, Color, Command, Form, Global};
+use crate::args::{Cli, Color, Command, Form, Global};
+use crate::choice;
 use crate::config::Config;
-use crate::directory::Directory;
+use crate::directory::{Directory, Entry};
 use crate::env::Env;
 use crate::exit;
 use crate::failure::{Failure, Report, phrase};
@@ -74,6 +75,21 @@ impl Context {
         })
     }
 
+    /// Returns the model that the configuration names where nobody else does.
+    pub(crate) fn default_model(&self) -> Result<Option<ModelRef>, Failure> {
+        Ok(self.config()?.model.as_ref().and_then(|model| ModelRef::parse(&model.value)))
+    }
+
+    /// Finds the model that a text stands for.
+    pub(crate) fn model(&self, text: &str, directory: &Directory) -> Result<ModelRef, Failure> {
+        choice::model(text, directory, self.default_model()?.as_ref(), || self.catalog())
+    }
+
+    /// Returns what is known of a model of a provider, by the provider's address as well as its name.
+    pub(crate) fn known(&self, catalog: &Catalog, provider: &Entry, model: &str) -> Option<Match> {
+        catalog.find(&Call::new(&provider.name, model, self.now()).to(&provider.base_url))
+    }
+
     /// Returns what time it is, for what has a price by the hour.
     pub(crate) fn now(&self) -> Moment {
         Moment::from_unix_micros(jiff::Timestamp::now().as_microsecond())
@@ -108,7 +124,6 @@ pub(crate) fn run(args: Vec<OsString>, secrets: Secrets) -> u8 {
         Command::Events(args) => events::run(&context, args),
         Command::Models(args) => models::run(&context, args),
         Command::Keys(args) => keys::run(&context, args),
-        Command::Providers(args::Providers::Test(args)) => checkup::run(&context, &args),
         Command::Providers(args) => providers::run(&context, args),
         Command::Settings(args) => settings::run(&context, args),
         Command::Store(args) => store::run(&context, args),

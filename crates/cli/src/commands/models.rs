@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aichat_catalog::{Call, Catalog, Entry, Match, Modality, Moment, Prices, Rate, Reasoning};
+use aichat_catalog::{Catalog, Entry, Match, Modality, Moment, Prices, Rate, Reasoning};
 use aichat_engine::ModelRef;
 use aichat_message::ErrorKind;
 use aichat_providers::Model;
@@ -69,7 +69,7 @@ fn list(context: &Context, names: &[String], known: bool, limit: Option<usize>) 
         for (entry, list) in chosen.iter().zip(lists) {
             match list {
                 Ok(models) => {
-                    rows.extend(models.into_iter().map(|model| offered(&entry.name, model, &catalog)))
+                    rows.extend(models.into_iter().map(|model| offered(context, entry, model, &catalog)))
                 }
                 // Alone it is the command's failure; among others it is only told.
                 Err(failure) if chosen.len() == 1 => return Err(failure),
@@ -109,11 +109,11 @@ fn row(entry: Entry) -> Row {
 }
 
 /// Returns a model that a provider offers, with what is known about it beside what the provider says.
-fn offered(provider: &str, model: Model, catalog: &Catalog) -> Row {
-    let known = catalog.model(provider, &model.id).map(|found| found.entry);
+fn offered(context: &Context, provider: &directory::Entry, model: Model, catalog: &Catalog) -> Row {
+    let known = context.known(catalog, provider, &model.id).map(|found| found.entry);
     let known = known.as_ref();
     Row {
-        provider: provider.to_owned(),
+        provider: provider.name.clone(),
         context_window: model.context_window.or(known.and_then(|entry| entry.context_window)),
         output_limit: model.output_limit.or(known.and_then(|entry| entry.output_limit)),
         id: model.id,
@@ -128,6 +128,10 @@ async fn list_of(providers: &Providers, entry: &directory::Entry) -> Result<Vec<
 
 fn failed(error: aichat_providers::Error, model: ModelRef) -> Failure {
     let mut report = Report::from(&aichat_engine::Error::from(error));
+    // A list is neither waited for by flags nor found in itself.
+    if model.model.is_empty() && matches!(report.kind, ErrorKind::Timeout | ErrorKind::NotFound) {
+        report.hint = Some(format!("`aichat providers test {}` tries it step by step", model.provider));
+    }
     report.advise(Some(&model));
     Failure::Error(Box::new(report))
 }
@@ -176,10 +180,9 @@ fn pairs<S: serde::Serializer>(pairs: &[(&'static str, String)], serializer: S) 
 
 fn show(context: &Context, name: &str, known: bool) -> Result<u8, Failure> {
     let (catalog, directory) = (context.catalog()?, context.directory()?);
-    let model = crate::choice::model(name, &directory, None)?;
+    let model = context.model(name, &directory)?;
     let entry = directory.find(&model.provider)?.clone();
-    let now = context.now();
-    let found = catalog.find(&Call::new(&model.provider, &model.model, now).to(&entry.base_url));
+    let found = context.known(&catalog, &entry, &model.model);
     let providers = Providers::new(context, directory, LISTING, false)?;
     let told = if known || !(entry.configured || providers.has_key(&entry)?) {
         None
@@ -199,7 +202,7 @@ fn show(context: &Context, name: &str, known: bool) -> Result<u8, Failure> {
         let hint = format!("`aichat models list {}` lists what it offers", model.provider);
         return Err(Failure::new(ErrorKind::NotFound, what).hint(hint));
     }
-    let known = found.as_ref().map(|found| described(found, now));
+    let known = found.as_ref().map(|found| described(found, context.now()));
     let shown = Shown { provider: model.provider, id: model.model, offered: told, known };
     let mut output = Output::stdout()?;
     match context.global.json {

@@ -35,12 +35,16 @@ struct Sheet<'a> {
 }
 
 pub(crate) fn run(context: &Context, args: args::Providers) -> Result<u8, Failure> {
-    let mut output = Output::stdout()?;
     match args {
-        args::Providers::List(limit) => list(context, limit.limit, &mut output)?,
-        args::Providers::Show(provider) => show(context, &provider.provider, &mut output)?,
-        args::Providers::Test(test) => return super::checkup::run(context, &test),
+        args::Providers::List(limit) => told(|output| list(context, limit.limit, output)),
+        args::Providers::Show(provider) => told(|output| show(context, &provider.provider, output)),
+        args::Providers::Test(test) => super::checkup::run(context, &test),
     }
+}
+
+fn told(tell: impl FnOnce(&mut Output) -> Result<(), Failure>) -> Result<u8, Failure> {
+    let mut output = Output::stdout()?;
+    tell(&mut output)?;
     output.finish()?;
     Ok(exit::OK)
 }

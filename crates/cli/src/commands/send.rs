@@ -12,7 +12,6 @@ use serde_json::value::RawValue;
 use super::Context;
 use crate::args::{self, Form};
 use crate::assemble::{self, Providers, Timeouts};
-use crate::choice;
 use crate::directory::Directory;
 use crate::display::Display;
 use crate::exit;
@@ -35,17 +34,15 @@ pub(crate) fn form(named: Option<Form>, json: bool) -> Form {
 }
 
 pub(crate) fn run(context: &Context, args: &args::Send) -> Result<u8, Failure> {
-    let config = context.config()?;
-    let directory = Directory::of(&config, &context.env)?;
+    let directory = context.directory()?;
     let timeouts = Timeouts {
         connect: args.timeout_connect,
         first_byte: args.timeout_first_byte,
         idle: args.timeout_idle,
     };
     let providers = Providers::new(context, directory.clone(), timeouts, args.dry_run)?;
-    let default = config.model.as_ref().and_then(|model| ModelRef::parse(&model.value));
-    let model =
-        args.model.as_deref().map(|text| choice::model(text, &directory, default.as_ref())).transpose()?;
+    let default = context.default_model()?;
+    let model = args.model.as_deref().map(|text| context.model(text, &directory)).transpose()?;
     match &model {
         Some(named) => ask(context, args, providers, directory, default, model.clone())
             .map_err(|failure| failure.about(named)),

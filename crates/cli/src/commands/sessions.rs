@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::Context;
 use crate::args::{self, Export};
 use crate::assemble;
-use crate::choice;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -92,10 +91,7 @@ struct Deleted<'a> {
 }
 
 fn model_of(context: &Context, text: &str) -> Result<ModelRef, Failure> {
-    let config = context.config()?;
-    let directory = context.directory()?;
-    let default = config.model.as_ref().and_then(|model| ModelRef::parse(&model.value));
-    choice::model(text, &directory, default.as_ref())
+    context.model(text, &context.directory()?)
 }
 
 fn read(file: &std::path::Path) -> Result<String, Failure> {
