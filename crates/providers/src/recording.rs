@@ -273,7 +273,9 @@ fn keep(notes: &Receiver<Note>, mut recorder: Box<dyn Recorder>) {
     for note in notes {
         match note {
             Note::Begun(number, request, label, redactor) => {
-                let sent = Sent { label, ..Sent::of(&request, &*redactor) };
+                let masked =
+                    |label: String| String::from_utf8_lossy(&redactor(label.as_bytes())).into_owned();
+                let sent = Sent { label: label.map(masked), ..Sent::of(&request, &*redactor) };
                 running.insert(number, (Arc::clone(&redactor), Pieces::new(redactor)));
                 recorder.record(number, Piece::Request(sent));
             }

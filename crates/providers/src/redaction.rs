@@ -22,6 +22,8 @@ pub(crate) fn mask() -> &'static str {
 pub(crate) fn masking(given: Option<Redactor>, mut secrets: Vec<Vec<u8>>) -> Redactor {
     // A secret of a few bytes would tear ordinary words apart.
     secrets.retain(|secret| secret.len() >= 6);
+    // A longer secret goes before one that it holds.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     Arc::new(move |bytes| {
         let mut out = given.as_ref().map_or_else(|| bytes.to_vec(), |given| given(bytes));
         for secret in &secrets {
@@ -51,8 +53,6 @@ pub(crate) fn of_request(given: Option<Redactor>, headers: &HeaderMap) -> Redact
             secrets.push(pair[colon + 1..].to_vec());
         }
     }
-    // A longer secret goes before one that it holds.
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     masking(given, secrets)
 }
 
@@ -98,14 +98,14 @@ impl Pieces {
         if ends.is_empty() {
             return Vec::new();
         }
-        let redacted = (self.redactor)(&joined[..safe]);
-        if redacted == joined[..safe] {
+        // A secret may begin before what is safe and end after it: only the whole shows it.
+        if (self.redactor)(&joined) == joined {
             return self.held.drain(..ends.len()).collect();
         }
         // A border may stay where the bytes on both sides give the same alone as together.
         let parts = |from: usize, at: usize| {
-            let (head, tail) = ((self.redactor)(&joined[from..at]), (self.redactor)(&joined[at..safe]));
-            ([&head[..], &tail].concat() == (self.redactor)(&joined[from..safe])).then_some(head)
+            let (head, tail) = ((self.redactor)(&joined[from..at]), (self.redactor)(&joined[at..]));
+            ([&head[..], &tail].concat() == (self.redactor)(&joined[from..])).then_some(head)
         };
         let (mut out, mut from, mut released) = (Vec::new(), 0, 0);
         for (place, end) in ends.drain(..).enumerate() {
@@ -158,6 +158,15 @@ mod tests {
         assert!(pieces.push(0, Bytes::from(vec![b'x'; 10])).is_empty());
         assert_eq!(pieces.push(0, Bytes::from(vec![b'x'; LONGEST])).len(), 1);
         assert_eq!(pieces.finish().len(), 1);
+    }
+
+    #[test]
+    fn a_secret_across_the_border_of_two_large_pieces_is_found() {
+        for begins in LONGEST - 12..LONGEST + 2 {
+            let mut body = vec![b'x'; 3 * LONGEST];
+            body[begins..begins + 7].copy_from_slice(b"hunter2");
+            assert_eq!(run(&body, &[LONGEST]).concat(), redactor()(&body), "a secret at {begins}");
+        }
     }
 
     proptest! {
