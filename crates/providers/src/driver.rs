@@ -21,7 +21,7 @@ use crate::endpoint::{Base, Endpoint, Redactor, Timeouts, percent_decode, secret
 use crate::error::{Error, Timeout};
 use crate::intake::Intake;
 use crate::provider::{Call, DeltaStream, Info, Model, Provider};
-use crate::redaction::masking;
+use crate::redaction::{masking, of_request};
 use crate::request::Request;
 use crate::transport::{Body, HttpRequest, HttpResponse, Transport};
 
@@ -159,6 +159,7 @@ impl<A: Adapter> Driver<A> {
             let value = secret_header(value.expose_secret()).map_err(|error| error.with_provider(&name))?;
             headers.insert(header, value);
         }
+        let redactor = redactor(endpoint.redactor, &headers, base.user_info);
         let info = Info { name, protocol: adapter.protocol(), host: base.host, local: endpoint.local };
         Ok(Self {
             base_url: adapter.base_url(base.url),
@@ -166,7 +167,7 @@ impl<A: Adapter> Driver<A> {
             info,
             headers,
             transport: endpoint.transport,
-            redactor: redactor(endpoint.redactor, endpoint.key, endpoint.headers, base.user_info),
+            redactor,
             timeouts: endpoint.timeouts,
             warnings,
         })
@@ -196,8 +197,9 @@ impl<A: Adapter> Driver<A> {
     }
 
     /// Sends a request and returns its response if it is a success.
-    async fn open(&self, request: HttpRequest, deadline: Instant) -> Result<HttpResponse, Error> {
-        let late = || Error::timed_out(Timeout::FirstByte, self.timeouts.first_byte);
+    async fn open(&self, request: HttpRequest, limit: Duration) -> Result<HttpResponse, Error> {
+        let deadline = Instant::now() + limit;
+        let late = || Error::timed_out(Timeout::FirstByte, limit);
         let response =
             tokio::time::timeout_at(deadline, self.transport.send(request)).await.map_err(|_| late())??;
         if response.status().is_success() {
@@ -225,7 +227,7 @@ impl<A: Adapter> Driver<A> {
     async fn fetch(&self, method: Method, path: &str, body: Vec<u8>) -> Result<String, Error> {
         let request = self.request(method, &self.url(path), body.into(), "application/json")?;
         let deadline = Instant::now() + self.timeouts.idle;
-        let response = self.open(request, deadline).await?;
+        let response = self.open(request, self.timeouts.idle).await?;
         let mut body = Vec::new();
         tokio::time::timeout_at(deadline, read(response.into_body(), &mut body, MAX_MODELS))
             .await
@@ -273,7 +275,10 @@ impl<A: Adapter> Provider for Driver<A> {
         let url = self.url(&self.adapter.path(&call.request));
         let request = self.request(Method::POST, &url, call.body, accept)?;
         let model = call.request.model;
-        let response = self.open(request, deadline).await.map_err(|error| self.about(error, Some(&model)))?;
+        let response = self
+            .open(request, self.timeouts.first_byte)
+            .await
+            .map_err(|error| self.about(error, Some(&model)))?;
 
         let (parts, body) = response.into_parts();
         let redact = |text: String| String::from_utf8_lossy(&(self.redactor)(text.as_bytes())).into_owned();
@@ -469,18 +474,9 @@ async fn read(mut body: Body, into: &mut Vec<u8>, most: usize) -> Result<(), Err
     Ok(())
 }
 
-/// Returns a redactor that also masks the endpoint's own secrets.
-fn redactor(
-    given: Option<Redactor>,
-    key: Option<SecretString>,
-    headers: Vec<(HeaderName, SecretString)>,
-    user_info: Option<SecretString>,
-) -> Redactor {
-    let values = headers.into_iter().map(|(_, value)| value).chain(key);
-    let mut secrets: Vec<_> = values.map(|value| value.expose_secret().as_bytes().to_vec()).collect();
-    if let Some(info) = &user_info {
-        let password = info.expose_secret().rsplit(':').next().unwrap_or_default();
-        secrets.extend([password.as_bytes().to_vec(), percent_decode(password)]);
-    }
-    masking(given, secrets)
+/// Returns a redactor that also masks what these headers hold, and a password, which may not be sent at all.
+fn redactor(given: Option<Redactor>, headers: &HeaderMap, user_info: Option<SecretString>) -> Redactor {
+    let password = user_info.as_ref().map(|info| info.expose_secret().rsplit(':').next().unwrap_or_default());
+    let forms = password.map(|password| [password.as_bytes().to_vec(), percent_decode(password)]);
+    masking(Some(of_request(given, headers)), forms.into_iter().flatten().collect())
 }

@@ -160,6 +160,25 @@ async fn the_key_is_nowhere_but_in_a_sensitive_header() {
 }
 
 #[tokio::test]
+async fn what_a_header_holds_is_masked_without_its_scheme_too() {
+    let body = r#"{"error":{"message":"bad keys: sk-header-secret, sk-header-secret-longer"}}"#;
+    let canned = Arc::new(Canned::new(401, "application/json", body));
+    let endpoint = endpoint(canned)
+        .with_header(http::header::AUTHORIZATION, SecretString::from("Bearer sk-header-secret"))
+        .with_header(http::HeaderName::from_static("x-gate"), SecretString::from("sk-header-secret-longer"));
+    let error = play(&Driver::new(endpoint, OpenaiChat::new(Profile::generic())).unwrap()).await.1.unwrap();
+    assert_eq!(error.message(), "bad keys: ‹secret›, ‹secret›");
+    assert!(!format!("{error:?} {:?}", error.raw_body()).contains("sk-header"), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_list_of_models_says_how_long_it_was_waited_for() {
+    let fault = Arc::new(aichat_providers::Fault::new([aichat_providers::Plan::silent()]));
+    let error = driver(fault, OpenaiChat::new(Profile::generic())).models().await.unwrap_err();
+    assert_eq!(error.message(), "no answer for 10 s");
+}
+
+#[tokio::test]
 async fn the_caller_s_redactor_is_asked_too() {
     let redactor =
         Arc::new(|bytes: &[u8]| String::from_utf8_lossy(bytes).replace("hunter2", "***").into_bytes());
