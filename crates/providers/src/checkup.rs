@@ -1,10 +1,11 @@
 //! A check-up: what of a provider works, step by step, and why the rest does not.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use serde::{Serialize, Serializer};
+use tokio::time::Instant;
 
 use aichat_message::{ErrorKind, FinishReason, Fold, Json, Message, PartKind, ToolSpec};
 
@@ -317,8 +318,7 @@ impl<'a> Checkup<'a> {
     /// It asks for the list of models and for three short answers, which costs a few tokens. Nothing is tried twice.
     pub async fn run(mut self) -> (Option<String>, Vec<Finding>) {
         for step in [Step::Name, Step::Connection, Step::Tls] {
-            let is_open = self.findings.iter().all(|finding| finding.verdict != Verdict::Failed);
-            if is_open && self.findings.iter().all(|finding| finding.step != step) {
+            if self.is_open() && self.findings.iter().all(|finding| finding.step != step) {
                 self.findings.push(Finding::skipped(step, "not looked at on its own"));
             }
         }
@@ -327,6 +327,8 @@ impl<'a> Checkup<'a> {
         }
         if self.is_open() {
             self.tools().await;
+        }
+        if self.is_open() {
             self.schema().await;
         }
         for step in Step::ALL {

@@ -40,11 +40,11 @@ use crate::transport::{Body, HttpRequest, HttpResponse, Transport};
 pub struct Fault {
     inner: Option<Arc<dyn Transport>>,
     state: Arc<Mutex<State>>,
-    /// Held by everything that is under way.
-    live: Arc<()>,
 }
 
 struct State {
+    /// Held by everything that is under way.
+    live: Arc<()>,
     plans: VecDeque<Plan>,
     requests: Vec<HttpRequest>,
 }
@@ -52,8 +52,8 @@ struct State {
 impl Fault {
     /// Returns a transport that stands alone.
     pub fn new(plans: impl IntoIterator<Item = Plan>) -> Self {
-        let state = State { plans: plans.into_iter().collect(), requests: Vec::new() };
-        Self { inner: None, state: Arc::new(Mutex::new(state)), live: Arc::new(()) }
+        let state = State { plans: plans.into_iter().collect(), requests: Vec::new(), live: Arc::new(()) };
+        Self { inner: None, state: Arc::new(Mutex::new(state)) }
     }
 
     /// Returns a transport that passes requests on where a plan says [`Plan::pass`].
@@ -68,11 +68,7 @@ impl Fault {
 
     /// Returns how many exchanges are under way: neither read to their end nor dropped.
     pub fn under_way(&self) -> usize {
-        Arc::strong_count(&self.live) - self.clones()
-    }
-
-    fn clones(&self) -> usize {
-        Arc::strong_count(&self.state)
+        Arc::strong_count(&self.state.lock().unwrap_or_else(PoisonError::into_inner).live) - 1
     }
 }
 
@@ -85,15 +81,15 @@ impl fmt::Debug for Fault {
 #[async_trait]
 impl Transport for Fault {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
-        let live = Arc::clone(&self.live);
-        let plan = {
+        let (plan, live) = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.requests.push(request.clone());
-            match state.plans.len() {
+            let plan = match state.plans.len() {
                 0 => Plan::pass(),
                 1 => state.plans[0].clone(),
                 _ => state.plans.pop_front().unwrap_or_else(Plan::pass),
-            }
+            };
+            (plan, Arc::clone(&state.live))
         };
         let response = match (plan.answer, &self.inner) {
             (Answer::Inner, Some(inner)) => inner.send(request).await?,

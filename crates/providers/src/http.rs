@@ -148,8 +148,11 @@ fn build(builder: ClientBuilder, tls: ClientConfig) -> Result<Client, Error> {
 }
 
 fn tls(secure: bool) -> Result<ClientConfig, Error> {
-    let failed =
-        |error: rustls::Error| Error::new(ErrorKind::Transport, "tls cannot be set up").with_source(error);
+    let failed = |error: rustls::Error| {
+        // Without roots of trust no certificate is good.
+        let failed = Error::new(ErrorKind::Transport, "tls cannot be set up").with_source(error);
+        failed.with_obstacle(Obstacle::Certificate)
+    };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

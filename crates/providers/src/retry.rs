@@ -124,6 +124,10 @@ impl<P: Provider + 'static> Provider for Retry<P> {
     async fn models(&self) -> Result<Vec<Model>, Error> {
         self.repeat(|| self.inner.models()).await
     }
+
+    async fn model(&self, id: &str) -> Result<Model, Error> {
+        self.repeat(|| self.inner.model(id)).await
+    }
 }
 
 /// Spreads a counter over 0 to 1 (the finalizer of SplitMix64).

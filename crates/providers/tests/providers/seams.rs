@@ -1,12 +1,13 @@
 //! The scripted provider and the retry policy.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aichat_message::{ErrorKind, FinishReason};
-use aichat_providers::{Attempt, Error, Provider, Retry, RetryPolicy, Scripted, Turn};
+use aichat_providers::{Attempt, Error, Ollama, Provider, Retry, RetryPolicy, Scripted, Turn};
 use futures::StreamExt;
 
-use crate::canned::{open, play};
+use crate::canned::{Canned, driver, open, play};
 
 fn at(number: u32) -> Attempt {
     Attempt { number, elapsed: Duration::ZERO, jitter: 1.0 }
@@ -69,4 +70,13 @@ async fn a_script_can_pause_hang_end_early_and_notice_a_drop() {
     assert_eq!(script.dropped(), 1);
     let error = play(&script).await.1.unwrap();
     assert_eq!(error.to_string(), "other/m: the script has no more turns");
+}
+
+#[tokio::test]
+async fn retry_asks_for_a_model_as_its_provider_does() {
+    let canned = Canned::new(200, "application/json", r#"{"model_info":{"llama.context_length":4096}}"#);
+    let canned = Arc::new(canned);
+    let retry = Retry::new(driver(canned.clone(), Ollama::new()), RetryPolicy::default(), 1);
+    assert_eq!(retry.model("any").await.unwrap().context_window, Some(4096));
+    assert!(canned.seen.lock().unwrap()[0].uri().path().ends_with("/api/show"));
 }
