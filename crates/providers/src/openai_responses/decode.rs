@@ -75,10 +75,41 @@ pub(super) struct ResponsesDecoder {
 struct Item {
     /// Its `output_index`, which a server may give to several items.
     place: u64,
-    /// Its id, which a server may change from event to event.
-    id: String,
+    tag: Tag,
     parts: Vec<Told>,
     done: bool,
+}
+
+/// What tells one item from another; each may be missing.
+#[derive(Debug, Default)]
+struct Tag {
+    /// Its id, which a server may change from event to event.
+    id: String,
+    call_id: String,
+    kind: String,
+}
+
+impl Tag {
+    fn of(item: &RawValue) -> Self {
+        let fields = Fields::read(item);
+        let field = |name| fields.text(name).into_owned();
+        Self { id: field("id"), call_id: field("call_id"), kind: field("type") }
+    }
+
+    /// Tells whether both are of the same id; for want of one in `told`, of the same call.
+    fn is_named(&self, told: &Self) -> bool {
+        match told.id.is_empty() {
+            true => !told.call_id.is_empty() && self.call_id == told.call_id,
+            // Some servers name the call where the item has no id.
+            false => self.id == told.id || self.id.is_empty() && self.call_id == told.id,
+        }
+    }
+
+    /// Tells whether nothing speaks against both being of one item, whose id may have changed.
+    fn may_be(&self, told: &Self) -> bool {
+        let agree = |one: &str, other: &str| one.is_empty() || other.is_empty() || one == other;
+        agree(&self.call_id, &told.call_id) && agree(&self.kind, &told.kind)
+    }
 }
 
 /// A part as far as it has been told.
@@ -157,8 +188,8 @@ impl ResponsesDecoder {
             }
             "response.output_item.done" => {
                 if let Some(raw) = event.item {
-                    let id = Fields::read(raw).text("id").into_owned();
-                    let at = self.find(event, &id).unwrap_or_else(|| self.begin(event, id));
+                    let tag = Tag::of(raw);
+                    let at = self.ended(event, &tag).unwrap_or_else(|| self.begin(event, tag));
                     self.done(at, raw, out);
                 }
             }
@@ -227,24 +258,34 @@ impl ResponsesDecoder {
     }
 
     /// Returns the item that an event is about. Neither its place nor its id can be relied on alone: some
-    /// servers give every item place 0, others a new id in every event.
-    fn find(&self, event: &Event<'_>, id: &str) -> Option<usize> {
-        let place = number(event.output_index);
-        let here = |item: &Item| place.is_none_or(|place| item.place == place);
-        let named = self.items.iter().rposition(|item| here(item) && !id.is_empty() && item.id == id);
+    /// servers give every item place 0, others a new id in every event, or none.
+    fn find(&self, event: &Event<'_>, tag: &Tag) -> Option<usize> {
+        let here = |item: &Item| number(event.output_index).is_none_or(|place| item.place == place);
+        let named = self.items.iter().rposition(|item| here(item) && item.tag.is_named(tag));
         named.or_else(|| self.items.iter().rposition(|item| here(item) && !item.done))
     }
 
-    fn begin(&mut self, event: &Event<'_>, id: String) -> usize {
+    /// Returns the item that ends with an event: for want of a name, of those that it may be the first.
+    fn ended(&self, event: &Event<'_>, tag: &Tag) -> Option<usize> {
+        match number(event.output_index) {
+            Some(_) => self.find(event, tag),
+            None => {
+                let named = self.items.iter().rposition(|item| item.tag.is_named(tag));
+                named.or_else(|| self.items.iter().position(|item| !item.done && item.tag.may_be(tag)))
+            }
+        }
+    }
+
+    fn begin(&mut self, event: &Event<'_>, tag: Tag) -> usize {
         let next = self.items.iter().map(|item| item.place.saturating_add(1)).max().unwrap_or(0);
         let place = number(event.output_index).unwrap_or(next);
-        self.items.push(Item { place, id, parts: Vec::new(), done: false });
+        self.items.push(Item { place, tag, parts: Vec::new(), done: false });
         self.items.len() - 1
     }
 
     /// Takes the beginning of an item. What will have fragments begins with it; the rest when it is whole.
     fn added(&mut self, event: &Event<'_>, raw: &RawValue, out: &mut Vec<Delta>) {
-        let at = self.begin(event, Fields::read(raw).text("id").into_owned());
+        let at = self.begin(event, Tag::of(raw));
         for mut part in item::parts(raw, &self.provider) {
             if let PartKind::Reasoning { .. } | PartKind::ToolCall { .. } = part.kind {
                 // Encrypted content and status are not yet what they will be.
@@ -271,11 +312,9 @@ impl ResponsesDecoder {
 
     /// Returns the part that an event is about, which begins if it has not; nothing if its item is over.
     fn part(&mut self, event: &Event<'_>, new: fn() -> Part, out: &mut Vec<Delta>) -> Option<&mut Told> {
-        let id = event.item_id.map(text).unwrap_or_default();
-        let at = match self.find(event, &id) {
-            Some(at) => at,
-            None => self.begin(event, id.into_owned()),
-        };
+        let id = event.item_id.map(text).unwrap_or_default().into_owned();
+        let tag = Tag { id, ..Tag::default() };
+        let at = self.find(event, &tag).unwrap_or_else(|| self.begin(event, tag));
         if self.items[at].done {
             return None;
         }
@@ -286,7 +325,7 @@ impl ResponsesDecoder {
         };
         let known = self.items[at].parts.iter().position(same);
         let known = known.unwrap_or_else(|| {
-            let id = Some(self.items[at].id.clone()).filter(|id| !id.is_empty());
+            let id = Some(self.items[at].tag.id.clone()).filter(|id| !id.is_empty());
             self.tell(at, place, Part { id, ..part }, out);
             self.items[at].parts.len() - 1
         });
@@ -350,14 +389,18 @@ impl ResponsesDecoder {
     /// Takes the output as the last event repeats it: items that have not been told, or not to their end.
     fn output(&mut self, response: &Fields<'_>, out: &mut Vec<Delta>) {
         let output = response.list("output");
-        let ids: Vec<_> = output.iter().map(|raw| Fields::read(raw).text("id").into_owned()).collect();
+        let tags: Vec<_> = output.iter().map(|raw| Tag::of(raw)).collect();
         let (begun, same_number) = (self.items.len(), self.items.len() == output.len());
-        let is_stable = begun == 0 || self.items.iter().any(|item| ids.contains(&item.id));
-        for (index, (raw, id)) in output.into_iter().zip(ids).enumerate() {
-            let named = self.items[..begun].iter().position(|item| !id.is_empty() && item.id == id);
-            let at = match named.or((same_number && !is_stable).then_some(index)) {
+        let keeps_id = |item: &Item| tags.iter().any(|tag| !tag.id.is_empty() && item.tag.id == tag.id);
+        let is_stable = begun == 0 || self.items.iter().any(keeps_id);
+        for (index, (raw, tag)) in output.into_iter().zip(tags).enumerate() {
+            let named = self.items[..begun].iter().position(|item| item.tag.is_named(&tag));
+            let here = same_number && (tag.id.is_empty() || !is_stable);
+            let at = match named.or(here.then_some(index)) {
                 Some(at) => at,
-                None if is_stable => self.begin(&Event::default(), id),
+                // Without a name it cannot be told from what has been told.
+                None if begun == 0 || is_stable && !tag.id.is_empty() => self.begin(&Event::default(), tag),
+                None if tag.id.is_empty() && !tag.call_id.is_empty() => self.begin(&Event::default(), tag),
                 None => continue,
             };
             self.done(at, raw, out);

@@ -467,6 +467,50 @@ async fn events_are_told_apart_by_ids_where_there_are_no_indexes() {
 }
 
 #[tokio::test]
+async fn a_call_without_an_item_id_is_one_call() {
+    let call =
+        |n: u8| format!(r#"{{"type":"function_call","call_id":"c{n}","name":"f{n}","arguments":"{{}}"}}"#);
+    let event = |kind: &str, item: &str| format!(r#"{{"type":"response.output_item.{kind}","item":{item}}}"#);
+    let end = |output: &[&str]| {
+        let output = output.join(",");
+        format!(r#"{{"type":"response.completed","response":{{"status":"completed","output":[{output}]}}}}"#)
+    };
+    let calls = |fold: &Fold| -> Vec<String> {
+        let message = fold.message();
+        let parts = message.parts.iter().filter_map(|part| match &part.kind {
+            PartKind::ToolCall { call_id, name, .. } => Some(format!("{call_id} {name}")),
+            _ => None,
+        });
+        parts.collect()
+    };
+    let text = r#"{"type":"message","content":[{"type":"output_text","text":"so"}]}"#;
+    let (one, two) = (call(1), call(2));
+    for before in [&[][..], &[text]] {
+        for told in [&[one.as_str()][..], &[&one, &two]] {
+            let items = [before, told].concat();
+            let ended = items.iter().map(|item| event("done", item));
+            for told in [
+                items.iter().map(|item| event("added", item)).chain(ended.clone()).collect::<Vec<_>>(),
+                ended.clone().rev().collect(),
+                Vec::new(),
+            ] {
+                let events: Vec<_> = told.into_iter().chain([end(&items)]).collect();
+                let (fold, error) = read(&events.iter().map(String::as_str).collect::<Vec<_>>()).await;
+                assert!(error.is_none(), "{error:?}");
+                let mut calls = calls(&fold);
+                calls.sort();
+                let want = ["c1 f1", "c2 f2"];
+                assert_eq!(calls, want[..items.len() - before.len()], "{events:?}");
+                assert_eq!(fold.message().text().len(), 2 * before.len(), "{events:?}");
+            }
+        }
+    }
+    // One of which only the last event tells is new.
+    let (fold, _) = read(&[&event("added", &one), &event("done", &one), &end(&[&one, &two])]).await;
+    assert_eq!(calls(&fold), ["c1 f1", "c2 f2"]);
+}
+
+#[tokio::test]
 async fn why_an_answer_ended() {
     let refusal = r#"{"type":"message","content":[{"type":"refusal","refusal":"no"}]}"#;
     let call = r#"{"type":"function_call","call_id":"c","name":"f","arguments":"{"}"#;
