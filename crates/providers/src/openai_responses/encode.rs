@@ -440,14 +440,14 @@ impl<'a> Writer<'a> {
             Reasoning::Medium => "medium",
             Reasoning::High => "high",
             Reasoning::Tokens(most) if self.profile.budget => {
-                return body.set("reasoning", value!({"max_tokens": most, "summary": "auto"}));
+                return body.set("reasoning", value!({"max_tokens": most}));
             }
             Reasoning::Tokens(_) => {
                 return self.warnings.add("the amount of reasoning in tokens cannot be told to this server");
             }
         };
-        // Whoever asks for reasoning wants to see of it what there is to see.
-        body.set("reasoning", value!({"effort": effort, "summary": "auto"}));
+        // A summary is refused to organisations that are not verified: who wants one says so.
+        body.set("reasoning", value!({"effort": effort}));
     }
 }
 

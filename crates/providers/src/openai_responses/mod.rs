@@ -23,7 +23,9 @@ pub use profile::Profile;
 ///
 /// The conversation lives with the caller: requests say `store: false` and ask for encrypted reasoning, which
 /// goes back in its place. `Options::other` may say otherwise: `store`, `include`, `previous_response_id` and
-/// any other field of the protocol. Tools that the provider runs itself, web search for example, are given
+/// any other field of the protocol. A summary of the reasoning comes only where it is asked for there, as
+/// `reasoning`, `{"effort": "high", "summary": "auto"}` for example: OpenAI refuses it to organisations that are
+/// not verified. Tools that the provider runs itself, web search for example, are given
 /// there too, as `tools`, and stand beside those of the request. What they answer is kept whole, as
 /// `PartKind::Unknown`, or as `PartKind::Media` if it is an image, and goes back as it came. An item that only
 /// this protocol has, the approval of a call for example, is an `Unknown` part in a message with this provider's

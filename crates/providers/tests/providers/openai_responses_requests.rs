@@ -172,7 +172,7 @@ fn options_that_can_be_told_and_that_cannot() {
     {"model":"m","input":[{"type":"message","role":"user","content":"hi"}],"store":false,"include":["reasoning.encrypted_content"],"max_output_tokens":90,"temperature":0.5,"top_p":0.9,"stop":["end"],"seed":7,"top_k":40}
     ! the amount of reasoning in tokens cannot be told to this server
     "##);
-    assert!(body("openrouter", request).contains(r#""reasoning":{"max_tokens":1024,"summary":"auto"}"#));
+    assert!(body("openrouter", request).contains(r#""reasoning":{"max_tokens":1024}"#));
 }
 
 #[test]
@@ -184,9 +184,9 @@ fn reasoning_is_asked_for_by_level_and_never_of_who_does_not_reason() {
     };
     for (level, want) in [
         (Reasoning::None, r#""reasoning":{"effort":"none"}"#),
-        (Reasoning::Low, r#""reasoning":{"effort":"low","summary":"auto"}"#),
-        (Reasoning::Medium, r#""reasoning":{"effort":"medium","summary":"auto"}"#),
-        (Reasoning::High, r#""reasoning":{"effort":"high","summary":"auto"}"#),
+        (Reasoning::Low, r#""reasoning":{"effort":"low"}"#),
+        (Reasoning::Medium, r#""reasoning":{"effort":"medium"}"#),
+        (Reasoning::High, r#""reasoning":{"effort":"high"}"#),
     ] {
         let body = ask("o3", Some(level));
         assert!(body.contains(want) && body.contains("reasoning.encrypted_content"), "{body}");
@@ -195,6 +195,17 @@ fn reasoning_is_asked_for_by_level_and_never_of_who_does_not_reason() {
         assert!(!ask(model, None).contains("include"), "{model}");
     }
     assert!(ask("gpt-5", None).contains("include"));
+}
+
+#[test]
+fn a_summary_of_the_reasoning_is_asked_for_by_an_extra_field() {
+    let mut request = Request::new("gpt-5", vec![Message::user("hi")]);
+    request.options.reasoning = Some(Reasoning::High);
+    let field = r#""reasoning":{"effort":"low","summary":"auto"}"#;
+    let value = Json::new(field.trim_start_matches("\"reasoning\":")).unwrap();
+    request.options.other.push("reasoning", value);
+    let body = body("openai", request);
+    assert!(body.contains(field) && body.matches("effort").count() == 1, "{body}");
 }
 
 #[test]
