@@ -23,7 +23,7 @@ use crate::request::{Output, Reasoning, Request, ToolChoice};
 const OWN: &[&str] = &["model", "input", "tools", "stream"];
 
 /// Beginnings of the names of models that do not reason and refuse to be asked for encrypted reasoning.
-const PLAIN_MODELS: &[&str] = &["gpt-3.5", "gpt-4", "gpt-5-chat", "chatgpt-"];
+const PLAIN_MODELS: &[&str] = &["gpt-3.5", "gpt-4", "chatgpt-"];
 
 pub(super) fn encode(profile: &Profile, info: &Info, request: &Request) -> Result<Encoded, Error> {
     let rules = Rules {
@@ -67,14 +67,23 @@ pub(super) fn encode(profile: &Profile, info: &Info, request: &Request) -> Resul
     }
     // The conversation lives with the caller, reasoning included.
     body.set("store", false);
-    let model = request.model.rsplit('/').next().unwrap_or_default();
-    let model = model.strip_prefix("ft:").unwrap_or(model);
-    if !stored && !PLAIN_MODELS.iter().any(|plain| model.starts_with(plain)) {
+    if !stored && may_reason(profile, request) {
         body.set("include", ["reasoning.encrypted_content"]);
     }
     writer.options(request, &mut body);
     let body = body.finish(&mut writer.warnings)?;
     Ok(Encoded { body, warnings: writer.warnings.into_vec() })
+}
+
+/// Tells whether an answer may hold reasoning, as far as anyone can tell.
+fn may_reason(profile: &Profile, request: &Request) -> bool {
+    if profile.renamed {
+        return !matches!(request.options.reasoning, None | Some(Reasoning::None));
+    }
+    let model = request.model.rsplit('/').next().unwrap_or_default();
+    let model = model.strip_prefix("ft:").unwrap_or(model);
+    let is_chat = model.starts_with("gpt-5") && model.contains("-chat");
+    !is_chat && !PLAIN_MODELS.iter().any(|plain| model.starts_with(plain))
 }
 
 /// Takes the tools that the provider runs itself out of the fields that are passed through.

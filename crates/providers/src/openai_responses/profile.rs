@@ -16,6 +16,8 @@ pub struct Profile {
     pub(super) chat_fields: bool,
     /// Whether reasoning goes back only in words.
     pub(super) worded: bool,
+    /// Whether a model goes by a name of the caller's, which does not tell whether it reasons.
+    pub(super) renamed: bool,
 }
 
 const GENERIC: Profile = Profile {
@@ -24,6 +26,7 @@ const GENERIC: Profile = Profile {
     budget: false,
     chat_fields: false,
     worded: false,
+    renamed: false,
 };
 
 impl Profile {
@@ -36,7 +39,8 @@ impl Profile {
     /// `generic`.
     pub fn named(name: &str) -> Option<Self> {
         let profile = match name {
-            "openai" | "azure" => Self { strict: true, ..GENERIC },
+            "openai" => Self { strict: true, ..GENERIC },
+            "azure" => Self { strict: true, renamed: true, ..GENERIC },
             "openrouter" => Self { budget: true, ..GENERIC },
             "llamacpp" => Self { chat_fields: true, worded: true, ..GENERIC },
             "xai" | "lmstudio" | "generic" => GENERIC,

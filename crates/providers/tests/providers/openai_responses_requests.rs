@@ -191,10 +191,29 @@ fn reasoning_is_asked_for_by_level_and_never_of_who_does_not_reason() {
         let body = ask("o3", Some(level));
         assert!(body.contains(want) && body.contains("reasoning.encrypted_content"), "{body}");
     }
-    for model in ["gpt-4.1-mini", "openai/gpt-4o", "ft:gpt-4o:org:x", "gpt-5-chat-latest", "gpt-3.5-turbo"] {
+    for model in [
+        "gpt-4.1-mini",
+        "openai/gpt-4o",
+        "ft:gpt-4o:org:x",
+        "gpt-5-chat-latest",
+        "gpt-5.2-chat",
+        "gpt-3.5-turbo",
+    ] {
         assert!(!ask(model, None).contains("include"), "{model}");
     }
     assert!(ask("gpt-5", None).contains("include"));
+}
+
+#[test]
+fn a_deployment_s_name_does_not_tell_whether_it_reasons() {
+    let ask = |reasoning| {
+        let mut request = Request::new("my-deployment", vec![Message::user("hi")]);
+        request.options.reasoning = reasoning;
+        body("azure", request)
+    };
+    assert!(!ask(None).contains("include"));
+    assert!(!ask(Some(Reasoning::None)).contains("include"));
+    assert!(ask(Some(Reasoning::Low)).contains(r#""include":["reasoning.encrypted_content"]"#));
 }
 
 #[test]
