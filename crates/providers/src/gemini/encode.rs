@@ -15,8 +15,8 @@ use crate::history::{History, Ids, Rules, Said, Turn, Warnings};
 use crate::provider::Info;
 use crate::request::{Options, Output, Request, ToolChoice};
 
-/// Fields that `Options::other` cannot replace.
-const OWN: &[&str] = &["contents"];
+/// Fields that `Options::other` cannot replace; tools that it holds in a list stand beside the request's own.
+const OWN: &[&str] = &["contents", "tools"];
 
 /// Stands for the signature of a call that has none because another model made it,
 /// <https://ai.google.dev/gemini-api/docs/thought-signatures>.

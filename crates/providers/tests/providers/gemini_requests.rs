@@ -183,6 +183,15 @@ fn each_family_is_told_its_own_way_how_much_to_think() {
 }
 
 #[test]
+fn tools_are_not_replaced_by_what_is_no_list() {
+    let mut request = Request { tools: vec![tool("clock")], ..hi("gemini-3-flash") };
+    request.options.other.push("tools", Json::new(r#"{"googleSearch":{}}"#).unwrap());
+    let (text, warnings) = told(request);
+    assert!(text.contains("clock") && !text.contains("googleSearch"), "{text}");
+    assert_eq!(warnings, "tools cannot be replaced by an extra field");
+}
+
+#[test]
 fn tools_are_offered_as_the_choice_says() {
     let with = |choice, strict| {
         let tools = vec![ToolSpec { strict, ..tool("clock") }, tool("now")];
