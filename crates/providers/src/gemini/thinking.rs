@@ -59,6 +59,7 @@ impl Family {
     /// Returns what to tell so that a model thinks this much.
     pub(super) fn config(self, reasoning: &Reasoning, warnings: &mut Warnings) -> Option<ThinkingConfig> {
         const ALWAYS: &str = "this model always reasons: it is asked for the least";
+        let reasoning = if *reasoning == Reasoning::Tokens(0) { &Reasoning::None } else { reasoning };
         let budget = |tokens| ThinkingConfig {
             thinking_budget: Some(tokens),
             include_thoughts: *reasoning != Reasoning::None,
@@ -84,6 +85,10 @@ impl Family {
             (Self::Budget { .. }, Reasoning::Low) => budget(1024),
             (Self::Budget { .. }, Reasoning::Medium) => budget(8192),
             (Self::Budget { .. }, Reasoning::High) => budget(24576),
+            (Self::Budget { least }, Reasoning::Tokens(tokens)) if *tokens < least => {
+                warnings.add(format!("this model reasons with no fewer than {least} tokens"));
+                budget(least)
+            }
             (_, Reasoning::Tokens(tokens)) => budget(*tokens),
             (Self::Level { least, .. }, Reasoning::None) => {
                 warnings.add(ALWAYS);
