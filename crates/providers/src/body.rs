@@ -5,6 +5,8 @@ use serde::Serialize;
 use aichat_message::{ErrorKind, Extra};
 
 use crate::error::Error;
+use crate::history::Warnings;
+use crate::request::{Request, ToolChoice};
 
 /// A JSON object under way.
 ///
@@ -46,7 +48,7 @@ impl<'a> Body<'a> {
     ///
     /// # Errors
     /// Fails with kind `invalid_request` where a value cannot be written as JSON.
-    pub(crate) fn finish(mut self, warnings: &mut super::history::Warnings) -> Result<Vec<u8>, Error> {
+    pub(crate) fn finish(mut self, warnings: &mut Warnings) -> Result<Vec<u8>, Error> {
         for (name, value) in self.other.iter() {
             match self.own.contains(&name) {
                 true => warnings.add(format!("{name} cannot be replaced by an extra field")),
@@ -62,4 +64,21 @@ impl<'a> Body<'a> {
             true => Err(Error::new(ErrorKind::InvalidRequest, "the request cannot be written as JSON")),
         }
     }
+}
+
+/// Returns the choice among the tools, which servers refuse where there are none.
+pub(crate) fn tool_choice<'a>(
+    request: &'a Request,
+    has_tools: bool,
+    warnings: &mut Warnings,
+) -> Option<&'a ToolChoice> {
+    if !has_tools && is_forced(request) {
+        warnings.add("there is no tool to choose from");
+    }
+    request.tool_choice.as_ref().filter(|_| has_tools)
+}
+
+/// Tells whether a call of a tool is demanded.
+pub(crate) fn is_forced(request: &Request) -> bool {
+    matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Tool(_)))
 }

@@ -7,7 +7,7 @@ use aichat_message::{Extra, Json, Role, ToolSpec};
 
 use super::content::{self, Conversation};
 use super::profile::{Off, Profile, Sampling, Thinking};
-use crate::body::Body;
+use crate::body::{self, Body};
 use crate::driver::Encoded;
 use crate::error::Error;
 use crate::history::{History, Ids, Rules, Warnings};
@@ -120,23 +120,12 @@ fn input_schema(tool: &ToolSpec) -> Json {
 }
 
 fn tool_choice(request: &Request, has_tools: bool, warnings: &mut Warnings) -> Option<Value> {
-    let choice = match request.tool_choice.as_ref()? {
+    Some(match body::tool_choice(request, has_tools, warnings)? {
         ToolChoice::Auto => json!({"type": "auto"}),
         ToolChoice::None => json!({"type": "none"}),
         ToolChoice::Required => json!({"type": "any"}),
         ToolChoice::Tool(name) => json!({"type": "tool", "name": name}),
-    };
-    if !has_tools {
-        if is_forced(request) {
-            warnings.add("there is no tool to choose from");
-        }
-        return None;
-    }
-    Some(choice)
-}
-
-fn is_forced(request: &Request) -> bool {
-    matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Tool(_)))
+    })
 }
 
 #[derive(Serialize)]
@@ -186,7 +175,7 @@ impl Plan {
             Reasoning::Tokens(most) => ("high", *most),
         };
         let by_tokens = matches!(wish, Reasoning::Tokens(_));
-        let forced = is_forced(request);
+        let forced = body::is_forced(request);
         if forced {
             warnings.add("reasoning is not asked for where a tool call is demanded");
         }

@@ -8,7 +8,7 @@ use aichat_message::{Executor, Extra, Json, MediaKind, OpaqueKind, Part, PartKin
 
 use super::thinking::Family;
 use super::{FILE_DATA, FUNCTION_CALL, INLINE_DATA, RESPONSE};
-use crate::body::Body;
+use crate::body::{Body, tool_choice};
 use crate::driver::Encoded;
 use crate::error::Error;
 use crate::history::{History, Ids, Rules, Said, Turn, Warnings};
@@ -55,7 +55,8 @@ pub(super) fn encode(info: &Info, request: &Request) -> Result<Encoded, Error> {
     if !tools.is_empty() {
         body.set("tools", &tools);
     }
-    if let (Some(config), false) = (calling(request), request.tools.is_empty()) {
+    let choice = tool_choice(request, !request.tools.is_empty(), &mut writer.warnings);
+    if let Some(config) = calling(request, choice) {
         body.set("toolConfig", json!({"functionCallingConfig": config}));
     }
     let config = writer.generation_config(request, merged.get("generationConfig"));
@@ -145,9 +146,9 @@ fn tools(functions: &[ToolSpec], own: Option<&Json>) -> Vec<Json> {
 }
 
 /// Returns which functions may or must be called, where anything is said about that.
-fn calling(request: &Request) -> Option<Json> {
+fn calling(request: &Request, choice: Option<&ToolChoice>) -> Option<Json> {
     let strict = request.tools.iter().any(|tool| tool.strict == Some(true));
-    Some(to_json(&match &request.tool_choice {
+    Some(to_json(&match choice {
         None | Some(ToolChoice::Auto) if strict => json!({"mode": "VALIDATED"}),
         None => return None,
         Some(ToolChoice::Auto) => json!({"mode": "AUTO"}),

@@ -8,7 +8,7 @@ use serde::ser::Serializer;
 use aichat_message::{Extra, Json, MediaKind, Part, PartKind, Role, Source, ToolSpec};
 
 use super::wire::{FUNCTION, RESPONSE};
-use crate::body::Body;
+use crate::body::{Body, is_forced};
 use crate::driver::Encoded;
 use crate::error::Error;
 use crate::history::{History, Ids, Rules, Said, Turn, Warnings};
@@ -109,7 +109,7 @@ fn tools<'a>(request: &'a Request, warnings: &mut Warnings) -> Vec<WireTool<'a>>
         Some(ToolChoice::Tool(name)) => Some(name),
         _ => None,
     };
-    if matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Tool(_))) {
+    if is_forced(request) {
         warnings.add("a tool call cannot be demanded of this server; the model decides");
     }
     let offered = request.tools.iter().filter(|tool| only.is_none_or(|name| *name == tool.name));

@@ -10,7 +10,7 @@ use aichat_message::{Json, MediaKind, OpaqueKind, Part, PartKind, Role, Source, 
 
 use super::profile::{Effort, Profile, Replay};
 use super::wire::RESPONSE;
-use crate::body::Body;
+use crate::body::{Body, tool_choice};
 use crate::driver::Encoded;
 use crate::error::Error;
 use crate::history::{History, Ids, Rules, Said, Turn, Warnings};
@@ -255,7 +255,7 @@ impl Writer<'_> {
 
     fn options(&mut self, request: &Request, body: &mut Body<'_>) {
         let (options, profile) = (&request.options, self.profile);
-        if let Some(choice) = &request.tool_choice {
+        if let Some(choice) = tool_choice(request, !request.tools.is_empty(), &mut self.warnings) {
             body.set(
                 "tool_choice",
                 match choice {

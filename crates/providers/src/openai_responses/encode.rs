@@ -12,7 +12,7 @@ use aichat_message::{
 use super::item::{CONTENT, CUSTOM_CALL};
 use super::profile::Profile;
 use super::wire::json;
-use crate::body::Body;
+use crate::body::{Body, tool_choice};
 use crate::driver::Encoded;
 use crate::error::Error;
 use crate::history::{History, Ids, Rules, Said, Turn, Warnings};
@@ -62,7 +62,8 @@ pub(super) fn encode(profile: &Profile, info: &Info, request: &Request) -> Resul
         strict: tool.strict,
     });
     let tools: Vec<_> = tools.map(|tool| json(&tool)).chain(hosted).collect();
-    if !tools.is_empty() {
+    let has_tools = !tools.is_empty();
+    if has_tools {
         body.set("tools", tools);
     }
     // The conversation lives with the caller, reasoning included.
@@ -70,7 +71,7 @@ pub(super) fn encode(profile: &Profile, info: &Info, request: &Request) -> Resul
     if !stored && may_reason(profile, request) {
         body.set("include", ["reasoning.encrypted_content"]);
     }
-    writer.options(request, &mut body);
+    writer.options(request, has_tools, &mut body);
     let body = body.finish(&mut writer.warnings)?;
     Ok(Encoded { body, warnings: writer.warnings.into_vec() })
 }
@@ -386,9 +387,9 @@ impl<'a> Writer<'a> {
         Some(json(&entry))
     }
 
-    fn options(&mut self, request: &Request, body: &mut Body<'_>) {
+    fn options(&mut self, request: &Request, has_tools: bool, body: &mut Body<'_>) {
         let options = &request.options;
-        match &request.tool_choice {
+        match tool_choice(request, has_tools, &mut self.warnings) {
             Some(ToolChoice::Auto) => body.set("tool_choice", "auto"),
             Some(ToolChoice::None) => body.set("tool_choice", "none"),
             Some(ToolChoice::Required) => body.set("tool_choice", "required"),

@@ -212,8 +212,9 @@ fn tools_are_offered_as_the_choice_says() {
         json!({"mode": "ANY", "allowedFunctionNames": ["now"]})
     );
     assert_eq!(with(None, Some(true)), json!({"mode": "VALIDATED"}));
-    let none = body(Request { tool_choice: Some(ToolChoice::Required), ..hi("gemini-3-flash") });
-    assert!(!none.contains("toolConfig"), "there is nothing to choose from: {none}");
+    let (none, warnings) = told(Request { tool_choice: Some(ToolChoice::Required), ..hi("gemini-3-flash") });
+    assert!(!none.contains("toolConfig"), "{none}");
+    assert_eq!(warnings, "there is no tool to choose from");
 }
 
 #[test]

@@ -148,6 +148,21 @@ fn tools_forced_parallel_and_of_the_provider() {
 }
 
 #[test]
+fn a_choice_is_left_out_where_there_is_no_tool() {
+    let mut request = Request::new("m", vec![Message::user("hi")]);
+    request.tool_choice = Some(ToolChoice::Auto);
+    let auto = body("openai", request.clone());
+    assert!(!auto.contains("tool_choice") && !auto.contains('!'), "{auto}");
+    request.tool_choice = Some(ToolChoice::Required);
+    let none = body("openai", request.clone());
+    assert!(!none.contains("tool_choice"), "{none}");
+    assert!(none.ends_with("\n! there is no tool to choose from"), "{none}");
+    request.options.other.push("tools", Json::new(r#"[{"type":"web_search"}]"#).unwrap());
+    let hosted = body("openai", request);
+    assert!(hosted.contains(r#""tool_choice":"required""#) && !hosted.contains('!'), "{hosted}");
+}
+
+#[test]
 fn options_that_can_be_told_and_that_cannot() {
     let options = Options {
         max_tokens: Some(90),

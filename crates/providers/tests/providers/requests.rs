@@ -121,9 +121,30 @@ fn options_have_the_server_s_names() {
     let mut request = Request::new("m", vec![Message::user("hi")]);
     (request.options, request.stream, request.tool_choice) = (options, false, Some(ToolChoice::Required));
     let call = encode("openai", request.clone());
-    assert_snapshot!(String::from_utf8_lossy(&call.body), @r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"tool_choice":"required","max_completion_tokens":9,"stop":["end"],"seed":7,"reasoning_effort":"low","temperature":0.25,"logit_bias":{"50256":-100}}"#);
-    assert_snapshot!(call.warnings.join("\n"), @r"top_k is not known to this server and not sent");
-    assert_snapshot!(body("openrouter", request), @r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"tool_choice":"required","max_tokens":9,"top_k":40,"stop":["end"],"seed":7,"reasoning":{"effort":"low"},"temperature":0.25,"logit_bias":{"50256":-100}}"#);
+    assert_snapshot!(String::from_utf8_lossy(&call.body), @r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_completion_tokens":9,"stop":["end"],"seed":7,"reasoning_effort":"low","temperature":0.25,"logit_bias":{"50256":-100}}"#);
+    assert_eq!(
+        call.warnings,
+        ["there is no tool to choose from", "top_k is not known to this server and not sent"]
+    );
+    request.tool_choice = None;
+    assert_snapshot!(body("openrouter", request), @r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":9,"top_k":40,"stop":["end"],"seed":7,"reasoning":{"effort":"low"},"temperature":0.25,"logit_bias":{"50256":-100}}"#);
+}
+
+#[test]
+fn a_choice_is_told_where_there_are_tools() {
+    let parameters = Json::new(r#"{"type":"object"}"#).unwrap();
+    let clock = ToolSpec { name: "clock".to_owned(), description: None, parameters, strict: None };
+    for (choice, word) in [
+        (ToolChoice::Auto, r#""auto""#),
+        (ToolChoice::None, r#""none""#),
+        (ToolChoice::Required, r#""required""#),
+        (ToolChoice::Tool("clock".to_owned()), r#"{"function":{"name":"clock"},"type":"function"}"#),
+    ] {
+        let mut request = Request::new("m", vec![Message::user("hi")]);
+        (request.tools, request.tool_choice) = (vec![clock.clone()], Some(choice));
+        let body = body("openai", request);
+        assert!(body.contains(&format!("\"tool_choice\":{word}")), "{body}");
+    }
 }
 
 #[test]
