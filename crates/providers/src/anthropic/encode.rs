@@ -49,7 +49,7 @@ pub(super) fn encode(info: &Info, request: &Request) -> Result<Encoded, Error> {
     if !tools.is_empty() {
         body.set("tools", &tools);
     }
-    if let Some(choice) = tool_choice(request, !tools.is_empty(), &mut warnings) {
+    if let Some(choice) = tool_choice(request, &profile, !tools.is_empty(), &mut warnings) {
         body.set("tool_choice", choice);
     }
     let config = OutputConfig { effort: plan.effort, format: format(request, &profile)? };
@@ -119,10 +119,19 @@ fn input_schema(tool: &ToolSpec) -> Json {
     Json::from_value(&fields).expect("fields that were read from JSON are JSON")
 }
 
-fn tool_choice(request: &Request, has_tools: bool, warnings: &mut Warnings) -> Option<Value> {
+fn tool_choice(
+    request: &Request,
+    profile: &Profile,
+    has_tools: bool,
+    warnings: &mut Warnings,
+) -> Option<Value> {
     Some(match body::tool_choice(request, has_tools, warnings)? {
         ToolChoice::Auto => json!({"type": "auto"}),
         ToolChoice::None => json!({"type": "none"}),
+        ToolChoice::Required | ToolChoice::Tool(_) if !profile.forced => {
+            warnings.add("a tool call cannot be demanded of this model; it decides");
+            json!({"type": "auto"})
+        }
         ToolChoice::Required => json!({"type": "any"}),
         ToolChoice::Tool(name) => json!({"type": "tool", "name": name}),
     })
@@ -175,7 +184,7 @@ impl Plan {
             Reasoning::Tokens(most) => ("high", *most),
         };
         let by_tokens = matches!(wish, Reasoning::Tokens(_));
-        let forced = body::is_forced(request);
+        let forced = profile.forced && body::is_forced(request);
         if forced {
             warnings.add("reasoning is not asked for where a tool call is demanded");
         }

@@ -1,7 +1,8 @@
 //! What each generation of models takes, as data.
 //!
 //! Sources: the provider's list of models, which names the ways of thinking, the efforts and the limits of
-//! each, and <https://platform.claude.com/docs/en/about-claude/models/migration-guide>.
+//! each, <https://platform.claude.com/docs/en/about-claude/models/migration-guide>, and
+//! <https://platform.claude.com/docs/en/models/opus-5-5/whats-new-opus-5-5>.
 
 /// What a model takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub(super) struct Profile {
     pub(super) schema: bool,
     /// Whether it continues an answer that the conversation ends with.
     pub(super) prefill: bool,
+    /// Whether a tool call can be demanded of it.
+    pub(super) forced: bool,
 }
 
 /// How a model is told to reason.
@@ -61,6 +64,7 @@ const FIRST: Profile = Profile {
     sampling: Sampling::Free,
     schema: false,
     prefill: true,
+    forced: true,
 };
 
 /// Since which version models are as the row says; a model is as the last row that is not newer.
@@ -74,7 +78,7 @@ const GENERATIONS: &[((u32, u32), Profile)] = &[
     ((4, 6), Profile { thinking: Thinking::Either, sampling: Sampling::One, ..EFFORT }),
     ((4, 7), EFFORT),
     ((5, 0), Profile { off: Off::Word, ..EFFORT }),
-    ((5, 5), Profile { off: Off::Never, ..EFFORT }),
+    ((5, 5), Profile { off: Off::Never, forced: false, ..EFFORT }),
 ];
 
 const BUDGET: Profile = Profile { thinking: Thinking::Budget, ..FIRST };
@@ -91,6 +95,9 @@ const EFFORT: Profile = Profile {
 /// Families that reason in every answer.
 const ALWAYS: [&str; 2] = ["fable", "mythos"];
 
+/// Since which version no tool call can be demanded of those.
+const UNFORCED: (u32, u32) = (5, 1);
+
 /// What is taken to hold for models of others who speak this protocol.
 const OTHERS: Profile = Profile {
     output_limit: 32_000,
@@ -99,6 +106,7 @@ const OTHERS: Profile = Profile {
     sampling: Sampling::Free,
     schema: true,
     prefill: true,
+    forced: true,
 };
 
 impl Profile {
@@ -106,7 +114,8 @@ impl Profile {
     pub(super) fn of(model: &str) -> Self {
         let model = model.to_ascii_lowercase();
         let Some((_, name)) = model.split_once("claude") else { return OTHERS };
-        let profile = match version(name) {
+        let version = version(name);
+        let profile = match version {
             Some(version) => {
                 let row = GENERATIONS.iter().rfind(|(since, _)| *since <= version);
                 row.map_or(FIRST, |(_, profile)| *profile)
@@ -115,7 +124,10 @@ impl Profile {
             None => EFFORT,
         };
         match ALWAYS.iter().any(|family| name.contains(family)) {
-            true => Self { off: Off::Never, ..profile },
+            true => {
+                let forced = profile.forced && version.is_none_or(|version| version < UNFORCED);
+                Self { off: Off::Never, forced, ..profile }
+            }
             false => profile,
         }
     }

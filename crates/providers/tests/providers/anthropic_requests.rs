@@ -353,6 +353,19 @@ fn tools_and_which_of_them_to_call() {
     ] {
         assert!(chosen(choice, &tools).0.contains(&format!("\"tool_choice\":{word}")));
     }
+    for (model, word, reasons) in [
+        ("claude-opus-5", r#"{"type":"any"}"#, false),
+        ("claude-fable-5", r#"{"type":"any"}"#, false),
+        ("claude-opus-5-5", r#"{"type":"auto"}"#, true),
+        ("claude-fable-5-1", r#"{"type":"auto"}"#, true),
+    ] {
+        let mut request =
+            Request { tool_choice: Some(ToolChoice::Required), tools: tools.clone(), ..hi(model) };
+        request.options.reasoning = Some(Reasoning::High);
+        let (body, warnings) = encode(request);
+        assert!(body.contains(&format!("\"tool_choice\":{word}")), "{body}");
+        assert_eq!((body.contains("\"thinking\""), warnings.len()), (reasons, 1), "{model} {warnings:?}");
+    }
     let (none, warnings) = chosen(ToolChoice::Required, &[]);
     assert!(!none.contains("tool_choice"));
     assert_eq!(warnings, ["there is no tool to choose from"]);
