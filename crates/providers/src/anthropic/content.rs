@@ -111,14 +111,15 @@ pub(super) fn conversation<'a>(
     let answered: HashSet<String> =
         history.turns.iter().flat_map(|turn| &turn.parts).filter_map(|said| answers(said.part)).collect();
     let mut turns: Vec<WireTurn<'a>> = Vec::new();
+    let mut is_paused = false;
     for (at, turn) in history.turns.iter().enumerate() {
         let content = match turn.role {
             Role::Assistant => {
                 let (next, is_last) = (history.turns.get(at + 1), at + 1 == history.turns.len());
                 // The provider is still at it where it paused, and where its call waits for one of the caller's.
                 let pending = is_last || at + 2 == history.turns.len() && next.is_some_and(has_results);
-                let mut content = answer(turn, |id| pending || answered.contains(id), warnings);
-                let is_paused = is_last && turn.parts.iter().any(is_server_call);
+                let (mut content, ends_with_server) = answer(turn, &answered, pending, warnings);
+                is_paused = is_last && ends_with_server;
                 if !is_paused {
                     close(&mut content, warnings);
                 }
@@ -148,7 +149,6 @@ pub(super) fn conversation<'a>(
         Some(_) => {}
     }
     let goes_on = turns.last().is_some_and(|last| last.role == "assistant");
-    let is_paused = history.turns.last().is_some_and(|turn| turn.parts.iter().any(is_server_call));
     if goes_on && !is_paused && !profile.prefill {
         warnings.add("this model does not continue an answer: \"Continue.\" is put after it");
         turns.push(user("Continue."));
@@ -168,8 +168,9 @@ fn has_results(turn: &Turn<'_>) -> bool {
     turn.parts.iter().any(|said| matches!(said.part.kind, PartKind::ToolResult { .. }))
 }
 
-fn is_server_call(said: &Said<'_>) -> bool {
-    matches!(said.part.kind, PartKind::ToolCall { executor: Executor::Server, .. })
+/// Tells whether a part is a call that the provider runs itself, or what came of one.
+fn is_server_s(part: &Part) -> bool {
+    matches!(part.kind, PartKind::ToolCall { executor: Executor::Server, .. }) || answers(part).is_some()
 }
 
 /// Returns the id of the provider's own call that a block answers.
@@ -184,17 +185,25 @@ fn answers(part: &Part) -> Option<String> {
     }
 }
 
-/// Writes what the model said.
-fn answer<'a>(turn: &'a Turn<'a>, stays: impl Fn(&str) -> bool, warnings: &mut Warnings) -> Vec<Block<'a>> {
-    let mut blocks = Vec::new();
+/// Writes what the model said; tells whether it ends at work of the provider's own, where answers pause.
+/// Calls of that kind have results among the `answered`, or stay where the provider is still at them.
+fn answer<'a>(
+    turn: &'a Turn<'a>,
+    answered: &HashSet<String>,
+    pending: bool,
+    warnings: &mut Warnings,
+) -> (Vec<Block<'a>>, bool) {
+    let (mut blocks, mut ends_with_server) = (Vec::new(), false);
     for said in &turn.parts {
+        let before = blocks.len();
         match &said.part.kind {
             PartKind::Text { text, .. } | PartKind::Refusal { text } => {
                 blocks.extend(text_block(text, said, warnings));
             }
             PartKind::Reasoning { .. } => blocks.extend(reasoning(said, warnings)),
-            PartKind::ToolCall { name, executor, .. } => {
-                if *executor == Executor::Server && !stays(&said.call_id) {
+            PartKind::ToolCall { name, executor, arguments, .. } => {
+                let stays = || answered.contains(&*said.call_id) || pending && arguments.json().is_ok();
+                if *executor == Executor::Server && !stays() {
                     warnings.add("a tool call that the provider itself did not finish is not sent");
                     continue;
                 }
@@ -210,8 +219,11 @@ fn answer<'a>(turn: &'a Turn<'a>, stays: impl Fn(&str) -> bool, warnings: &mut W
             PartKind::Media { .. } => warnings.add("media in an answer is not sent"),
             _ => warnings.add("a part that this protocol does not know is not sent"),
         }
+        if blocks.len() > before {
+            ends_with_server = is_server_s(said.part);
+        }
     }
-    blocks
+    (blocks, ends_with_server)
 }
 
 /// Takes from an answer the reasoning it was broken off in: nothing may end with it.

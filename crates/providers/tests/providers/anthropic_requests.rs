@@ -306,6 +306,24 @@ fn a_call_the_provider_runs_itself_stays_where_it_can_still_be_answered() {
 }
 
 #[test]
+fn an_answer_is_paused_where_it_ends_at_work_of_the_provider() {
+    let found = || unknown(r#"{"type":"web_search_tool_result","tool_use_id":"s1","content":[]}"#);
+    let goes_on = "{\"type\":\"text\",\"text\":\"Continue.\"}";
+    let last = |parts| talk(vec![Message::user("hi"), own(parts)]);
+    let (said, warnings) = last(vec![server_call("s1"), found(), Part::text("It is bl ")]);
+    assert!(said.contains("\"It is bl\"") && said.contains(goes_on), "{said}");
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    let (said, warnings) = last(vec![server_call("s1"), found()]);
+    assert!(!said.contains(goes_on) && warnings.is_empty(), "{said} {warnings:?}");
+    let mut cut = server_call("s2");
+    let PartKind::ToolCall { arguments, .. } = &mut cut.kind else { panic!("{cut:?}") };
+    *arguments = "{\"que".into();
+    let (said, warnings) = last(vec![server_call("s1"), found(), Part::text("so"), cut]);
+    assert!(!said.contains("s2") && said.contains(goes_on), "{said}");
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+}
+
+#[test]
 fn reasoning_without_a_signature_and_broken_arguments() {
     let unsigned = Part::new(PartKind::Reasoning { blocks: vec![ReasoningBlock::Text("cut o".to_owned())] });
     let messages = vec![
