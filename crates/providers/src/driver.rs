@@ -20,7 +20,7 @@ use crate::decoder::Decoder;
 use crate::endpoint::{Base, Endpoint, Redactor, Timeouts, percent_decode, secret_header};
 use crate::error::{Error, Timeout};
 use crate::intake::Intake;
-use crate::provider::{Call, DeltaStream, Info, Model, Provider};
+use crate::provider::{Call, DeltaStream, Info, Model, Provider, listed};
 use crate::redaction::{masking, of_request};
 use crate::request::Request;
 use crate::transport::{Body, HttpRequest, HttpResponse, Transport};
@@ -319,11 +319,7 @@ impl<A: Adapter> Provider for Driver<A> {
     async fn model(&self, id: &str) -> Result<Model, Error> {
         let told = match self.adapter.model_path(id) {
             Some((path, body)) => self.fetch(Method::POST, &path, body).await,
-            None => {
-                let listed = self.models().await?.into_iter().find(|model| model.id == id);
-                let missing = "there is no such model in the provider's list";
-                return listed.ok_or_else(|| self.about(Error::new(ErrorKind::NotFound, missing), Some(id)));
-            }
+            None => return listed(self, id).await,
         };
         told.and_then(|body| self.adapter.model(id, &body)).map_err(|error| self.about(error, Some(id)))
     }

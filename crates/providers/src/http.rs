@@ -109,9 +109,20 @@ impl Http {
             return steps.map(|step| Finding::skipped(step, "it goes through a proxy")).into();
         }
         let (base_url, limit) = (base_url.to_owned(), self.0.connect);
-        let went = tokio::task::spawn_blocking(move || reach(&base_url, || tls(true), limit));
-        // What cannot be looked at on its own is found out by asking.
-        went.await.unwrap_or_default()
+        let (tell, told) = futures::channel::oneshot::channel();
+        // Not one of the runtime's threads: a system that looks for a name for minutes would hold up its end.
+        let look = move || tell.send(reach(&base_url, || tls(true), limit));
+        if std::thread::Builder::new().name("aichat-reach".to_owned()).spawn(look).is_err() {
+            return Vec::new();
+        }
+        match tokio::time::timeout(limit * 3, told).await {
+            // What cannot be looked at on its own is found out by asking.
+            Ok(went) => went.unwrap_or_default(),
+            Err(_) => {
+                let late = Error::timed_out(Timeout::Connect, limit * 3);
+                vec![Finding::failed(Step::Name, late, Some(limit * 3))]
+            }
+        }
     }
 
     fn by(route: Route, connect: Duration) -> Self {

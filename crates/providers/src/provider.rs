@@ -49,13 +49,18 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// Fails as [`models`](Self::models) does, and with kind `not_found` where there is no such model.
     async fn model(&self, id: &str) -> Result<Model, Error> {
-        let listed = self.models().await?.into_iter().find(|model| model.id == id);
-        listed.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, "there is no such model in the provider's list")
-                .with_provider(&self.info().name)
-                .with_model(id)
-        })
+        listed(self, id).await
     }
+}
+
+/// Returns a model from the list of its provider.
+pub(crate) async fn listed<P: Provider + ?Sized>(provider: &P, id: &str) -> Result<Model, Error> {
+    let found = provider.models().await?.into_iter().find(|model| model.id == id);
+    found.ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, "there is no such model in the provider's list")
+            .with_provider(&provider.info().name)
+            .with_model(id)
+    })
 }
 
 /// Who a provider is.

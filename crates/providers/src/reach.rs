@@ -15,8 +15,9 @@ use crate::endpoint::Base;
 use crate::error::{Error, Obstacle, Timeout};
 use crate::http::{describe, obstacle};
 
-/// Goes the way to a base address step by step, each within `limit`; needs no answer of the server. It waits, so it
-/// is for a thread of its own.
+/// Goes the way to a base address step by step; needs no answer of the server. The connection, to whichever of the
+/// host's addresses, and every wait within TLS take `limit` at most; the name takes as long as the system lets it. It
+/// waits, so it is for a thread of its own.
 pub(crate) fn reach(
     base_url: &str,
     tls: impl FnOnce() -> Result<ClientConfig, Error>,
@@ -63,7 +64,12 @@ fn go(
     let mut refused = Error::new(ErrorKind::Transport, Obstacle::Name.phrase()).with_obstacle(Obstacle::Name);
     let mut socket = None;
     for address in &addresses {
-        match TcpStream::connect_timeout(address, limit) {
+        let left = limit.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            refused = Error::timed_out(Timeout::Connect, limit);
+            break;
+        }
+        match TcpStream::connect_timeout(address, left) {
             Ok(connected) => {
                 socket = Some(connected);
                 break;

@@ -34,7 +34,8 @@ pub enum Pace {
 ///
 /// A request must be the one recorded: method, path with query and body, after the redaction that the recording
 /// had. Host and headers are not compared. An answer that the caller had let go of, or whose recording broke off,
-/// ends in a transport error where the recording does, so that nobody takes it for whole.
+/// ends in a transport error where the recording does, so that nobody takes it for whole. Of a transport that failed
+/// the kind and the words come again; what was in its way, and how long it asked to wait, is not recorded.
 ///
 /// Times are the runtime's, so that a test may pause them.
 ///
