@@ -9,6 +9,9 @@ use aichat_message::{Executor, Extra, Json, Message, OpaqueKind, Origin, Part, P
 use crate::provider::Info;
 use crate::request::Request;
 
+/// Begins the name of a message's kept field that stood beside the message, so that it never goes back in one.
+pub(crate) const RESPONSE: &str = "response.";
+
 /// What a protocol demands of a conversation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
@@ -66,6 +69,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) parts: Vec<Said<'a>>,
     /// Unknown fields of the message, where it comes from this very provider and stands alone.
     pub(crate) extra: Option<&'a Extra>,
+    /// Whether several messages are this turn, and unknown fields of one of them have no place in it.
+    pub(crate) lost: bool,
 }
 
 /// One part of a turn.
@@ -163,15 +168,14 @@ impl<'a> History<'a> {
             }
             return self.system.extend(parts);
         }
+        let extra = (own && !message.extra.is_empty()).then_some(&message.extra);
         match self.turns.last_mut().filter(|last| rules.merge && last.role == role) {
             Some(last) => {
                 last.parts.extend(parts);
-                last.extra = None;
+                let mut fields = last.extra.take().into_iter().chain(extra).flat_map(Extra::iter);
+                last.lost |= fields.any(|(name, _)| !name.starts_with(RESPONSE));
             }
-            None => {
-                let extra = (own && !message.extra.is_empty()).then_some(&message.extra);
-                self.turns.push(Turn { role, parts, extra });
-            }
+            None => self.turns.push(Turn { role, parts, extra, lost: false }),
         }
     }
 }

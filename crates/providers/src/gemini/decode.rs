@@ -11,10 +11,11 @@ use aichat_message::{
 
 use super::pieces::Pieces;
 use super::wire::{self, Blob, Call, Candidate, Data, Field, Response};
-use super::{FILE_DATA, FUNCTION_CALL, INLINE_DATA, RESPONSE};
+use super::{FILE_DATA, FUNCTION_CALL, INLINE_DATA};
 use crate::classify;
 use crate::decoder::{Decoder, Frame};
 use crate::error::Error;
+use crate::history::RESPONSE;
 
 /// Reads one answer.
 #[derive(Debug)]

@@ -7,11 +7,11 @@ use serde_json::json;
 use aichat_message::{Executor, Extra, Json, MediaKind, OpaqueKind, Part, PartKind, Role, Source, ToolSpec};
 
 use super::thinking::Family;
-use super::{FILE_DATA, FUNCTION_CALL, INLINE_DATA, RESPONSE};
+use super::{FILE_DATA, FUNCTION_CALL, INLINE_DATA};
 use crate::body::{Body, tool_choice};
 use crate::driver::Encoded;
 use crate::error::Error;
-use crate::history::{History, Ids, Rules, Said, Turn, Warnings};
+use crate::history::{History, Ids, RESPONSE, Rules, Said, Turn, Warnings};
 use crate::provider::Info;
 use crate::request::{Options, Output, Request, ToolChoice};
 
@@ -192,6 +192,9 @@ impl Writer {
             calls += usize::from(is_call);
         }
         parts.append(&mut beside);
+        if turn.lost {
+            self.warnings.add("unknown fields of an answer that is made one with the next are not sent");
+        }
         let echo =
             turn.extra.into_iter().flat_map(Extra::iter).filter(|(name, _)| !name.starts_with(RESPONSE));
         let role = if turn.role == Role::Assistant { "model" } else { "user" };

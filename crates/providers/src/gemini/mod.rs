@@ -18,9 +18,6 @@ use crate::error::Error;
 use crate::provider::Info;
 use crate::request::Request;
 
-/// Begins the name of a kept field that stood around the content, so that it never goes back in it.
-const RESPONSE: &str = "response.";
-
 /// Fields of a part; before a dot they begin the name of a kept field that stood inside them.
 const FUNCTION_CALL: &str = "functionCall";
 const INLINE_DATA: &str = "inlineData";

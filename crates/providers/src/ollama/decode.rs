@@ -2,10 +2,11 @@
 
 use aichat_message::{Delta, ErrorKind, Extra, Finish, FinishReason, Part, Start};
 
-use super::wire::{self, Line, RESPONSE, Said, ToolCall};
+use super::wire::{self, Line, Said, ToolCall};
 use crate::classify;
 use crate::decoder::{Decoder, Frame};
 use crate::error::Error;
+use crate::history::RESPONSE;
 
 /// Reads one answer.
 #[derive(Debug, Default)]

@@ -7,11 +7,11 @@ use serde::ser::Serializer;
 
 use aichat_message::{Extra, Json, MediaKind, Part, PartKind, Role, Source, ToolSpec};
 
-use super::wire::{FUNCTION, RESPONSE};
+use super::wire::FUNCTION;
 use crate::body::{Body, is_forced};
 use crate::driver::Encoded;
 use crate::error::Error;
-use crate::history::{History, Ids, Rules, Said, Turn, Warnings};
+use crate::history::{History, Ids, RESPONSE, Rules, Said, Turn, Warnings};
 use crate::provider::Info;
 use crate::request::{Output, Reasoning, Request, ToolChoice};
 

@@ -16,9 +16,6 @@ use crate::driver::Page;
 use crate::error::Error;
 use crate::provider::Model;
 
-/// Begins the name of a kept field that stood beside the message, so that it never goes back in one.
-pub(super) const RESPONSE: &str = "response.";
-
 /// Begins the name of a kept field of a call's function.
 pub(super) const FUNCTION: &str = "function.";
 

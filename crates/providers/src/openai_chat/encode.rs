@@ -9,11 +9,10 @@ use serde_json::{Value, json};
 use aichat_message::{Json, MediaKind, OpaqueKind, Part, PartKind, Role, Source, ToolSpec};
 
 use super::profile::{Effort, Profile, Replay};
-use super::wire::RESPONSE;
 use crate::body::{Body, tool_choice};
 use crate::driver::Encoded;
 use crate::error::Error;
-use crate::history::{History, Ids, Rules, Said, Turn, Warnings};
+use crate::history::{History, Ids, RESPONSE, Rules, Said, Turn, Warnings};
 use crate::provider::Info;
 use crate::request::{Output, Reasoning, Request, ToolChoice};
 

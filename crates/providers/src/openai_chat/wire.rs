@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use aichat_message::{Extra, Json, Usage};
 
+use crate::history::RESPONSE;
 use crate::scalar::{Text, count};
 
 /// Fields that no struct here names, as last seen. A field that repeats in every chunk costs a comparison.
@@ -25,9 +26,6 @@ enum Place {
     /// In the message itself.
     Message,
 }
-
-/// Begins the name of a kept field that stood beside the message, so that it never goes back in one.
-pub(super) const RESPONSE: &str = "response.";
 
 impl Unknown {
     fn note(&mut self, place: Place, name: &str, value: &RawValue) {

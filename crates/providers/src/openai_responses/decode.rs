@@ -14,10 +14,8 @@ use super::wire::{self, Event, Fields, Unread, json, number, text};
 use crate::classify;
 use crate::decoder::{Decoder, Frame};
 use crate::error::Error;
+use crate::history::RESPONSE;
 use crate::stencil::Stencil;
-
-/// Begins the name of a kept field of the response, which never goes back.
-const RESPONSE: &str = "response.";
 
 /// Fields of a response that are modelled, that the log knows, or that only repeat the request.
 const KNOWN: &[&str] = &[

@@ -104,6 +104,24 @@ fn what_another_provider_said_is_rewritten_with_a_warning() {
 }
 
 #[test]
+fn unknown_fields_of_one_of_two_answers_in_a_row_have_no_place() {
+    let mut request = conversation("here", "gemini-3-flash");
+    let again = |name: &str| {
+        let mut again = answer("here", vec![Part::text("more")]);
+        again.extra.push(name, Json::new("1").unwrap());
+        again
+    };
+    let lost = "unknown fields of an answer that is made one with the next are not sent";
+    request.messages = vec![Message::user("go"), again("response.x"), again("response.y")];
+    assert_eq!(told(request.clone()).1, "");
+    request.messages[2] = again("mood");
+    let (text, warnings) = told(request.clone());
+    assert!(!text.contains("mood") && warnings == lost, "{text} {warnings}");
+    request.messages.swap(1, 2);
+    assert_eq!(told(request).1, lost);
+}
+
+#[test]
 fn only_the_first_call_of_an_answer_needs_a_signature() {
     let ours = |parts| {
         let results = vec![Part::tool_result("a", "1"), Part::tool_result("b", "2")];
