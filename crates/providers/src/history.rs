@@ -23,6 +23,8 @@ pub(crate) struct Rules {
     pub(crate) merge: bool,
     /// Which ids of tool calls are legal.
     pub(crate) ids: Ids,
+    /// Whether the result of a tool can say that the tool failed.
+    pub(crate) failures: bool,
 }
 
 /// Which ids of tool calls a protocol takes. Illegal ones are rewritten, the same id to the same one each time.
@@ -142,6 +144,11 @@ impl<'a> History<'a> {
                     })
                 })
                 .collect();
+            let failed =
+                |said: &Said<'_>| matches!(said.part.kind, PartKind::ToolResult { is_error: true, .. });
+            if !rules.failures && parts.iter().any(failed) {
+                warnings.add("that a tool failed is not told to this server");
+            }
             if !own && message.parts.iter().any(|part| !part.opaque.is_empty()) {
                 warnings.add("opaque data of another provider is not sent");
             }
@@ -326,7 +333,8 @@ mod tests {
 
     use super::*;
 
-    const PLAIN: Rules = Rules { role: |role| role, system_apart: false, merge: false, ids: Ids::Any };
+    const PLAIN: Rules =
+        Rules { role: |role| role, system_apart: false, merge: false, ids: Ids::Any, failures: true };
 
     fn info() -> Info {
         Info { name: "here".into(), protocol: Protocol::Anthropic, host: String::new(), local: false }
@@ -422,7 +430,7 @@ mod tests {
     #[test]
     fn neighbours_are_merged_and_instructions_set_apart() {
         let role = |role| if role == Role::Tool { Role::User } else { role };
-        let rules = Rules { role, system_apart: true, merge: true, ids: Ids::Any };
+        let rules = Rules { role, system_apart: true, merge: true, ..PLAIN };
         let system = |text| Message::new(Role::System, vec![Part::text(text)]);
         let messages = vec![
             system("one"),

@@ -29,6 +29,7 @@ pub(super) fn encode(info: &Info, request: &Request) -> Result<Encoded, Error> {
         system_apart: true,
         merge: true,
         ids: Ids::Word,
+        failures: true,
     };
     let mut warnings = Warnings::default();
     let history = History::of(request, info, &rules, &mut warnings);

@@ -31,6 +31,7 @@ const RULES: Rules = Rules {
     system_apart: true,
     merge: true,
     ids: Ids::Any,
+    failures: true,
 };
 
 pub(super) fn encode(info: &Info, request: &Request) -> Result<Encoded, Error> {

@@ -241,6 +241,7 @@ fn images_are_bytes_and_other_media_stay_behind() {
     let call = prepare(Request::new("m", messages));
     assert_snapshot!(String::from_utf8_lossy(&call.body), @r#"{"model":"m","messages":[{"role":"user","content":"look\n\nhere","images":["QUJD"]},{"role":"assistant","content":"","tool_calls":[{"id":"c","function":{"index":0,"name":"look","arguments":{}}}]},{"role":"tool","content":"seen","images":["QUJD"],"tool_name":"look","tool_call_id":"c"}],"stream":true}"#);
     assert_snapshot!(call.warnings.join("\n"), @r"
+    that a tool failed is not told to this server
     an image that is elsewhere is not sent; this protocol takes only its bytes
     media of a kind that this protocol does not take is not sent
     ");

@@ -291,6 +291,7 @@ fn images_files_and_what_a_tool_returns() {
     ];
     assert_snapshot!(body("openai", Request::new("m", messages)), @r##"
     {"model":"m","input":[{"type":"message","role":"developer","content":"Be kind."},{"type":"message","role":"user","content":[{"type":"input_text","text":"look"},{"image_url":"data:image/jpeg;base64,QUJD","type":"input_image"},{"image_url":"https://example.org/a","type":"input_image"},{"file_id":"file-1","type":"input_image"},{"file_data":"data:application/pdf;base64,QUJD","filename":"report.pdf","type":"input_file"},{"file_url":"https://example.org/a","type":"input_file"},{"file_id":"file-1","type":"input_file"}]},{"type":"function_call","call_id":"c","name":"draw","arguments":"{}"},{"type":"function_call_output","call_id":"c","output":[{"text":"drawn","type":"input_text"},{"image_url":"data:image/png;base64,QUJD","type":"input_image"}]}],"store":false,"include":["reasoning.encrypted_content"],"stream":true}
+    ! that a tool failed is not told to this server
     ! media of a kind or source that this protocol does not take is not sent
     "##);
 }

@@ -131,6 +131,19 @@ fn options_have_the_server_s_names() {
 }
 
 #[test]
+fn that_a_tool_failed_has_no_place() {
+    let result = |is_error| {
+        let (call_id, content) = ("c".to_owned(), vec![Part::text("no such file")]);
+        let result = Part::new(PartKind::ToolResult { call_id, name: None, content, is_error });
+        let call = Message::new(Role::Assistant, vec![Part::tool_call("c", "read", "{}")]);
+        let messages = vec![Message::user("hi"), call, Message::new(Role::Tool, vec![result])];
+        encode("openai", Request::new("m", messages)).warnings
+    };
+    assert_eq!(result(true), ["that a tool failed is not told to this server"]);
+    assert!(result(false).is_empty());
+}
+
+#[test]
 fn a_choice_is_told_where_there_are_tools() {
     let parameters = Json::new(r#"{"type":"object"}"#).unwrap();
     let clock = ToolSpec { name: "clock".to_owned(), description: None, parameters, strict: None };
