@@ -23,6 +23,8 @@ pub(crate) struct Rules {
     pub(crate) merge: bool,
     /// Which ids of tool calls are legal.
     pub(crate) ids: Ids,
+    /// Whether the model asked, named first, takes the reasoning of another of the same provider.
+    pub(crate) shares: fn(&str, &str) -> bool,
     /// Whether the result of a tool can say that the tool failed.
     pub(crate) failures: bool,
 }
@@ -130,11 +132,17 @@ impl<'a> History<'a> {
         let pairs = Pairs::of(&request.messages, rules.ids);
         let mut history = Self { system: Vec::new(), turns: Vec::new() };
         for (at, message) in request.messages.iter().enumerate() {
-            let own = message.origin.as_ref().is_some_and(|origin| is_own(origin, info, &request.model));
+            let origin = message.origin.as_ref().filter(|origin| is_own(origin, info, &request.model));
+            let own = origin.is_some();
+            let shared = origin.is_none_or(|origin| (rules.shares)(&request.model, &origin.model));
             let parts = message.parts.iter().enumerate();
             let parts: Vec<_> = parts
                 .filter_map(|(index, part)| {
                     let pair = pairs.get(at, index);
+                    if !shared && matches!(part.kind, PartKind::Reasoning { .. }) {
+                        warnings.add("reasoning of another model is not sent");
+                        return None;
+                    }
                     keep(part, own, pair, warnings).then(|| Said {
                         part,
                         own,
@@ -333,8 +341,14 @@ mod tests {
 
     use super::*;
 
-    const PLAIN: Rules =
-        Rules { role: |role| role, system_apart: false, merge: false, ids: Ids::Any, failures: true };
+    const PLAIN: Rules = Rules {
+        role: |role| role,
+        system_apart: false,
+        merge: false,
+        ids: Ids::Any,
+        shares: |_, _| true,
+        failures: true,
+    };
 
     fn info() -> Info {
         Info { name: "here".into(), protocol: Protocol::Anthropic, host: String::new(), local: false }

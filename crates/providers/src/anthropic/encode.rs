@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use aichat_message::{Extra, Json, Role, ToolSpec};
 
 use super::content::{self, Conversation};
-use super::profile::{Off, Profile, Sampling, Thinking};
+use super::profile::{self, Off, Profile, Sampling, Thinking};
 use crate::body::{self, Body};
 use crate::driver::Encoded;
 use crate::error::Error;
@@ -29,6 +29,7 @@ pub(super) fn encode(info: &Info, request: &Request) -> Result<Encoded, Error> {
         system_apart: true,
         merge: true,
         ids: Ids::Word,
+        shares: profile::shares_reasoning,
         failures: true,
     };
     let mut warnings = Warnings::default();

@@ -19,6 +19,8 @@ pub(super) struct Profile {
     pub(super) prefill: bool,
     /// Whether a tool call can be demanded of it.
     pub(super) forced: bool,
+    /// Whether its reasoning is its own: it takes none of another model, and none takes its.
+    pub(super) bound: bool,
 }
 
 /// How a model is told to reason.
@@ -65,6 +67,7 @@ const FIRST: Profile = Profile {
     schema: false,
     prefill: true,
     forced: true,
+    bound: false,
 };
 
 /// Since which version models are as the row says; a model is as the last row that is not newer.
@@ -78,7 +81,7 @@ const GENERATIONS: &[((u32, u32), Profile)] = &[
     ((4, 6), Profile { thinking: Thinking::Either, sampling: Sampling::One, ..EFFORT }),
     ((4, 7), EFFORT),
     ((5, 0), Profile { off: Off::Word, ..EFFORT }),
-    ((5, 5), Profile { off: Off::Never, forced: false, ..EFFORT }),
+    ((5, 5), Profile { off: Off::Never, forced: false, bound: true, ..EFFORT }),
 ];
 
 const BUDGET: Profile = Profile { thinking: Thinking::Budget, ..FIRST };
@@ -107,6 +110,7 @@ const OTHERS: Profile = Profile {
     schema: true,
     prefill: true,
     forced: true,
+    bound: false,
 };
 
 impl Profile {
@@ -126,11 +130,26 @@ impl Profile {
         match ALWAYS.iter().any(|family| name.contains(family)) {
             true => {
                 let forced = profile.forced && version.is_none_or(|version| version < UNFORCED);
-                Self { off: Off::Never, forced, ..profile }
+                Self { off: Off::Never, forced, bound: true, ..profile }
             }
             false => profile,
         }
     }
+}
+
+/// Tells whether a model takes the reasoning of another, which may be itself by another of its names.
+pub(super) fn shares_reasoning(model: &str, other: &str) -> bool {
+    // Without date, and without what platforms put around it.
+    fn words(model: &str) -> Vec<String> {
+        let name = model.to_ascii_lowercase();
+        let name = name.split_once("claude").map_or(&*name, |(_, name)| name);
+        let is_date = |word: &str| word.len() == 8 && word.bytes().all(|byte| byte.is_ascii_digit());
+        let is_edition = |word: &str| word.strip_prefix('v').is_some_and(|n| n.parse::<u32>().is_ok());
+        let words = name.split(|c: char| !c.is_ascii_alphanumeric()).take_while(|word| !is_edition(word));
+        words.filter(|word| !word.is_empty() && !is_date(word)).map(str::to_owned).collect()
+    }
+    let is_bound = Profile::of(model).bound || Profile::of(other).bound;
+    !is_bound || words(model) == words(other)
 }
 
 /// Returns the version in what follows `claude`: `-opus-4-6-v1`, `-3-7-sonnet-20250219`, `-haiku-4.5`.
@@ -161,6 +180,22 @@ mod tests {
         ];
         for (name, want) in cases {
             assert_eq!(version(name), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn reasoning_that_is_bound_stays_with_its_model() {
+        for (model, other, shares) in [
+            ("claude-sonnet-4-6", "claude-opus-4-5-20251101", true),
+            ("claude-fable-5", "claude-fable-5-20260609", true),
+            ("us.anthropic.claude-opus-5-5-v1:0", "claude-opus-5-5", true),
+            ("anthropic/claude-opus-5.5", "claude-opus-5-5@20260922", true),
+            ("claude-fable-5-1", "claude-fable-5", false),
+            ("claude-opus-5", "claude-mythos-5", false),
+            ("claude-opus-5-5", "claude-opus-5", false),
+        ] {
+            assert_eq!(shares_reasoning(model, other), shares, "{model} {other}");
+            assert_eq!(shares_reasoning(other, model), shares, "{other} {model}");
         }
     }
 

@@ -31,6 +31,7 @@ const RULES: Rules = Rules {
     system_apart: true,
     merge: true,
     ids: Ids::Any,
+    shares: |_, _| true,
     failures: true,
 };
 

@@ -27,7 +27,14 @@ const LEVELLED: &[&str] = &["gpt-oss"];
 
 pub(super) fn encode(info: &Info, request: &Request) -> Result<Encoded, Error> {
     let role = |role| if role == Role::Developer { Role::System } else { role };
-    let rules = Rules { role, system_apart: false, merge: false, ids: Ids::Any, failures: false };
+    let rules = Rules {
+        role,
+        system_apart: false,
+        merge: false,
+        ids: Ids::Any,
+        shares: |_, _| true,
+        failures: false,
+    };
     let mut warnings = Warnings::default();
     let history = History::of(request, info, &rules, &mut warnings);
     let mut messages = Vec::new();

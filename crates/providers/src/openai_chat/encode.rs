@@ -25,6 +25,7 @@ pub(super) fn encode(profile: &Profile, info: &Info, request: &Request) -> Resul
         system_apart: false,
         merge: false,
         ids: if profile.short_ids { Ids::Nine } else { Ids::Any },
+        shares: |_, _| true,
         failures: false,
     };
     let mut warnings = Warnings::default();

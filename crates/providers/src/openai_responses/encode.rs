@@ -31,6 +31,7 @@ pub(super) fn encode(profile: &Profile, info: &Info, request: &Request) -> Resul
         system_apart: false,
         merge: false,
         ids: if profile.strict { Ids::Word } else { Ids::Any },
+        shares: |_, _| true,
         failures: false,
     };
     let mut warnings = Warnings::default();

@@ -183,6 +183,18 @@ fn what_another_provider_made_stays_behind() {
 }
 
 #[test]
+fn reasoning_goes_back_only_to_a_model_that_takes_it() {
+    let mut made = own(vec![thought("hm", "s1"), Part::text("so")]);
+    made.origin.as_mut().unwrap().model = "claude-fable-5-20260609".to_owned();
+    let messages = vec![Message::user("hi"), made, Message::user("and?")];
+    let (body, warnings) = encode(Request::new("claude-fable-5", messages.clone()));
+    assert!(body.contains("\"s1\"") && warnings.is_empty(), "{body} {warnings:?}");
+    let (body, warnings) = encode(Request::new("claude-opus-5", messages));
+    assert!(!body.contains("\"s1\"") && body.contains("\"so\""), "{body}");
+    assert_eq!(warnings, ["reasoning of another model is not sent"]);
+}
+
+#[test]
 fn results_come_first_with_their_images_and_errors() {
     let content = vec![
         Part::text("see"),
