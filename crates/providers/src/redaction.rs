@@ -38,7 +38,7 @@ pub(crate) fn masking(given: Option<Redactor>, mut secrets: Vec<Vec<u8>>) -> Red
 }
 
 /// Returns a redactor that also masks what the sensitive headers of a request hold: the whole value, what follows
-/// its scheme, and the password of a Basic one.
+/// its scheme, and the password of a Basic one, or its user where that is all there is.
 pub(crate) fn of_request(given: Option<Redactor>, headers: &HeaderMap) -> Redactor {
     let mut secrets = Vec::new();
     for value in headers.values().filter(|value| value.is_sensitive()).map(|value| value.as_bytes()) {
@@ -50,7 +50,8 @@ pub(crate) fn of_request(given: Option<Redactor>, headers: &HeaderMap) -> Redact
             && let Ok(pair) = STANDARD.decode(credentials)
             && let Some(colon) = pair.iter().position(|byte| *byte == b':')
         {
-            secrets.push(pair[colon + 1..].to_vec());
+            let (user, password) = (&pair[..colon], &pair[colon + 1..]);
+            secrets.push(if password.is_empty() { user } else { password }.to_vec());
         }
     }
     masking(given, secrets)

@@ -19,6 +19,25 @@ use crate::request::Request;
 pub use profile::Profile;
 
 /// The adapter; give it to a [`Driver`](crate::Driver).
+///
+/// ```
+/// use std::sync::Arc;
+/// use aichat_message::Message;
+/// use aichat_providers::{Driver, Endpoint, Fault, OpenaiChat, Profile, Provider, Request};
+///
+/// // Nothing is sent here; `Http` is the transport for the network.
+/// let endpoint = Endpoint::new("mistral", "https://api.mistral.ai/v1", Arc::new(Fault::new([])));
+/// let provider = Driver::new(endpoint, OpenaiChat::new(Profile::for_host("api.mistral.ai")))?;
+/// let mut request = Request::new("mistral-small-latest", vec![Message::user("hello")]);
+/// request.options.seed = Some(7);
+/// let call = provider.prepare(request)?;
+/// assert_eq!(call.url, "https://api.mistral.ai/v1/chat/completions");
+/// assert_eq!(
+///     std::str::from_utf8(&call.body)?,
+///     r#"{"model":"mistral-small-latest","messages":[{"role":"user","content":"hello"}],"stream":true,"random_seed":7}"#
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct OpenaiChat {
     profile: Profile,
