@@ -83,6 +83,8 @@ pub(crate) struct Said<'a> {
     pub(crate) part: &'a Part,
     /// Whether this very provider made it: its opaque data and unknown fields go back.
     pub(crate) own: bool,
+    /// The place of its message in the request: a turn may be of several.
+    pub(crate) message: usize,
     /// The legal id of a call or of the call a result answers; made up where there was none.
     pub(crate) call_id: Cow<'a, str>,
     /// The name of the tool, of a call and of its result.
@@ -146,6 +148,7 @@ impl<'a> History<'a> {
                     keep(part, own, pair, warnings).then(|| Said {
                         part,
                         own,
+                        message: at,
                         call_id: pair.map_or_else(|| Cow::Borrowed(given_id(part)), |pair| pair.id.clone()),
                         tool: pair.map_or("", |pair| pair.tool),
                         provider: &info.name,
@@ -464,7 +467,8 @@ mod tests {
     fn arguments_become_an_object() {
         let said = |text: &str| {
             let part = Part::tool_call("a", "f", text);
-            let said = Said { part: &part, own: true, call_id: "a".into(), tool: "f", provider: "here" };
+            let said =
+                Said { part: &part, own: true, message: 0, call_id: "a".into(), tool: "f", provider: "here" };
             said.arguments(&mut Warnings::default()).get().to_owned()
         };
         assert_eq!(

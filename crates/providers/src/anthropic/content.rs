@@ -113,48 +113,70 @@ pub(super) fn conversation<'a>(
     let mut turns: Vec<WireTurn<'a>> = Vec::new();
     let mut is_paused = false;
     for (at, turn) in history.turns.iter().enumerate() {
-        let content = match turn.role {
-            Role::Assistant => {
-                let (next, is_last) = (history.turns.get(at + 1), at + 1 == history.turns.len());
-                // The provider is still at it where it paused, and where its call waits for one of the caller's.
-                let pending = is_last || at + 2 == history.turns.len() && next.is_some_and(has_results);
-                let (mut content, ends_with_server) = answer(turn, &answered, pending, warnings);
-                is_paused = is_last && ends_with_server;
-                if !is_paused {
-                    close(&mut content, warnings);
-                }
-                if is_last && !is_paused {
-                    trim(&mut content, warnings);
-                }
-                content
-            }
-            _ => question(turn, warnings),
-        };
-        if content.is_empty() {
+        if turn.role != Role::Assistant {
+            let content = question(turn, warnings);
+            is_paused &= content.is_empty();
+            put(&mut turns, "user", content);
             continue;
         }
-        let role = if turn.role == Role::Assistant { "assistant" } else { "user" };
-        match turns.last_mut().filter(|last| last.role == role) {
-            Some(last) => last.content.extend(content),
-            None => turns.push(WireTurn { role, content }),
+        let (next, is_last) = (history.turns.get(at + 1), at + 1 == history.turns.len());
+        // The provider is still at it where it paused, and where its call waits for one of the caller's.
+        let pending = is_last || at + 2 == history.turns.len() && next.is_some_and(has_results);
+        let mut messages =
+            turn.parts.chunk_by(|one, next| profile.prefill || one.message == next.message).peekable();
+        while let Some(message) = messages.next() {
+            let is_end = messages.peek().is_none();
+            let (mut content, ends_with_server) = answer(message, &answered, pending && is_end, warnings);
+            if !ends_with_server {
+                close(&mut content, warnings);
+            }
+            if is_last && is_end && !ends_with_server {
+                trim(&mut content, warnings);
+            }
+            if content.is_empty() {
+                continue;
+            }
+            if !is_paused {
+                carry_on(&mut turns, profile, warnings);
+            }
+            is_paused = ends_with_server;
+            put(&mut turns, "assistant", content);
         }
     }
-    let user = |text: &str| WireTurn { role: "user", content: vec![Block::new("text").with("text", text)] };
     match turns.first() {
         None => return Err(Error::new(ErrorKind::InvalidRequest, "there is no message to answer")),
         Some(first) if first.role == "assistant" => {
             warnings.add("a conversation must begin with the user: \"Begin.\" is put before it");
-            turns.insert(0, user("Begin."));
+            turns.insert(
+                0,
+                WireTurn { role: "user", content: vec![Block::new("text").with("text", "Begin.")] },
+            );
         }
         Some(_) => {}
     }
-    let goes_on = turns.last().is_some_and(|last| last.role == "assistant");
-    if goes_on && !is_paused && !profile.prefill {
-        warnings.add("this model does not continue an answer: \"Continue.\" is put after it");
-        turns.push(user("Continue."));
+    if !is_paused {
+        carry_on(&mut turns, profile, warnings);
     }
+    let goes_on = turns.last().is_some_and(|last| last.role == "assistant");
     let reasons = is_paused || !goes_on && begins_with_reasoning(&turns);
     Ok(Conversation { turns, reasons })
+}
+
+/// Adds what one side says next.
+fn put<'a>(turns: &mut Vec<WireTurn<'a>>, role: &'static str, content: Vec<Block<'a>>) {
+    match turns.last_mut().filter(|last| last.role == role) {
+        Some(last) => last.content.extend(content),
+        None if content.is_empty() => {}
+        None => turns.push(WireTurn { role, content }),
+    }
+}
+
+/// Asks for more of an answer, of a model that does not continue one by itself.
+fn carry_on(turns: &mut Vec<WireTurn<'_>>, profile: &Profile, warnings: &mut Warnings) {
+    if !profile.prefill && turns.last().is_some_and(|last| last.role == "assistant") {
+        warnings.add("this model does not continue an answer: \"Continue.\" is put after it");
+        put(turns, "user", vec![Block::new("text").with("text", "Continue.")]);
+    }
 }
 
 /// Tells whether the answer whose calls are now answered began with reasoning; true where there are none.
@@ -188,13 +210,13 @@ fn answers(part: &Part) -> Option<String> {
 /// Writes what the model said; tells whether it ends at work of the provider's own, where answers pause.
 /// Calls of that kind have results among the `answered`, or stay where the provider is still at them.
 fn answer<'a>(
-    turn: &'a Turn<'a>,
+    message: &'a [Said<'a>],
     answered: &HashSet<String>,
     pending: bool,
     warnings: &mut Warnings,
 ) -> (Vec<Block<'a>>, bool) {
     let (mut blocks, mut ends_with_server) = (Vec::new(), false);
-    for said in &turn.parts {
+    for said in message {
         let before = blocks.len();
         match &said.part.kind {
             PartKind::Text { text, .. } | PartKind::Refusal { text } => {

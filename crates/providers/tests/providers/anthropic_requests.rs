@@ -171,7 +171,7 @@ fn what_another_provider_made_stays_behind() {
         Message::user("c"),
     ];
     let (talk, warnings) = talk(messages);
-    assert_snapshot!(talk, @r#"[{"role":"user","content":[{"type":"text","text":"a"}]},{"role":"assistant","content":[{"type":"text","text":"Blue."},{"type":"tool_use","id":"call_1","name":"clock","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"call_1","content":[{"type":"text","text":"x"}]}]},{"role":"assistant","content":[{"type":"text","text":"No."},{"type":"text","text":"b"}]},{"role":"user","content":[{"type":"text","text":"c"}]}]"#);
+    assert_snapshot!(talk, @r#"[{"role":"user","content":[{"type":"text","text":"a"}]},{"role":"assistant","content":[{"type":"text","text":"Blue."},{"type":"tool_use","id":"call_1","name":"clock","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"call_1","content":[{"type":"text","text":"x"}]}]},{"role":"assistant","content":[{"type":"text","text":"No."}]},{"role":"user","content":[{"type":"text","text":"Continue."}]},{"role":"assistant","content":[{"type":"text","text":"b"}]},{"role":"user","content":[{"type":"text","text":"c"}]}]"#);
     assert_snapshot!(warnings.join("\n"), @r#"
     reasoning of another provider is not sent
     a part that only another provider understands is not sent
@@ -179,6 +179,7 @@ fn what_another_provider_made_stays_behind() {
     opaque data of another provider is not sent
     citations of another provider are not sent
     a text of nothing but white space is not sent
+    this model does not continue an answer: "Continue." is put after it
     "#);
 }
 
@@ -315,6 +316,24 @@ fn a_call_the_provider_runs_itself_stays_where_it_can_still_be_answered() {
     ];
     let (said, warnings) = talk(later);
     assert!(said.contains("\"s1\",\"name\"") && warnings.is_empty(), "{said} {warnings:?}");
+}
+
+#[test]
+fn an_answer_that_was_carried_on_goes_back_as_it_was_asked_for() {
+    let asked = |model: &str| {
+        let half = own(vec![Part::text("Half")]);
+        let messages = vec![Message::user("hi"), half, own(vec![Part::text("whole")]), Message::user("and?")];
+        let (body, warnings) = encode(Request::new(model, messages));
+        (body.matches("Continue.").count(), body.matches("\"assistant\"").count(), warnings.len())
+    };
+    assert_eq!(asked(MODEL), (1, 2, 1));
+    assert_eq!(asked("claude-haiku-4-5"), (0, 1, 0));
+    let found = unknown(r#"{"type":"web_search_tool_result","tool_use_id":"s1","content":[]}"#);
+    let paused = own(vec![server_call("s1")]);
+    let messages =
+        vec![Message::user("hi"), paused, own(vec![found, Part::text("so")]), Message::user("and?")];
+    let (said, warnings) = talk(messages);
+    assert!(!said.contains("Continue.") && warnings.is_empty(), "{said} {warnings:?}");
 }
 
 #[test]
