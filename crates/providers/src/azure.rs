@@ -3,7 +3,6 @@
 //! Protocol: <https://learn.microsoft.com/azure/ai-foundry/openai/latest> and, with a date in the address,
 //! <https://learn.microsoft.com/azure/ai-foundry/openai/reference>.
 
-use std::fmt::Write;
 use std::time::SystemTime;
 
 use http::header::AUTHORIZATION;
@@ -13,6 +12,7 @@ use aichat_message::Protocol;
 
 use crate::decoder::Decoder;
 use crate::driver::{Adapter, Encoded, Page};
+use crate::endpoint::percent_encode;
 use crate::error::Error;
 use crate::provider::{Info, Model};
 use crate::request::Request;
@@ -75,7 +75,7 @@ impl<A: Adapter> Azure<A> {
     fn at(&self, path: String) -> String {
         let Some(version) = &self.version else { return path };
         let mark = if path.contains('?') { '&' } else { '?' };
-        format!("/openai{path}{mark}api-version={}", escape(version))
+        format!("/openai{path}{mark}api-version={}", percent_encode(version, b""))
     }
 }
 
@@ -111,7 +111,7 @@ impl<A: Adapter> Adapter for Azure<A> {
         // Only chat has its deployment in the dated address; Responses has it in the body, as all have in v1.
         match (&self.version, self.spoken.protocol()) {
             (Some(_), Protocol::OpenaiChat) => {
-                self.at(format!("/deployments/{}{path}", escape(&request.model)))
+                self.at(format!("/deployments/{}{path}", percent_encode(&request.model, b"")))
             }
             _ => self.at(path),
         }
@@ -147,15 +147,4 @@ impl<A: Adapter> Adapter for Azure<A> {
     fn refused(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Error {
         self.spoken.refused(status, headers, body, now)
     }
-}
-
-/// Returns a text as one segment of a path, or one value of a query.
-fn escape(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
-            _ => write!(out, "%{byte:02X}").expect("a text can be written to"),
-        }
-        out
-    })
 }

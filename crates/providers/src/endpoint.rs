@@ -205,9 +205,32 @@ pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
     out
 }
 
+/// Writes a text as one segment of a path or one value of a query: all but unreserved characters, and those of
+/// `also`, are encoded.
+#[cfg(feature = "_protocol")]
+#[allow(dead_code, reason = "not every protocol has names in its addresses")]
+pub(crate) fn percent_encode(text: &str, also: &[u8]) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        match byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || also.contains(&byte) {
+            true => out.push(char::from(byte)),
+            false => out.push_str(&format!("%{byte:02X}")),
+        }
+        out
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "_protocol")]
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        assert_eq!(percent_encode("a/b c?é-._~", b""), "a%2Fb%20c%3F%C3%A9-._~");
+        assert_eq!(percent_encode("models/é", b"/"), "models/%C3%A9");
+        let all: String = ('\0'..'\u{1ff}').collect();
+        assert_eq!(percent_decode(&percent_encode(&all, b"")), all.as_bytes());
+    }
 
     #[test]
     fn a_base_address_is_taken_apart() {

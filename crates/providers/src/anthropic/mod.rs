@@ -16,6 +16,7 @@ use aichat_message::{ErrorKind, Protocol};
 use crate::classify;
 use crate::decoder::Decoder;
 use crate::driver::{Adapter, Encoded, Page};
+use crate::endpoint::percent_encode;
 use crate::error::Error;
 use crate::provider::Info;
 use crate::request::Request;
@@ -119,14 +120,7 @@ impl Adapter for Anthropic {
         let mut path = "/models?limit=1000".to_owned();
         if let Some(after) = after {
             path.push_str("&after_id=");
-            for byte in after.bytes() {
-                match byte {
-                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                        path.push(char::from(byte));
-                    }
-                    _ => path.push_str(&format!("%{byte:02X}")),
-                }
-            }
+            path.push_str(&percent_encode(after, b""));
         }
         Some(path)
     }

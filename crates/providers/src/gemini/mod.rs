@@ -14,6 +14,7 @@ use http::HeaderName;
 use crate::classify;
 use crate::decoder::Decoder;
 use crate::driver::{Adapter, Encoded, Page};
+use crate::endpoint::percent_encode;
 use crate::error::Error;
 use crate::provider::Info;
 use crate::request::Request;
@@ -92,7 +93,7 @@ impl Adapter for Gemini {
     fn models_path(&self, after: Option<&str>) -> Option<String> {
         Some(match after {
             None => "/models?pageSize=1000".to_owned(),
-            Some(mark) => format!("/models?pageSize=1000&pageToken={}", escaped(mark, "")),
+            Some(mark) => format!("/models?pageSize=1000&pageToken={}", percent_encode(mark, b"")),
         })
     }
 
@@ -118,22 +119,9 @@ impl Adapter for Gemini {
 fn resource(model: &str) -> String {
     let is_path = ["models/", "tunedModels/", "publishers/", "projects/"];
     match is_path.iter().any(|prefix| model.starts_with(prefix)) {
-        true => format!("/{}", escaped(model, "/")),
-        false => format!("/models/{}", escaped(model, "/")),
+        true => format!("/{}", percent_encode(model, b"/")),
+        false => format!("/models/{}", percent_encode(model, b"/")),
     }
-}
-
-/// Percent-encodes everything but unreserved characters and those given.
-fn escaped(text: &str, also: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match char::from(byte) {
-            letter @ ('A'..='Z' | 'a'..='z' | '0'..='9' | '-' | '.' | '_' | '~') => out.push(letter),
-            letter if also.contains(letter) => out.push(letter),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
