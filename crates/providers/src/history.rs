@@ -4,6 +4,9 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use serde::Serialize;
+use serde::ser::Serializer;
+
 use aichat_message::{Executor, Extra, Json, Message, OpaqueKind, Origin, Part, PartKind, Role};
 
 use crate::provider::Info;
@@ -195,6 +198,30 @@ impl<'a> History<'a> {
             }
             None => self.turns.push(Turn { role, parts, extra, lost: false }),
         }
+    }
+}
+
+/// Fields this version does not know, on their way back to who sent them.
+#[derive(Default)]
+pub(crate) struct Echo<'a>(pub(crate) Vec<(&'a str, &'a Json)>);
+
+impl Echo<'_> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Echo<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
+    }
+}
+
+/// Returns several texts as one, apart from each other.
+pub(crate) fn one_text<'a>(texts: &[&'a str]) -> Cow<'a, str> {
+    match texts {
+        [one] => Cow::Borrowed(*one),
+        many => many.join("\n\n").into(),
     }
 }
 

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use serde::ser::Serializer;
 
 use aichat_message::{Extra, Json, MediaKind, Part, PartKind, Role, Source, ToolSpec};
 
@@ -11,7 +10,7 @@ use super::wire::FUNCTION;
 use crate::body::{Body, is_forced};
 use crate::driver::Encoded;
 use crate::error::Error;
-use crate::history::{History, Ids, RESPONSE, Rules, Said, Turn, Warnings};
+use crate::history::{Echo, History, Ids, RESPONSE, Rules, Said, Turn, Warnings, one_text};
 use crate::provider::Info;
 use crate::request::{Output, Reasoning, Request, ToolChoice};
 
@@ -207,16 +206,6 @@ impl<'a> WireSpec<'a> {
     }
 }
 
-/// Fields this version does not know, on their way back to who sent them.
-#[derive(Default)]
-struct Echo<'a>(Vec<(&'a str, &'a Json)>);
-
-impl Serialize for Echo<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().copied())
-    }
-}
-
 fn write<'a>(turn: &'a Turn<'a>, out: &mut Vec<WireMessage<'a>>, warnings: &mut Warnings) {
     let role = match turn.role {
         Role::Tool => "user",
@@ -299,13 +288,5 @@ fn image<'a>(part: &'a Part, warnings: &mut Warnings) -> Option<&'a str> {
             warnings.add("media of a kind that this protocol does not take is not sent");
             None
         }
-    }
-}
-
-/// Returns several texts as one, apart from each other.
-fn one_text<'a>(texts: &[&'a str]) -> Cow<'a, str> {
-    match texts {
-        [one] => Cow::Borrowed(*one),
-        many => many.join("\n\n").into(),
     }
 }

@@ -12,7 +12,7 @@ use super::profile::{Effort, Profile, Replay};
 use crate::body::{Body, tool_choice};
 use crate::driver::Encoded;
 use crate::error::Error;
-use crate::history::{History, Ids, RESPONSE, Rules, Said, Turn, Warnings};
+use crate::history::{Echo, History, Ids, RESPONSE, Rules, Said, Turn, Warnings, one_text};
 use crate::provider::Info;
 use crate::request::{Output, Reasoning, Request, ToolChoice};
 
@@ -106,22 +106,6 @@ impl Serialize for WireCall<'_> {
             map.serialize_entry(name, value)?;
         }
         map.end()
-    }
-}
-
-/// Fields this version does not know, on their way back to who sent them.
-#[derive(Default)]
-struct Echo<'a>(Vec<(&'a str, &'a Json)>);
-
-impl Echo<'_> {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl Serialize for Echo<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().copied())
     }
 }
 
@@ -333,14 +317,6 @@ impl Writer<'_> {
 
 fn to_json(value: &Value) -> Json {
     Json::from_value(value).expect("a value in memory is JSON")
-}
-
-/// Returns several texts as one, apart from each other.
-fn one_text<'a>(texts: &[&'a str]) -> Cow<'a, str> {
-    match texts {
-        [one] => Cow::Borrowed(*one),
-        many => many.join("\n\n").into(),
-    }
 }
 
 #[derive(Serialize)]
