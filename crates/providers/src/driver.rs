@@ -21,7 +21,7 @@ use crate::endpoint::{Base, Endpoint, Redactor, Timeouts, percent_decode, secret
 use crate::error::{Error, Timeout};
 use crate::intake::Intake;
 use crate::provider::{Call, DeltaStream, Info, Model, Provider, listed};
-use crate::redaction::{masking, of_request};
+use crate::redaction::{held, masking};
 use crate::request::Request;
 use crate::transport::{Body, HttpRequest, HttpResponse, Transport};
 
@@ -159,7 +159,7 @@ impl<A: Adapter> Driver<A> {
             let value = secret_header(value.expose_secret()).map_err(|error| error.with_provider(&name))?;
             headers.insert(header, value);
         }
-        let redactor = redactor(endpoint.redactor, &headers, base.user_info);
+        let redactor = redactor(endpoint.redactor, &headers, endpoint.key, base.user_info);
         let info = Info { name, protocol: adapter.protocol(), host: base.host, local: endpoint.local };
         Ok(Self {
             base_url: adapter.base_url(base.url),
@@ -470,9 +470,21 @@ async fn read(mut body: Body, into: &mut Vec<u8>, most: usize) -> Result<(), Err
     Ok(())
 }
 
-/// Returns a redactor that also masks what these headers hold, and a password, which may not be sent at all.
-fn redactor(given: Option<Redactor>, headers: &HeaderMap, user_info: Option<SecretString>) -> Redactor {
-    let password = user_info.as_ref().map(|info| info.expose_secret().rsplit(':').next().unwrap_or_default());
-    let forms = password.map(|password| [password.as_bytes().to_vec(), percent_decode(password)]);
-    masking(Some(of_request(given, headers)), forms.into_iter().flatten().collect())
+/// Returns a redactor that also masks what these headers hold, and what they may hold in another form: the key
+/// within more, the user info decoded.
+fn redactor(
+    given: Option<Redactor>,
+    headers: &HeaderMap,
+    key: Option<SecretString>,
+    user_info: Option<SecretString>,
+) -> Redactor {
+    let mut secrets = held(headers);
+    secrets.extend(key.map(|key| key.expose_secret().as_bytes().to_vec()));
+    if let Some(user_info) = &user_info {
+        let user_info = user_info.expose_secret();
+        let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+        let secret = if password.is_empty() { user } else { password };
+        secrets.extend([secret.as_bytes().to_vec(), percent_decode(secret)]);
+    }
+    masking(given, secrets)
 }

@@ -40,6 +40,11 @@ pub(crate) fn masking(given: Option<Redactor>, mut secrets: Vec<Vec<u8>>) -> Red
 /// Returns a redactor that also masks what the sensitive headers of a request hold: the whole value, what follows
 /// its scheme, and the password of a Basic one, or its user where that is all there is.
 pub(crate) fn of_request(given: Option<Redactor>, headers: &HeaderMap) -> Redactor {
+    masking(given, held(headers))
+}
+
+/// Returns the secrets that the sensitive headers hold.
+pub(crate) fn held(headers: &HeaderMap) -> Vec<Vec<u8>> {
     let mut secrets = Vec::new();
     for value in headers.values().filter(|value| value.is_sensitive()).map(|value| value.as_bytes()) {
         secrets.push(value.to_vec());
@@ -54,7 +59,7 @@ pub(crate) fn of_request(given: Option<Redactor>, headers: &HeaderMap) -> Redact
             secrets.push(if password.is_empty() { user } else { password }.to_vec());
         }
     }
-    masking(given, secrets)
+    secrets
 }
 
 /// A body that is redacted as it comes. A piece is held back while a secret that begins in it could still go on:

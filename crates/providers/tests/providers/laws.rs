@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aichat_message::{Delta, ErrorKind, FinishReason};
-use aichat_providers::{Driver, OpenaiChat, Profile, Provider, Timeout};
+use aichat_message::{Delta, ErrorKind, FinishReason, Protocol};
+use aichat_providers::{
+    Adapter, Decoder, Driver, Encoded, Endpoint, Error, Info, OpenaiChat, Page, Profile, Provider, Request,
+    Timeout,
+};
 use futures::StreamExt;
+use http::HeaderName;
 use insta::assert_snapshot;
 use secrecy::SecretString;
 
@@ -176,6 +180,62 @@ async fn a_silent_list_of_models_says_how_long_it_was_waited_for() {
     let fault = Arc::new(aichat_providers::Fault::new([aichat_providers::Plan::silent()]));
     let error = driver(fault, OpenaiChat::new(Profile::generic())).models().await.unwrap_err();
     assert_eq!(error.message(), "no answer for 10 s");
+}
+
+/// Sends its key as a part of what its header says.
+struct Gate(OpenaiChat);
+
+impl Adapter for Gate {
+    fn protocol(&self) -> Protocol {
+        self.0.protocol()
+    }
+
+    fn encode(&self, info: &Info, request: &Request) -> Result<Encoded, Error> {
+        self.0.encode(info, request)
+    }
+
+    fn decoder(&self, info: &Info) -> Box<dyn Decoder> {
+        self.0.decoder(info)
+    }
+
+    fn path(&self, request: &Request) -> String {
+        self.0.path(request)
+    }
+
+    fn models_path(&self, after: Option<&str>) -> Option<String> {
+        self.0.models_path(after)
+    }
+
+    fn models(&self, body: &str) -> Result<Page, Error> {
+        self.0.models(body)
+    }
+
+    fn key_header(&self, key: &str) -> (HeaderName, String) {
+        (HeaderName::from_static("x-gate"), format!("Token token={key}, v=1"))
+    }
+}
+
+#[tokio::test]
+async fn a_key_within_a_header_and_every_form_of_user_info_is_masked() {
+    for (user_info, key, echoed) in [
+        ("", Some("sk-CANARY-1"), "sk-CANARY-1"),
+        ("me:CANARY%40-pw@", None, "CANARY%40-pw"),
+        ("me:CANARY%40-pw@", None, "CANARY@-pw"),
+        ("me:CANARY%40-pw:more@", None, "CANARY%40-pw:more"),
+        ("CANARY-token@", None, "CANARY-token"),
+        ("CANARY%2Dtoken:@", None, "CANARY%2Dtoken"),
+    ] {
+        let body = format!(r#"{{"error":{{"message":"not {echoed}"}}}}"#);
+        let transport = Arc::new(Canned::new(401, "application/json", body));
+        let mut endpoint = Endpoint::new("p", format!("http://{user_info}h:9/v1"), transport);
+        if let Some(key) = key {
+            endpoint = endpoint.with_key(SecretString::from(key));
+        }
+        let provider = Driver::new(endpoint, Gate(OpenaiChat::new(Profile::generic()))).unwrap();
+        let error = play(&provider).await.1.unwrap();
+        assert_eq!(error.message(), "not ‹secret›", "{user_info} {key:?}");
+        assert!(!error.raw_body().unwrap().contains("CANARY"));
+    }
 }
 
 #[tokio::test]
