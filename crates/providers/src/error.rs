@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use aichat_message::{ErrorKind, Message, Usage};
 
 use crate::endpoint::Redactor;
@@ -33,7 +35,8 @@ struct Inner {
 }
 
 /// Which wait took too long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Timeout {
     /// The connection was not made in time.
@@ -45,7 +48,8 @@ pub enum Timeout {
 }
 
 /// What kept an exchange from taking place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Obstacle {
     /// The host's name cannot be resolved.
@@ -101,6 +105,13 @@ impl Error {
         let mut error = Self::new(ErrorKind::Timeout, format!("{what} for {} s", after.as_secs_f64()));
         error.0.timeout = Some(which);
         error
+    }
+
+    /// Says which wait took too long, as a recording tells it.
+    #[must_use]
+    pub(crate) fn with_timeout(mut self, which: Option<Timeout>) -> Self {
+        self.0.timeout = which;
+        self
     }
 
     /// Says what kept the exchange from taking place.

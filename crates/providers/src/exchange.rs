@@ -2,18 +2,20 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName};
-use serde::de::{self, MapAccess, Visitor};
+use serde::de::{self, IntoDeserializer, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use aichat_message::ErrorKind;
 
+use crate::error::{Error, Obstacle, Timeout};
 use crate::redaction::mask;
 use crate::transport::HttpRequest;
 
@@ -154,9 +156,44 @@ pub enum How {
         kind: ErrorKind,
         /// The words.
         message: String,
+        /// What was in the way; a word that is not known here is none.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known")]
+        obstacle: Option<Obstacle>,
+        /// Which wait took too long; a word that is not known here is none.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known")]
+        timeout: Option<Timeout>,
+        /// How long to wait was asked for, in microseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after_us: Option<u64>,
     },
     /// The caller let go of it, as it does once an answer's last frame is there.
     Dropped,
+}
+
+impl How {
+    /// Returns the end of an exchange that failed so.
+    pub(crate) fn failed(error: &Error) -> Self {
+        let micros = |wait: Duration| u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
+        Self::Failed {
+            kind: error.kind(),
+            message: error.message().to_owned(),
+            obstacle: error.obstacle(),
+            timeout: error.timeout(),
+            retry_after_us: error.retry_after().map(micros),
+        }
+    }
+
+    /// Returns what it failed with.
+    pub(crate) fn error(&self) -> Option<Error> {
+        let Self::Failed { kind, message, obstacle, timeout, retry_after_us } = self else { return None };
+        let mut error = Error::new(*kind, message.clone())
+            .with_timeout(*timeout)
+            .with_retry_after(retry_after_us.map(Duration::from_micros));
+        if let Some(obstacle) = obstacle {
+            error = error.with_obstacle(*obstacle);
+        }
+        Some(error)
+    }
 }
 
 impl Exchange {
@@ -219,6 +256,13 @@ fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> 
         known @ 1..=VERSION => Ok(known),
         other => Err(de::Error::custom(format_args!("an exchange of version {other} is not known here"))),
     }
+}
+
+/// Reads a word, or none where a later version has a new one.
+fn known<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let word = Option::<String>::deserialize(deserializer)?;
+    Ok(word
+        .and_then(|word| T::deserialize(IntoDeserializer::<de::value::Error>::into_deserializer(word)).ok()))
 }
 
 /// Bytes that are text most of the time; cheap to clone.

@@ -124,14 +124,8 @@ enum Note {
     Begun(u64, HttpRequest, Option<String>, Redactor),
     Head(u64, u64, StatusCode, HeaderMap),
     Chunk(u64, u64, Bytes),
-    Ended(u64, u64, Ending),
+    Ended(u64, u64, How),
     Flush(oneshot::Sender<()>),
-}
-
-enum Ending {
-    Complete,
-    Failed(ErrorKind, String),
-    Dropped,
 }
 
 impl<T: Transport> Recording<T> {
@@ -207,7 +201,7 @@ impl<T: Transport> Transport for Recording<T> {
                 Ok(HttpResponse::from_parts(parts, Passing { body, line }.boxed()))
             }
             Err(error) => {
-                line.end(Ending::Failed(error.kind(), error.message().to_owned()));
+                line.end(How::failed(&error));
                 Err(error)
             }
         }
@@ -232,16 +226,16 @@ impl Line {
         let _ = self.to.send(note);
     }
 
-    fn end(&mut self, ending: Ending) {
+    fn end(&mut self, how: How) {
         if !std::mem::replace(&mut self.over, true) {
-            self.note(Note::Ended(self.number, self.at_us(), ending));
+            self.note(Note::Ended(self.number, self.at_us(), how));
         }
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        self.end(Ending::Dropped);
+        self.end(How::Dropped);
     }
 }
 
@@ -260,8 +254,8 @@ impl Stream for Passing {
             Some(Ok(chunk)) => {
                 self.line.note(Note::Chunk(self.line.number, self.line.at_us(), chunk.clone()));
             }
-            Some(Err(error)) => self.line.end(Ending::Failed(error.kind(), error.message().to_owned())),
-            None => self.line.end(Ending::Complete),
+            Some(Err(error)) => self.line.end(How::failed(error)),
+            None => self.line.end(How::Complete),
         }
         Poll::Ready(item)
     }
@@ -290,19 +284,14 @@ fn keep(notes: &Receiver<Note>, mut recorder: Box<dyn Recorder>) {
                     recorder.record(number, Piece::Chunk(Chunk { at_us, bytes: bytes.into() }));
                 }
             }
-            Note::Ended(number, at_us, ending) => {
+            Note::Ended(number, at_us, mut how) => {
                 let Some((redactor, mut pieces)) = running.remove(&number) else { continue };
                 for (at_us, bytes) in pieces.finish() {
                     recorder.record(number, Piece::Chunk(Chunk { at_us, bytes: bytes.into() }));
                 }
-                let how = match ending {
-                    Ending::Complete => How::Complete,
-                    Ending::Dropped => How::Dropped,
-                    Ending::Failed(kind, message) => {
-                        let message = String::from_utf8_lossy(&redactor(message.as_bytes())).into_owned();
-                        How::Failed { kind, message }
-                    }
-                };
+                if let How::Failed { message, .. } = &mut how {
+                    *message = String::from_utf8_lossy(&redactor(message.as_bytes())).into_owned();
+                }
                 recorder.record(number, Piece::End(End { at_us, how }));
             }
             Note::Flush(done) => {

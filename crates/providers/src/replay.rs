@@ -204,7 +204,10 @@ impl Transport for Replay {
         };
         // What is left over at the end: nothing, or the error that ends it.
         let (ended_us, failure) = match &exchange.end {
-            Some(end) => (end.at_us, failure(&end.how)),
+            Some(end) => match &end.how {
+                How::Complete => (end.at_us, None),
+                how => (end.at_us, Some(how.error().unwrap_or_else(broken_off))),
+            },
             None => (exchange.chunks.last().map_or(0, |chunk| chunk.at_us), Some(broken_off())),
         };
         let Some(head) = &exchange.answer else {
@@ -243,14 +246,6 @@ impl Pace {
             Self::Recorded => Some(recorded),
             Self::Scaled(factor) => Duration::try_from_secs_f64(recorded.as_secs_f64() * factor).ok(),
         }
-    }
-}
-
-fn failure(how: &How) -> Option<Error> {
-    match how {
-        How::Complete => None,
-        How::Failed { kind, message } => Some(Error::new(*kind, message.clone())),
-        How::Dropped => Some(broken_off()),
     }
 }
 

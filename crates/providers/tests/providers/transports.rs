@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use aichat_message::ErrorKind;
 use aichat_providers::{
-    Difference, Diverged, Exchange, Fault, How, HttpRequest, Limits, OpenaiChat, Pace, Piece, Plan, Profile,
-    Provider, Recording, Redactor, Replay, Tape, Throttled, Transport, labelled,
+    Difference, Diverged, Error, Exchange, Fault, How, HttpRequest, HttpResponse, Limits, Obstacle,
+    OpenaiChat, Pace, Piece, Plan, Profile, Provider, Recording, Redactor, Replay, Tape, Throttled, Timeout,
+    Transport, labelled,
 };
 use bytes::Bytes;
 use futures::StreamExt;
@@ -236,6 +237,40 @@ async fn a_failure_is_recorded_and_played() {
         let (fold, error) = play(&provider).await;
         assert_eq!(outcome(&fold, error.as_ref()), first);
     }
+}
+
+#[tokio::test]
+async fn a_failure_is_played_with_all_that_tells_what_to_do() {
+    /// Fails with all that a transport can say.
+    struct Busy;
+    #[async_trait::async_trait]
+    impl Transport for Busy {
+        async fn send(&self, _: HttpRequest) -> Result<HttpResponse, Error> {
+            Err(Error::timed_out(Timeout::Connect, Duration::from_secs(5))
+                .with_obstacle(Obstacle::Unreachable)
+                .with_retry_after(Some(Duration::from_secs(7))))
+        }
+    }
+    let tape = Tape::new();
+    let recording = Recording::new(Busy, tape.clone());
+    assert!(recording.send(post("/", "")).await.is_err());
+    recording.flush().await;
+    let mut text = serde_json::to_string(&tape.exchanges()[0].end.as_ref().unwrap().how).unwrap();
+    assert_snapshot!(text, @r#"{"failed":{"kind":"timeout","message":"no connection for 5 s","obstacle":"unreachable","timeout":"connect","retry_after_us":7000000}}"#);
+    let play = async || {
+        let replay = Replay::new(tape.exchanges());
+        replay.send(post("/", "")).await.err().unwrap()
+    };
+    let error = play().await;
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!((error.timeout(), error.obstacle()), (Some(Timeout::Connect), Some(Obstacle::Unreachable)));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+
+    text = text.replace("unreachable", "a later word");
+    let how: How = serde_json::from_str(&text).unwrap();
+    assert!(matches!(how, How::Failed { obstacle: None, timeout: Some(Timeout::Connect), .. }));
+    let plain: How = serde_json::from_str(r#"{"failed":{"kind":"transport","message":"broke"}}"#).unwrap();
+    assert!(matches!(plain, How::Failed { obstacle: None, timeout: None, retry_after_us: None, .. }));
 }
 
 #[tokio::test]
