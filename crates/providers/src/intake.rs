@@ -44,10 +44,7 @@ impl Intake {
     pub fn new(content_type: Option<&str>, decoder: Box<dyn Decoder>) -> Self {
         let essence = content_type.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
         let declared = match essence.as_str() {
-            "application/x-ndjson"
-            | "application/ndjson"
-            | "application/jsonl"
-            | "application/x-jsonlines" => Declared::Ndjson,
+            lines if is_ndjson(lines) => Declared::Ndjson,
             "application/json" => Declared::Json,
             json if json.ends_with("+json") => Declared::Json,
             _ => Declared::Other,
@@ -158,6 +155,14 @@ impl Intake {
     }
 
     fn take_end(&mut self, out: &mut Vec<Delta>) -> Result<(), Error> {
+        if let Framing::Whole(all) = &mut self.framing
+            && is_several(all)
+        {
+            // Lines under a content type that does not say so.
+            let lines = std::mem::take(all);
+            self.framing = Framing::Ndjson(NdjsonDecoder::new());
+            self.take(&lines, out)?;
+        }
         let (decoder, mut result) = (&mut self.decoder, Ok(()));
         let framed = match &mut self.framing {
             Framing::Undecided(..) => Ok(()),
@@ -177,6 +182,20 @@ impl Intake {
         }
         self.decoder.finish(out)
     }
+}
+
+/// Tells whether a content type without its parameters, in lower case, is that of newline-delimited JSON.
+pub(crate) fn is_ndjson(essence: &str) -> bool {
+    ["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"]
+        .contains(&essence)
+}
+
+/// Tells whether a body is several values, the first of them a line of its own.
+fn is_several(body: &[u8]) -> bool {
+    let body = body.trim_ascii_start();
+    let Some(end) = memchr::memchr(b'\n', body) else { return false };
+    !body[end..].trim_ascii().is_empty()
+        && serde_json::from_slice::<serde::de::IgnoredAny>(&body[..end]).is_ok()
 }
 
 /// Picks the framing: by the content type, unless the body visibly is something else. A JSON error under an

@@ -41,6 +41,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use crate::endpoint::{Endpoint, Timeouts};
 use crate::error::Error;
 use crate::fault::Fault;
@@ -85,13 +87,17 @@ impl Subject {
         self
     }
 
-    fn endpoint(fault: &Fault) -> Endpoint {
-        Endpoint::new("contract", BASE_URL, Arc::new(fault.clone())).with_timeouts(TIMEOUTS)
+    fn at(&self, base_url: &str, key: Option<&str>, fault: &Fault) -> Result<Arc<dyn Provider>, Error> {
+        let endpoint = Endpoint::new("contract", base_url, Arc::new(fault.clone())).with_timeouts(TIMEOUTS);
+        (self.make)(match key {
+            Some(key) => endpoint.with_key(SecretString::from(key)),
+            None => endpoint,
+        })
     }
 
     #[track_caller]
     fn provider(&self, fault: &Fault) -> Arc<dyn Provider> {
-        match (self.make)(Self::endpoint(fault)) {
+        match self.at(BASE_URL, None, fault) {
             Ok(provider) => provider,
             Err(error) => panic!("the provider cannot be made: {error:?}"),
         }

@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::fault::Plan;
+use crate::intake::is_ndjson;
 use crate::request::Request;
 
 /// What a server answered once, and what is to be understood of it. An answer is complete unless it
@@ -169,9 +170,7 @@ impl Sample {
 
     /// Tells whether the body is newline-delimited JSON.
     pub(super) fn is_lines(&self) -> bool {
-        let essence = self.content_type().split(';').next().unwrap_or_default().trim();
-        ["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"]
-            .contains(&essence)
+        is_ndjson(self.content_type().split(';').next().unwrap_or_default().trim())
     }
 
     /// Asserts that an answer ended as stated.

@@ -1,32 +1,16 @@
 //! Cases of keys, addresses and of what a request is before it is sent.
 
-use std::sync::Arc;
-
 use aichat_message::ErrorKind;
-use secrecy::SecretString;
 
 use super::play::{ask, open, play, show};
-use super::{BASE_URL, Subject, TIMEOUTS};
-use crate::endpoint::Endpoint;
-use crate::error::Error;
+use super::{BASE_URL, Subject};
 use crate::fault::{Fault, Plan};
-use crate::provider::Provider;
 use crate::transport::HttpRequest;
 
 const KEY: &str = "sk-CANARY-0123456789";
 
 /// What no text may hold.
 const CANARY: &str = "CANARY";
-
-impl Subject {
-    fn at(&self, base_url: &str, key: Option<&str>, fault: &Fault) -> Result<Arc<dyn Provider>, Error> {
-        let endpoint = Endpoint::new("contract", base_url, Arc::new(fault.clone())).with_timeouts(TIMEOUTS);
-        (self.make)(match key {
-            Some(key) => endpoint.with_key(SecretString::from(key)),
-            None => endpoint,
-        })
-    }
-}
 
 #[track_caller]
 fn holds_no_secret(shown: &str) {

@@ -94,6 +94,26 @@ async fn a_web_page_or_bad_utf8_in_an_accepted_answer_is_a_decode_error() {
 }
 
 #[tokio::test]
+async fn lines_under_another_content_type_are_read_as_lines() {
+    let lines = async |stop: &str| {
+        let body = format!("{HELLO}\n\n{stop}");
+        play(&chat(Canned::new(200, "application/json; charset=utf-8", body))).await
+    };
+    let (fold, error) = lines(&format!("{STOP}\n")).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(
+        (fold.message().text().as_str(), fold.finish().unwrap().reason),
+        ("hello", FinishReason::Stop)
+    );
+    let error = lines(&STOP[..20]).await.1.unwrap();
+    assert_eq!((error.kind(), error.partial().unwrap().text()), (ErrorKind::Truncated, "hello".to_owned()));
+    let error = lines("<html>").await.1.unwrap();
+    assert_eq!(error.partial().unwrap().text(), "hello");
+    let error = play(&chat(Canned::new(200, "application/json", "{\n{}\n}"))).await.1.unwrap();
+    assert_eq!((error.kind(), error.partial()), (ErrorKind::Decode, None));
+}
+
+#[tokio::test]
 async fn headers_are_in_the_start() {
     let mut canned = Canned::sse(&[HELLO, STOP, "[DONE]"]);
     let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
