@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aichat_message::{ErrorKind, FinishReason};
-use aichat_providers::{Attempt, Error, Ollama, Provider, Retry, RetryPolicy, Scripted, Turn};
+use aichat_providers::{
+    Attempt, Checkup, Error, Model, Ollama, Provider, Retry, RetryPolicy, Scripted, Step, Turn, Verdict,
+};
 use futures::StreamExt;
 
 use crate::canned::{Canned, driver, open, play};
@@ -52,6 +54,28 @@ async fn retry_opens_again_but_never_repeats_an_open_stream() {
     let retry = Retry::new(script.clone(), RetryPolicy::default(), 1);
     assert_eq!(play(&retry).await.1.unwrap().kind(), ErrorKind::Auth);
     assert_eq!((script.requests().len(), retry.info().name.as_str()), (1, "scripted"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_checkup_asks_nothing_after_a_step_that_failed() {
+    let turns =
+        [Turn::text("hello"), Turn::refused(Error::new(ErrorKind::Server, "broke")), Turn::text("{}")];
+    let script = Scripted::new(turns).with_models(vec![Model { id: "m".to_owned(), ..Model::default() }]);
+    let (_, findings) = Checkup::new(&script).run().await;
+    let told: Vec<_> = findings.iter().map(|finding| (finding.step, finding.verdict)).collect();
+    let rest =
+        [(Step::Stream, Verdict::Ok), (Step::Tools, Verdict::Failed), (Step::Schema, Verdict::Skipped)];
+    assert_eq!((&told[5..], script.requests().len()), (&rest[..], 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_checkup_measures_on_the_runtime_s_clock() {
+    let slow = || Turn::new().pause(Duration::from_secs(3)).say("hello").stop();
+    let script = Scripted::new([slow(), slow(), slow()]).with_models(vec![Model::default()]);
+    let (_, findings) = Checkup::new(&script).run().await;
+    let took: Vec<_> =
+        findings.iter().filter_map(|finding| finding.took).map(|took| took.as_secs()).collect();
+    assert_eq!(took, [0, 3, 3, 3]);
 }
 
 #[tokio::test(start_paused = true)]
