@@ -48,7 +48,10 @@ enum Route {
     Direct,
     Proxy(Box<Proxy>),
     /// As `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
-    Environment,
+    Environment {
+        /// Whether they name a proxy at all.
+        names_one: bool,
+    },
 }
 
 impl Default for Http {
@@ -83,7 +86,8 @@ impl Http {
     /// Returns a transport that takes its proxy from the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`,
     /// `NO_PROXY`), read on first use.
     pub fn from_env() -> Self {
-        Self::by(Route::Environment, CONNECT)
+        let names_one = PROXIES.iter().any(|name| std::env::var_os(name).is_some_and(|url| !url.is_empty()));
+        Self::by(Route::Environment { names_one }, CONNECT)
     }
 
     /// Returns a transport of the same route that gives up connecting after `limit`, 20 seconds otherwise. It
@@ -98,11 +102,10 @@ impl Http {
     ///
     /// A proxy of the environment counts for every address here, `NO_PROXY` or not.
     pub async fn reach(&self, base_url: &str) -> Vec<Finding> {
-        let named = || PROXIES.iter().any(|name| std::env::var_os(name).is_some_and(|url| !url.is_empty()));
-        let proxied = match &self.0.route {
+        let proxied = match self.0.route {
             Route::Direct => false,
             Route::Proxy(_) => true,
-            Route::Environment => named(),
+            Route::Environment { names_one } => names_one,
         };
         let steps = [Step::Name, Step::Connection, Step::Tls];
         if proxied {
@@ -137,7 +140,7 @@ impl Http {
         let builder = match &self.0.route {
             Route::Direct => Client::builder().no_proxy(),
             Route::Proxy(proxy) => Client::builder().no_proxy().proxy((**proxy).clone()),
-            Route::Environment => Client::builder(),
+            Route::Environment { .. } => Client::builder(),
         };
         let client = build(builder.connect_timeout(self.0.connect), tls(secure)?)?;
         Ok(cell.get_or_init(|| client))
