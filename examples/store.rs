@@ -39,13 +39,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             bytes,
         });
         let unit = Unit {
-            stream: session.clone(),
-            // Compare and append: the commit holds only if the stream ends where we believe it does.
-            expect: Expect::New,
             events: events.collect(),
             // The same commit writes what can be looked up without reading the log.
             writes: vec![Write { table: Table::Names, key: b"demo".to_vec(), value: Some(b"1".to_vec()) }],
             folded: vec![orphan.header.turn],
+            // Compare and append: the commit holds only if the stream ends where we believe it does.
+            ..Unit::new(session.clone(), Expect::New)
         };
         store.commit(vec![unit.clone()]).await?;
         // Two processes may fold the same turn; the second one changes nothing.
@@ -56,7 +55,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{}: {}", event.seq, String::from_utf8_lossy(&event.bytes));
     }
     // Who appends to a stream that has moved on is told so.
-    let stale = Unit { stream: session, expect: Expect::New, events: vec![], writes: vec![], folded: vec![] };
+    let stale = Unit::new(session, Expect::New);
     if let Err(error) = store.commit(vec![stale]).await {
         println!("{:?}: {error}", error.kind());
     }

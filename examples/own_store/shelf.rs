@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use aichat_message::{EventId, SessionId, TurnId};
 use aichat_store::{
-    Claim, Error, ErrorKind, Expect, Head, Lease, Pending, Row, Scan, State, Store, Table, Turn, TurnHeader,
-    Unit, Write,
+    Blob, Claim, Error, ErrorKind, Expect, Head, Info, Lease, Pending, Replacement, Row, Scan, State, Store,
+    Table, Turn, TurnHeader, Unit, Write,
 };
 use async_trait::async_trait;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedRwLockReadGuard, RwLock};
 
 /// A store that lives as long as its process. Clones share what is in it.
 #[derive(Clone, Default)]
@@ -21,6 +21,8 @@ struct Shared {
     kept: Mutex<Kept>,
     /// Wakes those who wait for a lease whenever one is given back.
     freed: Notify,
+    /// Read by those who keep blobs, written by those who remove some.
+    pins: Arc<RwLock<()>>,
 }
 
 #[derive(Default)]
@@ -32,10 +34,20 @@ struct Kept {
     blobs: BTreeMap<String, Vec<u8>>,
 }
 
+impl Kept {
+    /// Tells whether an entry or a turn in flight refers to a blob.
+    fn refers_to(&self, hash: &str) -> bool {
+        let entries = self.book.tables.get(&Table::Blobs);
+        let first = entries.and_then(|entries| entries.range(hash.as_bytes().to_vec()..).next());
+        first.is_some_and(|(key, _)| key.starts_with(hash.as_bytes()))
+            || self.flights.iter().any(|flight| flight.mentions(hash))
+    }
+}
+
 /// Everything that a commit changes, and changes all at once.
 #[derive(Clone, Default)]
 struct Book {
-    /// The events of each stream, shared between copies of the book, since they never change.
+    /// The events of each stream, shared between copies of the book.
     streams: BTreeMap<SessionId, Vec<Arc<Row>>>,
     places: BTreeMap<EventId, (SessionId, u64)>,
     tables: BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>,
@@ -54,6 +66,11 @@ impl Shared {
         // Whoever holds it changes it in one step and cannot panic halfway, so a poisoned lock guards a whole state.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn check_hash(hash: &str) -> Result<(), Error> {
+    let is_hash = hash.len() == 64 && hash.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
+    is_hash.then_some(()).ok_or_else(|| invalid("not the name of a blob"))
 }
 
 fn invalid(what: impl Into<String>) -> Error {
@@ -185,8 +202,41 @@ impl Store for Shelf {
     }
 
     async fn blob(&self, hash: &str) -> Result<Option<Vec<u8>>, Error> {
-        blake3::Hash::from_hex(hash).map_err(|error| invalid("not the name of a blob").with_source(error))?;
-        Ok(self.0.kept().blobs.get(&hash.to_ascii_lowercase()).cloned())
+        check_hash(hash)?;
+        Ok(self.0.kept().blobs.get(hash).cloned())
+    }
+
+    async fn blobs(&self, after: Option<&str>, limit: usize) -> Result<Vec<Blob>, Error> {
+        let kept = self.0.kept();
+        let later = kept.blobs.iter().filter(|(hash, _)| after.is_none_or(|after| hash.as_str() > after));
+        let blob = |(hash, bytes): (&String, &Vec<u8>)| Blob { hash: hash.clone(), size: bytes.len() as u64 };
+        Ok(later.take(limit).map(blob).collect())
+    }
+
+    async fn pin(&self) -> Result<Box<dyn Lease>, Error> {
+        Ok(Box::new(Pin { _shared: Arc::clone(&self.0.pins).read_owned().await }))
+    }
+
+    async fn forget_blobs(&self, hashes: &[String]) -> Result<u64, Error> {
+        hashes.iter().try_for_each(|hash| check_hash(hash))?;
+        // Whoever keeps a blob that nothing refers to yet holds a pin until something does.
+        let _alone = self.0.pins.write().await;
+        let mut kept = self.0.kept();
+        let unused: Vec<_> = hashes.iter().filter(|hash| !kept.refers_to(hash)).collect();
+        Ok(unused.into_iter().filter_map(|hash| kept.blobs.remove(hash)).count() as u64)
+    }
+
+    async fn info(&self) -> Result<Info, Error> {
+        let kept = self.0.kept();
+        Ok(Info {
+            backend: "shelf".to_owned(),
+            streams: kept.book.streams.len() as u64,
+            events: kept.book.streams.values().map(|rows| rows.len() as u64).sum(),
+            blobs: kept.blobs.len() as u64,
+            blob_bytes: kept.blobs.values().map(|bytes| bytes.len() as u64).sum(),
+            turns_in_flight: kept.flights.len() as u64,
+            ..Info::default()
+        })
     }
 
     async fn release(&self) -> Result<(), Error> {
@@ -206,7 +256,7 @@ impl Book {
         if unit.folded.iter().any(|turn| self.folded.contains(turn)) {
             return Ok(());
         }
-        let Unit { stream, expect, mut events, writes, folded } = unit;
+        let Unit { stream, expect, replaced, mut events, writes, folded } = unit;
         let is_here = |event: &Row| {
             self.places.get(&event.id).is_some_and(|(at, seq)| *at == stream && *seq == event.seq)
         };
@@ -220,10 +270,20 @@ impl Book {
                 let what = format!("stream {stream} ends elsewhere");
                 return Err(Error::new(ErrorKind::Conflict, what));
             }
+            replaced.into_iter().try_for_each(|event| self.replace(&stream, event))?;
             events.drain(here..).try_for_each(|event| self.append(&stream, event))?;
             writes.into_iter().try_for_each(|write| self.write(write))?;
         }
         self.folded.extend(folded);
+        Ok(())
+    }
+
+    fn replace(&mut self, stream: &SessionId, event: Replacement) -> Result<(), Error> {
+        let rows = self.streams.get_mut(stream);
+        let row = rows.and_then(|rows| rows.iter_mut().find(|row| row.id == event.id));
+        let row = row.ok_or_else(|| invalid(format!("event {} is not in {stream}", event.id)))?;
+        // Whoever reads it now keeps what was there.
+        *row = Arc::new(Row { bytes: event.bytes, ..(**row).clone() });
         Ok(())
     }
 
@@ -311,6 +371,13 @@ impl Drop for Flight {
         self.change(|flight| flight.state = State::Over);
     }
 }
+
+/// A blob that is relied on.
+struct Pin {
+    _shared: OwnedRwLockReadGuard<()>,
+}
+
+impl Lease for Pin {}
 
 /// A lease that is held.
 struct Held {

@@ -86,19 +86,14 @@ impl Tail {
     /// Returns what to commit.
     pub(crate) fn into_unit(self) -> Unit {
         let (_, writes) = self.projection.finish();
-        Unit { stream: self.stream, expect: self.expect, events: self.rows, writes, folded: self.folded }
+        Unit { events: self.rows, writes, folded: self.folded, ..Unit::new(self.stream, self.expect) }
     }
 
     /// Returns a unit that only forgets a turn, to be committed after this one.
     pub(crate) fn forget(&self, turn: &TurnId) -> Unit {
         let head = Head { seq: self.seq, hash: self.hash.0.to_vec() };
-        Unit {
-            stream: self.stream.clone(),
-            expect: if self.seq == 0 { Expect::New } else { Expect::At(head) },
-            events: Vec::new(),
-            writes: Vec::new(),
-            folded: vec![turn.clone()],
-        }
+        let expect = if self.seq == 0 { Expect::New } else { Expect::At(head) };
+        Unit { folded: vec![turn.clone()], ..Unit::new(self.stream.clone(), expect) }
     }
 }
 

@@ -57,6 +57,12 @@ pub(crate) fn judge<L: Log>(log: &L, unit: &Unit) -> Result<Result<Verdict, Erro
     if let Err(error) = check_writes(&unit.writes) {
         return Ok(Err(error));
     }
+    for replaced in &unit.replaced {
+        if log.find(&replaced.id)?.is_none_or(|(stream, _)| stream != unit.stream) {
+            let message = format!("event {} is not in stream {}", replaced.id, unit.stream);
+            return Ok(Err(Error::new(ErrorKind::Invalid, message)));
+        }
+    }
     let head = log.head(&unit.stream)?;
     let expected = match &unit.expect {
         Expect::New => None,
@@ -93,6 +99,15 @@ pub(crate) fn judge<L: Log>(log: &L, unit: &Unit) -> Result<Result<Verdict, Erro
         return Ok(Err(Error::new(ErrorKind::Invalid, "one event id is used twice in a unit")));
     }
     Ok(Ok(Verdict::Append(known)))
+}
+
+/// Refuses what is no name of a blob.
+pub(crate) fn check_hash(hash: &str) -> Result<(), Error> {
+    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    match hash.len() == 64 && hash.bytes().all(digit) {
+        true => Ok(()),
+        false => Err(Error::new(ErrorKind::Invalid, "a blob is named by 64 hex digits")),
+    }
 }
 
 /// Refuses writes that no table takes.

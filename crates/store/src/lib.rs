@@ -13,7 +13,7 @@
 //! let store = Memory::new();
 //! let stream = SessionId::from_bits([1; 10]);
 //! let event = Row { seq: 1, id: EventId::from_bits([2; 10]), hash: vec![3], bytes: b"{}".to_vec() };
-//! let unit = Unit { stream, expect: Expect::New, events: vec![event], writes: vec![], folded: vec![] };
+//! let unit = Unit { events: vec![event], ..Unit::new(stream, Expect::New) };
 //! store.commit(vec![unit.clone()]).await?;
 //! assert_eq!(store.events(&unit.stream, 1, 10).await?, unit.events);
 //! # Ok::<(), aichat_store::Error>(())
@@ -41,5 +41,5 @@ pub use memory::Memory;
 pub use notice::Notice;
 #[cfg(feature = "sled")]
 pub use sled::Sled;
-pub use store::{Expect, Head, Row, Scan, Store, Table, Unit, Write};
+pub use store::{Blob, Expect, Head, Info, Replacement, Row, Scan, Store, Table, Unit, Write};
 pub use turn::{Claim, Lease, Pending, State, Turn, TurnHeader};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard};
 
 use aichat_message::{EventId, SessionId, TurnId};
 
@@ -14,7 +14,7 @@ use crate::admit::{self, Verdict};
 use crate::error::{Error, ErrorKind};
 use crate::order;
 use crate::range::range;
-use crate::store::{Head, Row, Scan, Store, Table, Unit, Write};
+use crate::store::{Blob, Head, Info, Row, Scan, Store, Table, Unit, Write};
 use crate::turn::{Claim, Lease, Pending, State, Turn, TurnHeader};
 
 /// A store in memory. Clones share what is in it.
@@ -25,13 +25,15 @@ pub struct Memory(Arc<Shared>);
 struct Shared {
     kept: Mutex<Kept>,
     leases: Mutex<HashMap<SessionId, Arc<tokio::sync::Mutex<()>>>>,
+    /// Read by those who keep blobs, written by those who remove some.
+    pins: Arc<tokio::sync::RwLock<()>>,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
     log: Log,
     tables: BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>,
-    blobs: HashMap<blake3::Hash, Vec<u8>>,
+    blobs: BTreeMap<String, Vec<u8>>,
     /// Turns in flight in the order they began.
     flights: Vec<Pending>,
 }
@@ -203,15 +205,51 @@ impl Store for Memory {
     }
 
     async fn put_blob(&self, bytes: &[u8]) -> Result<String, Error> {
-        let hash = blake3::hash(bytes);
-        self.kept().blobs.insert(hash, bytes.to_vec());
-        Ok(hash.to_hex().to_string())
+        let hash = blake3::hash(bytes).to_hex().to_string();
+        self.kept().blobs.entry(hash.clone()).or_insert_with(|| bytes.to_vec());
+        Ok(hash)
     }
 
     async fn blob(&self, hash: &str) -> Result<Option<Vec<u8>>, Error> {
-        let hash = blake3::Hash::from_hex(hash)
-            .map_err(|_| Error::new(ErrorKind::Invalid, "a blob is named by 64 hex digits"))?;
-        Ok(self.kept().blobs.get(&hash).cloned())
+        admit::check_hash(hash)?;
+        Ok(self.kept().blobs.get(hash).cloned())
+    }
+
+    async fn blobs(&self, after: Option<&str>, limit: usize) -> Result<Vec<Blob>, Error> {
+        let kept = self.kept();
+        let blob = |(hash, bytes): (&String, &Vec<u8>)| Blob { hash: hash.clone(), size: bytes.len() as u64 };
+        let later = kept.blobs.iter().filter(|(hash, _)| after.is_none_or(|after| hash.as_str() > after));
+        Ok(later.take(limit).map(blob).collect())
+    }
+
+    async fn pin(&self) -> Result<Box<dyn Lease>, Error> {
+        Ok(Box::new(Pinned(Arc::clone(&self.0.pins).read_owned().await)))
+    }
+
+    async fn forget_blobs(&self, hashes: &[String]) -> Result<u64, Error> {
+        hashes.iter().try_for_each(|hash| admit::check_hash(hash))?;
+        let _alone = self.0.pins.write().await;
+        let mut kept = self.kept();
+        let mut removed = 0;
+        for hash in hashes {
+            if !kept.refers_to(hash) && kept.blobs.remove(hash).is_some() {
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    async fn info(&self) -> Result<Info, Error> {
+        let kept = self.kept();
+        Ok(Info {
+            backend: "memory".to_owned(),
+            streams: kept.log.streams.len() as u64,
+            events: kept.log.streams.values().map(|rows| rows.len() as u64).sum(),
+            blobs: kept.blobs.len() as u64,
+            blob_bytes: kept.blobs.values().map(|bytes| bytes.len() as u64).sum(),
+            turns_in_flight: kept.flights.len() as u64,
+            ..Info::default()
+        })
     }
 
     async fn release(&self) -> Result<(), Error> {
@@ -220,12 +258,24 @@ impl Store for Memory {
 }
 
 impl Kept {
+    /// Tells whether an entry or a turn in flight names a blob.
+    fn refers_to(&self, hash: &str) -> bool {
+        let prefix = Scan { prefix: hash.into(), ..Scan::default() };
+        let entries = self.tables.get(&Table::Blobs).zip(range(&prefix));
+        entries.is_some_and(|(table, range)| table.range(range).next().is_some())
+            || self.flights.iter().any(|flight| flight.mentions(hash))
+    }
+
     fn apply(&mut self, unit: Unit, verdict: Verdict) {
         if let Verdict::Append(from) = verdict {
             let rows = self.log.streams.entry(unit.stream.clone()).or_default();
             for row in unit.events.into_iter().skip(from) {
                 self.log.places.insert(row.id.clone(), (unit.stream.clone(), row.seq));
                 rows.push(row);
+            }
+            for replaced in unit.replaced {
+                let row = rows.iter_mut().find(|row| row.id == replaced.id);
+                row.expect("a unit that replaces an event elsewhere is refused").bytes = replaced.bytes;
             }
             if rows.is_empty() {
                 self.log.streams.remove(&unit.stream);
@@ -345,6 +395,10 @@ impl Drop for Flight {
         self.with(|flight| flight.state = State::Over);
     }
 }
+
+struct Pinned(#[expect(dead_code, reason = "held for the effect of dropping it")] OwnedRwLockReadGuard<()>);
+
+impl Lease for Pinned {}
 
 struct Held(#[expect(dead_code, reason = "held for the effect of dropping it")] OwnedMutexGuard<()>);
 

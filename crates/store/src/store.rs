@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::Serialize;
 
 use aichat_message::{EventId, SessionId, TurnId};
 
@@ -39,13 +40,14 @@ pub trait Store: Send + Sync {
     async fn pending(&self, claim: Claim) -> Result<Vec<Pending>, Error>;
 
     /// Appends to streams and writes tables, all of `units` or nothing. An event that is in its stream already
-    /// under the same id and sequence number is left as it is; a unit with such events alone changes nothing. The folded turns of `units` are forgotten
-    /// afterwards; a turn that was folded before makes its unit a no-op. One that came back from
-    /// [`pending`](Self::pending) with later records is forgotten by a unit without events.
+    /// under the same id and sequence number is left as it is; a unit with such events alone changes nothing. The
+    /// folded turns of `units` are forgotten afterwards; a turn that was folded before makes its unit a no-op. One
+    /// that came back from [`pending`](Self::pending) with later records is forgotten by a unit without events.
     ///
     /// # Errors
     /// Fails with `conflict` where a stream's head is not the expected one, with `invalid` where events do not
-    /// follow it without a gap or one is in the log at another place, and with `full`, `io` or `corrupt`.
+    /// follow it without a gap, one is in the log at another place or one that is replaced is not in the stream,
+    /// and with `full`, `io` or `corrupt`.
     async fn commit(&self, units: Vec<Unit>) -> Result<(), Error>;
 
     /// Tells whether a turn has been folded into the log.
@@ -103,7 +105,9 @@ pub trait Store: Send + Sync {
     /// Fails with `io` or `corrupt`.
     async fn stale(&self) -> Result<bool, Error>;
 
-    /// Keeps bytes under their BLAKE3 hash, durable when it returns, and returns the hash as 64 hex digits.
+    /// Keeps bytes under their BLAKE3 hash, durable when it returns, and returns the hash as 64 hex digits. Bytes
+    /// that are kept already are not kept twice. What nothing refers to yet is kept for certain only as long as a
+    /// [`pin`](Self::pin) is held.
     ///
     /// # Errors
     /// Fails with `full` or `io`.
@@ -114,6 +118,51 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// Fails with `io`, or with `corrupt` where the bytes do not have that hash.
     async fn blob(&self, hash: &str) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Returns at most `limit` blobs in the order of their hashes, those after `after` only.
+    ///
+    /// # Errors
+    /// Fails with `io`.
+    async fn blobs(&self, after: Option<&str>, limit: usize) -> Result<Vec<Blob>, Error>;
+
+    /// Holds off the removal of blobs, in every process, until it is dropped: for whoever keeps bytes now and
+    /// refers to them a moment later.
+    ///
+    /// # Errors
+    /// Fails with `io`, and with `busy` where blobs are being removed for too long.
+    async fn pin(&self) -> Result<Box<dyn Lease>, Error>;
+
+    /// Removes blobs, and returns how many. One that is referred to stays: where a key of [`Table::Blobs`] begins
+    /// with its hash, or a turn in flight mentions it.
+    ///
+    /// # Errors
+    /// Fails with `busy` where somebody holds a [`pin`](Self::pin) for too long, and with `io` or `corrupt`.
+    async fn forget_blobs(&self, hashes: &[String]) -> Result<u64, Error>;
+
+    /// Removes what was set aside of these turns, such as a damaged journal. A store that sets nothing aside has
+    /// nothing to do.
+    ///
+    /// # Errors
+    /// Fails with `io`.
+    async fn discard(&self, turns: &[TurnId]) -> Result<(), Error> {
+        let _ = turns;
+        Ok(())
+    }
+
+    /// Gives back the space of what was replaced or removed. Afterwards none of its bytes is left in any file of
+    /// the store. A store that keeps nothing of it has nothing to do.
+    ///
+    /// # Errors
+    /// Fails with `busy`, `full`, `io` or `corrupt`; then the store is as it was.
+    async fn compact(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Tells what the store is and how much is in it.
+    ///
+    /// # Errors
+    /// Fails with `io` or `corrupt`.
+    async fn info(&self) -> Result<Info, Error>;
 
     /// Gives up whatever keeps other processes out; the next call takes it again.
     ///
@@ -153,6 +202,40 @@ pub enum Expect {
     At(Head),
 }
 
+/// Bytes kept under their hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// The BLAKE3 hash, 64 hex digits.
+    pub hash: String,
+    /// How many bytes there are.
+    pub size: u64,
+}
+
+/// What a store is and how much is in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Info {
+    /// What kind of store it is, in a word.
+    pub backend: String,
+    /// Where it is; never a secret.
+    pub place: String,
+    /// The version of its layout; 0 where nothing is laid out.
+    pub schema: u64,
+    /// How many streams there are.
+    pub streams: u64,
+    /// How many events there are in all of them.
+    pub events: u64,
+    /// How many blobs there are.
+    pub blobs: u64,
+    /// How many bytes the blobs have.
+    pub blob_bytes: u64,
+    /// How many bytes everything takes where it is kept; `None` where that is not known.
+    pub bytes: Option<u64>,
+    /// How many turns wait to be folded or are being written.
+    pub turns_in_flight: u64,
+    /// What was set aside because it was damaged or late, by name.
+    pub set_aside: Vec<String>,
+}
+
 /// What one commit makes durable together for one stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
@@ -160,12 +243,37 @@ pub struct Unit {
     pub stream: SessionId,
     /// Where it must end for the unit to apply.
     pub expect: Expect,
+    /// Events of the stream whose bytes become others; their places, ids and hashes stay.
+    pub replaced: Vec<Replacement>,
     /// What is appended, without a gap.
     pub events: Vec<Row>,
     /// What is written to tables.
     pub writes: Vec<Write>,
     /// The turns in flight that are in the log with this unit.
     pub folded: Vec<TurnId>,
+}
+
+impl Unit {
+    /// Returns a unit that changes nothing, and applies only where the stream ends as expected.
+    pub fn new(stream: SessionId, expect: Expect) -> Self {
+        Self {
+            stream,
+            expect,
+            replaced: Vec::new(),
+            events: Vec::new(),
+            writes: Vec::new(),
+            folded: Vec::new(),
+        }
+    }
+}
+
+/// Other bytes for an event that is in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// The event.
+    pub id: EventId,
+    /// What it shall be.
+    pub bytes: Vec<u8>,
 }
 
 /// One write to a table.
@@ -195,6 +303,11 @@ pub enum Table {
     Messages,
     /// Projection: places of messages and turns by their ids.
     Places,
+    /// Projection: sessions by the session they were forked from.
+    Forks,
+    /// Projection: what refers to a blob. Every key begins with the hash of a blob, 64 hex digits; the blob is not
+    /// removed as long as there is one.
+    Blobs,
     /// Small versioned records outside sessions; no projection.
     Documents,
 }
@@ -208,6 +321,8 @@ impl Table {
         Self::Scopes,
         Self::Messages,
         Self::Places,
+        Self::Forks,
+        Self::Blobs,
         Self::Documents,
     ];
 
@@ -220,6 +335,8 @@ impl Table {
             Self::Scopes => "scopes",
             Self::Messages => "messages",
             Self::Places => "places",
+            Self::Forks => "forks",
+            Self::Blobs => "blobs",
             Self::Documents => "documents",
         }
     }

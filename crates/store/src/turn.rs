@@ -43,7 +43,7 @@ pub trait Turn: Send {
     async fn finish(self: Box<Self>) -> Result<(), Error>;
 }
 
-/// The right to write a session's next turn, given back when dropped or when its process ends.
+/// The right to write a session's next turn, or to rely on a blob; given back when dropped or when its process ends.
 pub trait Lease: Send + Sync {}
 
 /// Whose turns in flight a caller wants.
@@ -67,6 +67,14 @@ pub struct Pending {
     pub records: Vec<Vec<u8>>,
     /// Whether it is still being written.
     pub state: State,
+}
+
+impl Pending {
+    /// Tells whether a record holds this text, the hash of a blob for one.
+    pub fn mentions(&self, text: &str) -> bool {
+        let text = text.as_bytes();
+        self.records.iter().any(|record| record.windows(text.len()).any(|window| window == text))
+    }
 }
 
 /// How far a turn in flight has come.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::samples::{after, all, row, rows, stream, unit, write, writing};
 use super::{Place, ok, refused};
 use crate::error::ErrorKind;
-use crate::store::{Expect, Head, Store, Table};
+use crate::store::{Expect, Head, Replacement, Store, Table};
 
 /// A stream begins at 1, ends where its last event is, and gives back what it was given.
 pub async fn a_stream_grows_from_its_head(place: &Place) {
@@ -209,4 +209,37 @@ pub async fn a_released_store_goes_on(place: &Place) {
     assert_eq!(ok(first.events(&stream(1), 1, 10).await), rows(1, 1..=2));
     ok(first.release().await);
     ok(first.release().await);
+}
+
+/// A replaced event has other bytes, and everything else of it stays; one of another stream is refused.
+pub async fn replaced_events_keep_their_place(place: &Place) {
+    let store = place.open();
+    let mut first = unit(1, 1..=3);
+    first.events[1].bytes = vec![b'x'; 50_000];
+    ok(store.commit(vec![first, unit(2, 1..=1)]).await);
+    let replacement = |of, seq, bytes: &[u8]| Replacement { id: row(of, seq).id, bytes: bytes.to_vec() };
+    let mut next = unit(1, 4..=4);
+    next.replaced =
+        vec![replacement(1, 1, b"short"), replacement(1, 2, b"gone"), replacement(1, 3, &[7; 60_000])];
+    let mut elsewhere = next.clone();
+    elsewhere.replaced.push(replacement(2, 1, b"of another stream"));
+    refused(store.commit(vec![elsewhere]).await, ErrorKind::Invalid);
+    let mut never = next.clone();
+    never.replaced.push(replacement(1, 9, b"never written"));
+    refused(store.commit(vec![never]).await, ErrorKind::Invalid);
+    assert_eq!(ok(store.events(&stream(1), 1, 1).await), [row(1, 1)]);
+    ok(store.commit(vec![next.clone()]).await);
+    let mut wanted = rows(1, 1..=4);
+    wanted[0].bytes = b"short".to_vec();
+    wanted[1].bytes = b"gone".to_vec();
+    wanted[2].bytes = vec![7; 60_000];
+    assert_eq!(ok(store.events(&stream(1), 1, 10).await), wanted);
+    assert_eq!(ok(store.find(&row(1, 2).id).await), Some((stream(1), 2)));
+    next.events.clear();
+    next.replaced = vec![replacement(1, 4, b"alone")];
+    refused(store.commit(vec![next.clone()]).await, ErrorKind::Conflict);
+    next.expect = after(1, 4);
+    ok(store.commit(vec![next]).await);
+    assert_eq!(ok(store.events(&stream(1), 4, 10).await)[0].bytes, b"alone");
+    assert_eq!(ok(store.head(&stream(1)).await), Some(Head { seq: 4, hash: row(1, 4).hash }));
 }

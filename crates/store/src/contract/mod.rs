@@ -16,6 +16,7 @@
 //! # fn main() {}
 //! ```
 
+mod blobs;
 mod log;
 mod samples;
 mod tables;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind};
 use crate::store::Store;
 
+pub use self::blobs::*;
 pub use self::log::*;
 pub use self::tables::*;
 pub use self::turns::*;
@@ -66,6 +68,7 @@ macro_rules! contract {
             units_of_one_commit_see_each_other
             known_events_stay_as_they_are
             an_event_has_one_place
+            replaced_events_keep_their_place
             events_are_paged
             streams_are_paged
             large_values_come_back
@@ -77,6 +80,11 @@ macro_rules! contract {
             a_key_has_an_end
             a_rebuild_replaces_projections_only
             blobs_are_named_by_their_bytes
+            blobs_are_listed
+            blobs_in_use_stay
+            a_pin_holds_off_removal
+            a_compacted_store_holds_what_it_held
+            a_store_tells_what_is_in_it
             a_turn_is_pending_until_it_is_folded
             a_dropped_turn_is_an_orphan
             a_running_turn_is_seen_and_not_claimed

@@ -45,13 +45,8 @@ pub(super) fn after(of: u16, seq: u64) -> Expect {
 
 /// Returns a unit that appends these events of a stream.
 pub(super) fn unit(of: u16, range: std::ops::RangeInclusive<u64>) -> Unit {
-    Unit {
-        stream: stream(of.into()),
-        expect: after(of, range.start() - 1),
-        events: rows(of, range),
-        writes: Vec::new(),
-        folded: Vec::new(),
-    }
+    let expect = after(of, range.start() - 1);
+    Unit { events: rows(of, range), ..Unit::new(stream(of.into()), expect) }
 }
 
 pub(super) fn write(table: Table, key: &[u8], value: &[u8]) -> Write {
@@ -60,7 +55,7 @@ pub(super) fn write(table: Table, key: &[u8], value: &[u8]) -> Write {
 
 /// Returns a unit that writes tables only.
 pub(super) fn writing(of: u16, expect: Expect, writes: Vec<Write>) -> Unit {
-    Unit { stream: stream(of.into()), expect, events: Vec::new(), writes, folded: Vec::new() }
+    Unit { writes, ..Unit::new(stream(of.into()), expect) }
 }
 
 pub(super) fn header(session: u64, number: u64, base: Option<u64>) -> TurnHeader {

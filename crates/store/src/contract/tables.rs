@@ -106,17 +106,3 @@ pub async fn a_rebuild_replaces_projections_only(place: &Place) {
     assert_eq!(ok(store.get(Table::Documents, b"old").await), Some(b"1".to_vec()));
     assert_eq!(ok(store.events(&stream(1), 1, 10).await).len(), 2);
 }
-
-/// A blob is found under the BLAKE3 hash of its bytes, however often it is kept.
-pub async fn blobs_are_named_by_their_bytes(place: &Place) {
-    let store = place.open();
-    for bytes in [Vec::new(), b"small".to_vec(), vec![7; 1 << 20]] {
-        let hash = ok(store.put_blob(&bytes).await);
-        assert_eq!(hash, blake3::hash(&bytes).to_hex().as_str());
-        assert_eq!(ok(store.put_blob(&bytes).await), hash);
-        assert_eq!(ok(store.blob(&hash).await), Some(bytes));
-    }
-    assert_eq!(ok(store.blob(blake3::hash(b"never").to_hex().as_str()).await), None);
-    refused(store.blob("../lock").await, ErrorKind::Invalid);
-    refused(store.blob("").await, ErrorKind::Invalid);
-}

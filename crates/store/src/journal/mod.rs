@@ -33,6 +33,11 @@ const CLAIMED: &str = "f";
 /// The extension of a new file that takes the place of a journal.
 const SPARE: &str = "c";
 
+/// The extension of records that came after their turn was folded.
+const LATE: &str = "late";
+/// The extension of a journal with bytes that are not what was written.
+const DAMAGED: &str = "damaged";
+
 /// A directory of turns in flight: `<turn>.j` while one is written, `<turn>.f` once it is claimed.
 pub(crate) struct JournalDir {
     dir: PathBuf,
@@ -169,10 +174,10 @@ impl JournalDir {
             let Some(content) = found else { continue };
             match content {
                 Content::Turn(journal) if journal.records.len() as u64 > folded => {
-                    self.set_aside(&path, "late")?
+                    self.set_aside(&path, LATE)?
                 }
-                Content::Turn(journal) if journal.damaged => self.set_aside(&path, "damaged")?,
-                Content::Damaged => self.set_aside(&path, "damaged")?,
+                Content::Turn(journal) if journal.damaged => self.set_aside(&path, DAMAGED)?,
+                Content::Damaged => self.set_aside(&path, DAMAGED)?,
                 Content::Turn(_) | Content::Unborn => file::remove(&path)?,
             }
         }
@@ -250,7 +255,7 @@ impl JournalDir {
         match read_dead(turn, path)? {
             None => Ok(()),
             Some((Content::Turn(_), _)) if extension != SPARE => Ok(()),
-            Some((Content::Damaged, _lock)) if extension != SPARE => self.set_aside(path, "damaged"),
+            Some((Content::Damaged, _lock)) if extension != SPARE => self.set_aside(path, DAMAGED),
             Some((_, _lock)) => file::remove(path),
         }
     }
@@ -320,6 +325,33 @@ impl JournalDir {
             }
         }
         Ok(false)
+    }
+
+    /// Lists the files that were set aside.
+    pub(crate) fn set_aside_files(&self) -> Result<Vec<PathBuf>, Error> {
+        let fail = |source| Error::io(format!("cannot list {}", self.dir.display()), source);
+        let listing = match fs::read_dir(&self.dir) {
+            Ok(listing) => listing,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(fail(error)),
+        };
+        let paths = listing.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>().map_err(fail)?;
+        let is_aside = |path: &PathBuf| {
+            let mark = path.extension().and_then(|mark| mark.to_str()).unwrap_or_default();
+            [LATE, DAMAGED].contains(&mark.trim_end_matches(|c: char| c.is_ascii_digit()))
+        };
+        Ok(paths.into_iter().filter(is_aside).collect())
+    }
+
+    /// Removes what was set aside of these turns.
+    pub(crate) fn discard(&self, turns: &[TurnId]) -> Result<(), Error> {
+        for path in self.set_aside_files()? {
+            let turn = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+            if turn.is_some_and(|turn: TurnId| turns.contains(&turn)) {
+                file::remove(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Moves a journal out of the way, to a name that is not taken.

@@ -1,6 +1,6 @@
-//! Bytes kept under their hash, one file each.
+//! Bytes kept under their hash, one file each: the large values of the log, and the caller's blobs.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,10 +9,16 @@ use blake3::Hash;
 
 use crate::error::{Error, ErrorKind};
 use crate::journal::file;
+use crate::store::Blob;
 
 /// A directory of files that are named by what is in them.
 pub(super) struct Blobs {
     dir: PathBuf,
+}
+
+/// Tells whether a file is named as a blob is.
+fn is_hash(name: &str) -> bool {
+    crate::admit::check_hash(name).is_ok()
 }
 
 /// Tells the unfinished files of one process apart.
@@ -46,6 +52,48 @@ impl Blobs {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound) => Ok(None),
             Err(error) => Err(Error::io(format!("cannot read blob {hash}"), error)),
         }
+    }
+
+    /// Lists what is kept, in the order of the hashes.
+    pub(super) fn list(&self) -> Result<Vec<Blob>, Error> {
+        let fail = |source| Error::io(format!("cannot list {}", self.dir.display()), source);
+        let listing = match fs::read_dir(&self.dir) {
+            Ok(listing) => listing,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(fail(error)),
+        };
+        let mut blobs = Vec::new();
+        for entry in listing {
+            let entry = entry.map_err(fail)?;
+            let Some(hash) = entry.file_name().to_str().filter(|name| is_hash(name)).map(str::to_owned)
+            else {
+                continue;
+            };
+            match entry.metadata() {
+                Ok(found) => blobs.push(Blob { hash, size: found.len() }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(fail(error)),
+            }
+        }
+        blobs.sort_unstable_by(|a, b| a.hash.cmp(&b.hash));
+        Ok(blobs)
+    }
+
+    /// Removes the bytes of a hash, and tells whether there were any.
+    pub(super) fn remove(&self, hash: &str) -> Result<bool, Error> {
+        let path = self.dir.join(hash);
+        let there = path.exists();
+        file::remove(&path)?;
+        Ok(there)
+    }
+
+    /// Opens the file whose lock those share who rely on blobs, and which is held alone by who removes some.
+    pub(super) fn lock_file(&self) -> Result<(PathBuf, File), Error> {
+        file::make_dir(&self.dir)?;
+        let path = self.dir.join("lock");
+        let lock = file::options().create(true).truncate(false).open(&path);
+        let lock = lock.map_err(|source| Error::io(format!("cannot open {}", path.display()), source))?;
+        Ok((path, lock))
     }
 
     fn write(&self, hash: &Hash, bytes: &[u8]) -> Result<(), Error> {

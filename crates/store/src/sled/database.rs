@@ -22,7 +22,9 @@ use crate::range::range;
 use crate::store::{Head, Row, Scan, Table, Unit, Write};
 
 /// The version of the trees as a whole.
-const SCHEMA: u64 = 1;
+const SCHEMA: u64 = 2;
+/// The last version whose projections must be made anew, because there are more of them now.
+const STALE_SCHEMA: u64 = 1;
 /// How many entries of a rebuild are written at once.
 const BATCH: usize = 512;
 
@@ -123,7 +125,11 @@ impl Database {
         let names = names.chain(Table::ALL.iter().map(|table| table.name()));
         let log = names.map(|name| engine.open_tree(name)).collect::<Result<_, _>>()?;
         let database = Self { log, writing: Mutex::default(), engine, data, mark, _lock: lock };
-        if schema.is_none() {
+        if schema.is_some_and(|schema| schema <= STALE_SCHEMA) {
+            database.log[META].insert(STALE_KEY, value::number(1))?;
+            database.sync()?;
+        }
+        if schema != Some(SCHEMA) {
             database.log[META].insert(SCHEMA_KEY, value::number(SCHEMA))?;
             database.sync()?;
         }
@@ -273,6 +279,16 @@ impl Database {
         Ok(())
     }
 
+    /// Tells whether an entry refers to a blob.
+    pub(super) fn refers_to(&self, hash: &str) -> Result<bool, Failure> {
+        Ok(self.log[place(Table::Blobs)].scan_prefix(hash).next().transpose()?.is_some())
+    }
+
+    /// Returns the version of the trees, and how many streams and events there are.
+    pub(super) fn counts(&self) -> (u64, u64, u64) {
+        (SCHEMA, self.log[HEADS].len() as u64, self.log[EVENTS].len() as u64)
+    }
+
     pub(super) fn stale(&self) -> Result<bool, Failure> {
         Ok(self.log[META].contains_key(STALE_KEY)?)
     }
@@ -285,6 +301,7 @@ fn missing(stream: &SessionId, seq: u64) -> Failure {
 /// A unit with the values it may write.
 struct Prepared<'a> {
     unit: &'a Unit,
+    replaced: Vec<Vec<u8>>,
     events: Vec<Vec<u8>>,
     writes: Vec<Option<Vec<u8>>>,
 }
@@ -292,10 +309,12 @@ struct Prepared<'a> {
 impl<'a> Prepared<'a> {
     /// Encodes a unit's values. Large ones are durable blobs afterwards, before anything refers to them.
     fn new(blobs: &Blobs, unit: &'a Unit) -> Result<Self, Error> {
+        let replaced = unit.replaced.iter().map(|event| value::bytes(blobs, &event.bytes));
+        let replaced = replaced.collect::<Result<_, _>>()?;
         let events = unit.events.iter().map(|row| value::event(blobs, row)).collect::<Result<_, _>>()?;
         let write = |write: &Write| write.value.as_ref().map(|bytes| value::bytes(blobs, bytes)).transpose();
         let writes = unit.writes.iter().map(write).collect::<Result<_, _>>()?;
-        Ok(Self { unit, events, writes })
+        Ok(Self { unit, replaced, events, writes })
     }
 
     fn apply(&self, log: &Staged<'_>, verdict: &Verdict, counts: &HashMap<TurnId, u64>) -> Result<(), Stop> {
@@ -305,6 +324,13 @@ impl<'a> Prepared<'a> {
             for (row, value) in self.unit.events.iter().zip(&self.events).skip(*from) {
                 trees[EVENTS].insert(value::event_key(stream, row.seq), value.as_slice())?;
                 trees[IDS].insert(row.id.as_str(), value::place(stream, row.seq))?;
+            }
+            for (event, bytes) in self.unit.replaced.iter().zip(&self.replaced) {
+                let (_, seq) = log.find(&event.id)?.ok_or_else(|| gone(&event.id))?;
+                let key = value::event_key(stream, seq);
+                let old = trees[EVENTS].get(&key)?.ok_or_else(|| gone(&event.id))?;
+                let new = value::with_bytes(&old, bytes).map_err(Stop::Refused)?;
+                trees[EVENTS].insert(key, new)?;
             }
             if let Some(last) = self.unit.events[*from..].last() {
                 let head = Head { seq: last.seq, hash: last.hash.clone() };
@@ -335,6 +361,10 @@ impl<'a> Prepared<'a> {
         }
         Ok(())
     }
+}
+
+fn gone(event: &EventId) -> Stop {
+    Stop::Refused(Error::new(ErrorKind::Corrupt, format!("event {event} is missing")))
 }
 
 /// What ends a transaction before its time.

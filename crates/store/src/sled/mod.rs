@@ -4,6 +4,7 @@ mod blobs;
 mod database;
 mod mark;
 mod open;
+mod pin;
 mod value;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,10 +18,12 @@ use aichat_message::{EventId, SessionId, TurnId};
 
 use self::blobs::Blobs;
 use self::database::{Database, Failure};
+use self::pin::Pin;
+use crate::admit;
 use crate::error::{Error, ErrorKind};
 use crate::journal::JournalDir;
 use crate::notice::{Notice, Observer};
-use crate::store::{Head, Row, Scan, Store, Table, Unit, Write};
+use crate::store::{Blob, Head, Info, Row, Scan, Store, Table, Unit, Write};
 use crate::turn::{Claim, Lease, Pending, Turn, TurnHeader};
 
 /// A store in a directory. Clones share it.
@@ -35,6 +38,9 @@ struct Inner {
     path: PathBuf,
     observer: Observer,
     journal: JournalDir,
+    /// Large values of the log.
+    values: Blobs,
+    /// What the caller keeps.
     blobs: Blobs,
     database: RwLock<Option<Database>>,
 }
@@ -52,7 +58,8 @@ impl Sled {
         let observer: Observer = Arc::new(observer);
         Self(Arc::new(Inner {
             journal: JournalDir::at(path.join("journal"), Arc::clone(&observer)),
-            blobs: Blobs::at(path.join("blobs")),
+            values: Blobs::at(path.join("blobs")),
+            blobs: Blobs::at(path.join("attached")),
             database: RwLock::default(),
             observer,
             path,
@@ -122,6 +129,20 @@ impl Inner {
     }
 }
 
+/// Returns how many bytes the files below a directory have.
+fn size(dir: &Path) -> Result<u64, Error> {
+    let mut bytes = 0;
+    for path in open::files(dir)? {
+        match std::fs::symlink_metadata(&path) {
+            Ok(found) if found.is_dir() => bytes += size(&path)?,
+            Ok(found) => bytes += found.len(),
+            // Gone since it was listed.
+            Err(_) => {}
+        }
+    }
+    Ok(bytes)
+}
+
 #[async_trait]
 impl Store for Sled {
     async fn begin(&self, header: TurnHeader, records: Vec<Vec<u8>>) -> Result<Box<dyn Turn>, Error> {
@@ -150,7 +171,7 @@ impl Store for Sled {
                 .flat_map(|unit| &unit.folded)
                 .map(|turn| Ok((turn.clone(), inner.journal.records(turn)?)))
                 .collect::<Result<_, Error>>()?;
-            for (turn, count) in database.commit(&inner.blobs, &units, &counts)? {
+            for (turn, count) in database.commit(&inner.values, &units, &counts)? {
                 inner.journal.forget(&turn, count)?;
             }
             Ok(())
@@ -170,7 +191,7 @@ impl Store for Sled {
 
     async fn events(&self, stream: &SessionId, from: u64, limit: usize) -> Result<Vec<Row>, Error> {
         let stream = stream.clone();
-        self.with(move |inner, database| database.events(&inner.blobs, &stream, from, limit)).await
+        self.with(move |inner, database| database.events(&inner.values, &stream, from, limit)).await
     }
 
     async fn streams(&self, after: Option<&SessionId>, limit: usize) -> Result<Vec<SessionId>, Error> {
@@ -185,15 +206,15 @@ impl Store for Sled {
 
     async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         let key = key.to_vec();
-        self.with(move |inner, database| database.get(&inner.blobs, table, &key)).await
+        self.with(move |inner, database| database.get(&inner.values, table, &key)).await
     }
 
     async fn scan(&self, table: Table, scan: Scan) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
-        self.with(move |inner, database| database.scan(&inner.blobs, table, &scan)).await
+        self.with(move |inner, database| database.scan(&inner.values, table, &scan)).await
     }
 
     async fn replace_projections(&self, writes: Vec<Write>) -> Result<(), Error> {
-        self.with(move |inner, database| database.replace_projections(&inner.blobs, &writes)).await
+        self.with(move |inner, database| database.replace_projections(&inner.values, &writes)).await
     }
 
     async fn stale(&self) -> Result<bool, Error> {
@@ -206,9 +227,61 @@ impl Store for Sled {
     }
 
     async fn blob(&self, hash: &str) -> Result<Option<Vec<u8>>, Error> {
-        let hash = blake3::Hash::from_hex(hash)
-            .map_err(|_| Error::new(ErrorKind::Invalid, "a blob is named by 64 hex digits"))?;
+        admit::check_hash(hash)?;
+        let hash = blake3::Hash::from_hex(hash).expect("64 hex digits are a hash");
         self.blocking(move |inner| inner.blobs.get(&hash)).await
+    }
+
+    async fn blobs(&self, after: Option<&str>, limit: usize) -> Result<Vec<Blob>, Error> {
+        let after = after.map(str::to_owned);
+        self.blocking(move |inner| {
+            let mut blobs = inner.blobs.list()?;
+            blobs.retain(|blob| after.as_ref().is_none_or(|after| blob.hash > *after));
+            blobs.truncate(limit);
+            Ok(blobs)
+        })
+        .await
+    }
+
+    async fn pin(&self) -> Result<Box<dyn Lease>, Error> {
+        self.blocking(|inner| Ok(Box::new(Pin::shared(&inner.blobs)?) as Box<dyn Lease>)).await
+    }
+
+    async fn forget_blobs(&self, hashes: &[String]) -> Result<u64, Error> {
+        hashes.iter().try_for_each(|hash| admit::check_hash(hash))?;
+        let hashes = hashes.to_vec();
+        self.blocking(move |inner| {
+            // Whoever holds a pin may need the database to let go of it.
+            inner.close();
+            let _alone = Pin::alone(&inner.blobs)?;
+            inner.with(|inner, database| inner.forget_blobs(database, &hashes))
+        })
+        .await
+    }
+
+    async fn discard(&self, turns: &[TurnId]) -> Result<(), Error> {
+        let turns = turns.to_vec();
+        self.blocking(move |inner| inner.journal.discard(&turns)).await
+    }
+
+    async fn info(&self) -> Result<Info, Error> {
+        self.with(|inner, database| {
+            let (schema, streams, events) = database.counts();
+            let blobs = inner.blobs.list()?;
+            Ok(Info {
+                backend: "sled".to_owned(),
+                place: inner.path.display().to_string(),
+                schema,
+                streams,
+                events,
+                blobs: blobs.len() as u64,
+                blob_bytes: blobs.iter().map(|blob| blob.size).sum(),
+                bytes: Some(size(&inner.path)?),
+                turns_in_flight: inner.journal.backlog()?.0 as u64,
+                set_aside: inner.set_aside()?,
+            })
+        })
+        .await
     }
 
     async fn release(&self) -> Result<(), Error> {
@@ -222,6 +295,28 @@ impl Store for Sled {
 }
 
 impl Inner {
+    fn forget_blobs(&self, database: &Database, hashes: &[String]) -> Result<u64, Failure> {
+        let flights = self.journal.look()?;
+        let mut removed = 0;
+        for hash in hashes {
+            let mentioned = flights.iter().any(|flight| flight.mentions(hash));
+            if !mentioned && !database.refers_to(hash)? && self.blobs.remove(hash)? {
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Lists the files that were set aside, by their paths below the store's directory.
+    fn set_aside(&self) -> Result<Vec<String>, Error> {
+        let mut paths = self.journal.set_aside_files()?;
+        paths.extend(open::snapshots_set_aside(&self.path.join("db"))?);
+        let name = |path: &PathBuf| path.strip_prefix(&self.path).unwrap_or(path).display().to_string();
+        let mut names: Vec<String> = paths.iter().map(name).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
     /// Claims turns to fold. Those that a process folded and did not live to forget are forgotten on the way; one
     /// with more records than were folded comes back.
     fn claim(&self, database: &Database, limit: usize) -> Result<Vec<Pending>, Failure> {

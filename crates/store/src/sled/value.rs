@@ -48,6 +48,16 @@ pub(super) fn event(blobs: &Blobs, row: &Row) -> Result<Vec<u8>, Error> {
     body(blobs, &start, &row.bytes)
 }
 
+/// Returns the value of an event with other bytes; `event` made both.
+pub(super) fn with_bytes(old: &[u8], bytes: &[u8]) -> Result<Vec<u8>, Error> {
+    let (_, rest) = split(old)?;
+    let (_, after) = short(rest)?;
+    let (_, after) = short(after)?;
+    let (tag, tail) = split(bytes)?;
+    let start = &rest[..rest.len() - after.len()];
+    Ok([&[tag, VERSION], start, tail].concat())
+}
+
 /// Reads an event.
 pub(super) fn read_event(blobs: &Blobs, key: &[u8], value: &[u8]) -> Result<Row, Error> {
     let (tag, rest) = split(value)?;

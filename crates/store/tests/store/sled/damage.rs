@@ -113,7 +113,7 @@ async fn a_changed_blob_is_found_and_can_be_kept_anew() {
     let dir = tempfile::tempdir().unwrap();
     let store = Sled::at(dir.path());
     let hash = store.put_blob(b"what was said").await.unwrap();
-    fs::write(dir.path().join("blobs").join(&hash), b"what was sent").unwrap();
+    fs::write(dir.path().join("attached").join(&hash), b"what was sent").unwrap();
     assert_eq!(store.blob(&hash).await.unwrap_err().kind(), ErrorKind::Corrupt);
     assert_eq!(store.put_blob(b"what was said").await.unwrap(), hash);
     assert_eq!(store.blob(&hash).await.unwrap().unwrap(), b"what was said");
@@ -213,7 +213,7 @@ async fn a_journal_that_lost_its_name_is_carried_to_a_new_file() {
     fs::write(journal.with_extension("f"), saved).unwrap();
     assert_eq!(store.pending(Claim::Fold(64)).await.unwrap(), late);
     let TurnHeader { session: stream, turn, .. } = late[0].header.clone();
-    let forget = Unit { stream, expect: Expect::New, events: vec![], writes: vec![], folded: vec![turn] };
+    let forget = Unit { folded: vec![turn], ..Unit::new(stream, Expect::New) };
     store.commit(vec![forget]).await.unwrap();
     assert_eq!(store.pending(Claim::Fold(64)).await.unwrap(), []);
     assert_eq!(notices.lock().unwrap().len(), 1);

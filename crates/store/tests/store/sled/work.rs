@@ -63,7 +63,7 @@ pub(super) async fn fold(store: &dyn Store) -> Result<usize, aichat_store::Error
             }
             heads.insert(stream.clone(), last);
             let expect = head.map_or(Expect::New, Expect::At);
-            units.push(Unit { stream, expect, events, writes: Vec::new(), folded: vec![turn.header.turn] });
+            units.push(Unit { events, folded: vec![turn.header.turn], ..Unit::new(stream, expect) });
         }
         store.commit(units).await?;
     }
