@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use aichat_events::{
     Event, Fact, LlmResponseCompleted, LlmResponseFailed, LlmResponseInterrupted, MessageAssistant,
-    MessageSystem, MessageUser, SessionCreated, SessionDeleted, SessionRenamed, TurnCompleted, TurnFailed,
-    TurnInterrupted, TurnStarted,
+    MessageSystem, MessageTool, MessageUser, SessionCreated, SessionDeleted, SessionRenamed, TurnCompleted,
+    TurnFailed, TurnInterrupted, TurnStarted,
 };
 use aichat_message::{Message, MessageId, Role, SessionId, TurnId, Usage};
 use aichat_store::{Table, Write};
@@ -173,6 +173,8 @@ impl Projection {
             if let Some(turn) = event.turn() {
                 now.open.push((turn.clone(), fact.parent.clone()));
             }
+            self.message(event, &fact.id, fact.parent.as_ref(), &fact.message, false);
+        } else if let Some(fact) = MessageTool::of(event) {
             self.message(event, &fact.id, fact.parent.as_ref(), &fact.message, false);
         } else if let Some(fact) = MessageAssistant::of(event) {
             self.message(event, &fact.id, fact.parent.as_ref(), &fact.message, fact.partial);

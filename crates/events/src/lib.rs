@@ -52,9 +52,9 @@ pub use envelope::{Draft, ENVELOPE_VERSION, Event};
 pub use error::{Error, ErrorKind};
 pub use fact::{
     Fact, Interruption, LlmRequestRetried, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed,
-    LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant, MessageSystem, MessageUser, SecretCount,
-    SecretRedacted, SessionCreated, SessionDeleted, SessionRenamed, Timing, TurnCompleted, TurnFailed,
-    TurnInterrupted, TurnRecovered, TurnStarted, WarningRaised,
+    LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant, MessageSystem, MessageTool, MessageUser,
+    SecretCount, SecretRedacted, SessionCreated, SessionDeleted, SessionImportedFrom, SessionRenamed, Timing,
+    TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered, TurnStarted, WarningRaised,
 };
 pub use hex::{Hash, HexError, Salt, Span};
 pub use redact::{RedactStream, Redactor};

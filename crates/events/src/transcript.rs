@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::envelope::Event;
 use crate::fact::{
     Fact, Interruption, LlmResponseCompleted, LlmResponseFailed, LlmResponseInterrupted, MessageAssistant,
-    MessageSystem, MessageUser, SessionCreated, SessionDeleted, SessionRenamed, TurnCompleted, TurnFailed,
-    TurnInterrupted, TurnStarted, WarningRaised,
+    MessageSystem, MessageTool, MessageUser, SessionCreated, SessionDeleted, SessionRenamed, TurnCompleted,
+    TurnFailed, TurnInterrupted, TurnStarted, WarningRaised,
 };
 use crate::tokens::Tokens;
 
@@ -227,6 +227,10 @@ impl Folding {
             MessageAssistant::TYPE => {
                 let fact = MessageAssistant::of(event);
                 self.say(event, Role::Assistant, fact.map(|f| (f.id, f.parent, f.message, f.partial)));
+            }
+            MessageTool::TYPE => {
+                let fact = MessageTool::of(event);
+                self.say(event, Role::Tool, fact.map(|f| (f.id, f.parent, f.message, false)));
             }
             WarningRaised::TYPE => {
                 if let Some(fact) = WarningRaised::of(event) {

@@ -42,8 +42,21 @@ pub struct MessageAssistant {
     pub partial: bool,
 }
 
+/// Tools gave the results that the model had called them for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageTool {
+    /// Names the message.
+    pub id: MessageId,
+    /// The message before it on its branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<MessageId>,
+    /// The message.
+    pub message: Message,
+}
+
 super::fact! {
     MessageSystem = "message.system";
     MessageUser = "message.user";
     MessageAssistant = "message.assistant";
+    MessageTool = "message.tool";
 }

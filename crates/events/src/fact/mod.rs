@@ -18,9 +18,9 @@ pub use llm::{
     LlmRequestRetried, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed, LlmResponseFirstChunk,
     LlmResponseInterrupted, Timing,
 };
-pub use message::{MessageAssistant, MessageSystem, MessageUser};
+pub use message::{MessageAssistant, MessageSystem, MessageTool, MessageUser};
 pub use note::{SecretCount, SecretRedacted, WarningRaised};
-pub use session::{SessionCreated, SessionDeleted, SessionRenamed};
+pub use session::{SessionCreated, SessionDeleted, SessionImportedFrom, SessionRenamed};
 pub use turn::{Interruption, TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered, TurnStarted};
 
 /// The payload of one type of event.

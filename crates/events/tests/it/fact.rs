@@ -2,7 +2,7 @@
 
 use aichat_events::{
     Fact, Hash, Interruption, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed, MessageAssistant,
-    SessionCreated, SessionDeleted, Timing, TurnInterrupted, TurnStarted,
+    SessionCreated, SessionDeleted, SessionImportedFrom, Timing, TurnInterrupted, TurnStarted,
 };
 use aichat_message::{ErrorKind, Finish, FinishReason, Json, MessageId, Protocol, TurnId, Usage};
 
@@ -49,6 +49,19 @@ fn facts_are_written_without_empty_options() {
         rate_limits: vec![("x-remaining".into(), "6".into())],
     };
     insta::assert_snapshot!(json(&response), @r#"{"response_id":"r","finish":{"reason":"stop","raw":"stop"},"usage":{"input_tokens":1},"timing":{"first_content_us":2,"total_us":3,"chunks":4,"longest_gap_us":5},"rate_limits":[["x-remaining","6"]]}"#);
+}
+
+#[test]
+fn an_import_says_where_from_and_what_was_lost() {
+    let import = SessionImportedFrom {
+        tool: "llm".into(),
+        conversation: Some("01m8".into()),
+        name: None,
+        imported: 5,
+        lost: vec!["temperature".into()],
+    };
+    insta::assert_snapshot!(json(&import), @r#"{"tool":"llm","conversation":"01m8","imported":5,"lost":["temperature"]}"#);
+    assert_eq!(serde_json::from_str::<SessionImportedFrom>("{}").unwrap(), SessionImportedFrom::default());
 }
 
 #[test]

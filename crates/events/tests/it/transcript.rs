@@ -2,9 +2,9 @@
 
 use aichat_events::Timeline;
 use aichat_events::{
-    Event, Interruption, LlmResponseFailed, LlmResponseInterrupted, MessageAssistant, MessageUser,
-    SessionCreated, SessionDeleted, SessionRenamed, Sum, Transcript, TurnFailed, TurnInterrupted, TurnStatus,
-    WarningRaised,
+    Event, Interruption, LlmResponseFailed, LlmResponseInterrupted, MessageAssistant, MessageTool,
+    MessageUser, SessionCreated, SessionDeleted, SessionRenamed, Sum, Transcript, TurnFailed,
+    TurnInterrupted, TurnStatus, WarningRaised,
 };
 use aichat_message::{ErrorKind, Json, Message, Part, PartKind, ReasoningBlock, Role};
 
@@ -52,6 +52,28 @@ fn a_branch_follows_parents_and_not_the_order_of_the_log() {
     assert_eq!(texts(&transcript, 6), ["Why?", "Because.", "Or else?"]);
     assert_eq!(texts(&transcript, 5), ["Why?", "Because.", "And then?", "Then."]);
     assert_eq!(texts(&transcript, 99), [""; 0]);
+}
+
+#[test]
+fn results_of_tools_stand_between_the_call_and_the_answer() {
+    let mut log = Log::new();
+    log.ask(3, None, "weather?");
+    let result = MessageTool {
+        id: message_id(9),
+        parent: Some(message_id(6)),
+        message: Message::new(Role::Tool, vec![Part::tool_result("a", "sunny")]),
+    };
+    log.add(&result);
+    let transcript = Transcript::fold(&log.events);
+    let head = transcript.head().unwrap();
+    assert_eq!((head.role, &head.id, &head.turn), (Role::Tool, &result.id, &log.turn));
+    let roles: Vec<Role> = transcript.branch(&result.id).iter().map(|entry| entry.role).collect();
+    assert_eq!(roles, [Role::User, Role::Tool]);
+    let erased: Vec<Event> = log.events.iter().map(Event::erase).collect();
+    assert_eq!(
+        Transcript::fold(&erased).head().map(|entry| (entry.role, entry.erased)),
+        Some((Role::Tool, true))
+    );
 }
 
 #[test]
