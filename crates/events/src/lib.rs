@@ -39,6 +39,7 @@ mod envelope;
 mod error;
 mod fact;
 mod hex;
+mod html;
 mod markdown;
 mod redact;
 mod sanitise;
@@ -57,6 +58,7 @@ pub use fact::{
     TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered, TurnStarted, WarningRaised,
 };
 pub use hex::{Hash, HexError, Salt, Span};
+pub use html::Page;
 pub use redact::{RedactStream, Redactor};
 pub use sanitise::sanitise;
 pub use timeline::{Row, RowKind, Timeline, TurnTimeline};

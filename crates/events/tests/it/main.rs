@@ -5,6 +5,7 @@
 mod chain;
 mod envelope;
 mod fact;
+mod html;
 mod log;
 mod redact;
 mod timeline;
