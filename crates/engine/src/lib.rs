@@ -30,6 +30,7 @@
 
 mod answer;
 mod attachment;
+mod blobs;
 mod context;
 mod effects;
 mod engine;

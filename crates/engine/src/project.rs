@@ -2,7 +2,8 @@
 //!
 //! What it writes depends on the events of one session alone, so that a rebuild in any order gives the same
 //! bytes. Keys: `sessions` by id; `recent` by `!updated·id`; `names` by `hash of
-//! the name·id`; `scopes` by `hash of the scope·!used·id`; `messages` by `session·0·message`; `places` by the id of a message or turn.
+//! the name·id`; `scopes` by `hash of the scope·!used·id`; `messages` by `session·0·message`; `places` by the id of a
+//! message or turn; `blobs` by `blob·0·session·0·message`.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,7 @@ use aichat_events::{
 use aichat_message::{Message, MessageId, Role, SessionId, TurnId, Usage};
 use aichat_store::{Table, Write};
 
+use crate::blobs;
 use crate::turn::Status;
 
 /// Longest title taken from a first message, in characters.
@@ -216,6 +218,10 @@ impl Projection {
         let entry = Entry { seq: event.seq(), role: message.role, parent, turn: event.turn(), partial };
         let key = format!("{}\0{id}", event.session());
         self.put(Table::Messages, key.into_bytes(), &entry);
+        for name in blobs::names(&message.parts) {
+            let key = format!("{name}\0{}\0{id}", event.session()).into_bytes();
+            self.writes.push(Write { table: Table::Blobs, key, value: Some(Vec::new()) });
+        }
         self.place(event, id.as_str());
     }
 

@@ -84,6 +84,7 @@ impl Engine {
         })?;
         let provider = self.0.registry.provider(&model.provider)?;
         let parent = summary.as_ref().and_then(|s| s.head.clone());
+        let gone = self.fetch_media(&mut context.messages).await?;
         let fresh = || MessageId::from_bits(self.0.effects.bits());
         let system = send.system.map(|text| (fresh(), Message::system(text)));
         let user = (fresh(), send.message);
@@ -98,7 +99,8 @@ impl Engine {
             Form::Free => None,
             Form::Of(output) => Some(output),
         };
-        let call = provider.prepare(request)?;
+        let mut call = provider.prepare(request)?;
+        call.warnings.extend(gone);
         // Nobody pays for an answer to half of a question.
         if let Some(name) = left_out(&user.1, &call.body) {
             let what = format!("{model}: {name} cannot be sent over {}", provider.info().protocol);
@@ -166,8 +168,14 @@ impl Engine {
         }
     }
 
-    async fn launch(&self, prepared: Prepared, lease: Option<Box<dyn Lease>>) -> Result<TurnStream, Error> {
+    async fn launch(
+        &self,
+        mut prepared: Prepared,
+        lease: Option<Box<dyn Lease>>,
+    ) -> Result<TurnStream, Error> {
         let begun_us = self.0.effects.clock.mono_us();
+        let (kept, pin) = self.keep_media(&prepared.user.1).await?;
+        prepared.user.1 = kept;
         let turn_id = TurnId::from_bits(self.0.effects.bits());
         let mut scribe = Scribe::new(self, &prepared.session);
         let drafts = first_drafts(&mut scribe, &turn_id, &prepared);
@@ -175,6 +183,7 @@ impl Engine {
         let Prepared { session, base, model, provider, call, user, ids, .. } = prepared;
         let header = TurnHeader { session: session.clone(), turn: turn_id.clone(), base };
         let turn = self.0.store.begin(header, records).await?;
+        drop(pin);
 
         let (progress, progress_receiver) = mpsc::unbounded_channel();
         let (stop, stop_receiver) = oneshot::channel();

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "engine/attachments.rs"]
+mod attachments;
 #[path = "engine/costs.rs"]
 mod costs;
 #[path = "engine/embedded.rs"]

@@ -112,6 +112,7 @@ fn part(part: &Part) -> String {
         PartKind::Media { source, mime, name, .. } => {
             let place = match source {
                 Source::Url(text) | Source::FileId(text) => text.as_str(),
+                Source::Blob(_) => "kept",
                 _ => "inline",
             };
             let what = name.as_deref().or(mime.as_deref()).unwrap_or("media");
