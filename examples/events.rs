@@ -60,8 +60,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut log = Log::default();
     log.append(None, &SessionCreated { name: Some("keys".into()), ..SessionCreated::default() })?;
-    let started =
-        TurnStarted { base: None, input: question.clone(), model: "demo/oracle".into(), scope: None };
+    let started = TurnStarted {
+        base: None,
+        input: question.clone(),
+        model: "demo/oracle".into(),
+        scope: None,
+        agent: None,
+    };
     log.append(turn.clone(), &started)?;
     let (id, message) = (question.clone(), Message::user(masked("Is sk-not-a-real-key a good key?")));
     log.append(turn.clone(), &MessageUser { id, parent: None, message })?;

@@ -3,7 +3,8 @@
 //! [`Engine::send`] makes the user's message durable, calls the provider, and gives a [`TurnStream`] of what
 //! happens; every turn is recorded as events while it runs. Turns in flight are folded into the log by whoever
 //! reads next, so that a program which sends one prompt and ends does not open the log at all. Sessions are
-//! listed, found, renamed, deleted, exported and imported by the other functions of [`Engine`].
+//! listed, found, renamed, deleted, exported and imported by the other functions of [`Engine`]. Agents and templates
+//! are documents, kept in every version they had.
 //!
 //! ```
 //! use aichat_engine::{Engine, ModelRef, Progress, Send};
@@ -28,10 +29,12 @@
 //! # }).unwrap();
 //! ```
 
+mod agent;
 mod answer;
 mod attachment;
 mod blobs;
 mod context;
+mod document;
 mod effects;
 mod engine;
 mod error;
@@ -45,16 +48,20 @@ mod secrets;
 mod send;
 mod session;
 mod tail;
+mod template;
 mod transfer;
 mod turn;
 
+pub use agent::Agent;
 pub use answer::Form;
 pub use attachment::{MAX_ATTACHMENT, attach, block, link};
+pub use document::{DocumentKind, Versioned};
 pub use effects::{Clock, Entropy};
 pub use engine::{Builder, Engine, Registry};
 pub use error::Error;
 pub use project::Summary;
 pub use secrets::Secrets;
 pub use session::{Rebuilt, Verified};
+pub use template::{Piece, Template};
 pub use transfer::{Document, Imported};
 pub use turn::{ModelRef, Outcome, Progress, Send, Status, TurnStream};

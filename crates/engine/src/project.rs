@@ -1,14 +1,14 @@
 //! The one projection: events in, table writes out; the same for a live commit, a fold and a rebuild.
 //!
 //! What it writes depends on the events of one session alone, so that a rebuild in any order gives the same
-//! bytes. Keys: `sessions` by id; `recent` by `!updated·id`; `names` by `hash of
-//! the name·id`; `scopes` by `hash of the scope·!used·id`; `messages` by `session·0·message`; `places` by the id of a
-//! message or turn; `blobs` by `blob·0·session·0·message`.
+//! bytes; of the system stream, which is no session, it writes nothing. Keys: `sessions` by id; `recent` by
+//! `!updated·id`; `names` by `hash of the name·id`; `scopes` by `hash of the scope·!used·id`; `messages` by
+//! `session·0·message`; `places` by the id of a message or turn; `blobs` by `blob·0·session·0·message`.
 
 use serde::{Deserialize, Serialize};
 
 use aichat_events::{
-    Event, Fact, LlmResponseCompleted, LlmResponseFailed, LlmResponseInterrupted, MessageAssistant,
+    AgentRef, Event, Fact, LlmResponseCompleted, LlmResponseFailed, LlmResponseInterrupted, MessageAssistant,
     MessageSystem, MessageTool, MessageUser, SessionCreated, SessionDeleted, SessionRenamed, TurnCompleted,
     TurnFailed, TurnInterrupted, TurnStarted,
 };
@@ -16,6 +16,7 @@ use aichat_message::{Message, MessageId, Role, SessionId, TurnId, Usage};
 use aichat_store::{Table, Write};
 
 use crate::blobs;
+use crate::document::is_system;
 use crate::turn::Status;
 
 /// Longest title taken from a first message, in characters.
@@ -30,8 +31,11 @@ pub struct Summary {
     pub name: Option<String>,
     /// The beginning of its first message.
     pub title: Option<String>,
-    /// The model it was begun with, `provider/model`.
+    /// The model it was begun with, or that its agent was first asked as, `provider/model`.
     pub model: Option<String>,
+    /// The agent it goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentRef>,
     /// When its first event happened, in microseconds since 1970, UTC.
     pub created_us: i64,
     /// When its latest event happened, in microseconds since 1970, UTC.
@@ -68,6 +72,7 @@ impl Summary {
             name: None,
             title: None,
             model: None,
+            agent: None,
             created_us: ts,
             updated_us: ts,
             turns: 0,
@@ -147,6 +152,9 @@ impl Projection {
     }
 
     pub(crate) fn apply(&mut self, event: &Event) {
+        if is_system(event.session()) {
+            return;
+        }
         let now = self.now.get_or_insert_with(|| Summary::new(event.session().clone(), event.ts()));
         now.updated_us = now.updated_us.max(event.ts());
         let ts = event.ts();
@@ -161,7 +169,11 @@ impl Projection {
         } else if let Some(fact) = TurnStarted::of(event) {
             now.turns += 1;
             now.last_turn = event.turn().cloned();
-            now.model.get_or_insert(fact.model);
+            if fact.agent.is_some() && fact.agent != now.agent {
+                (now.agent, now.model) = (fact.agent, Some(fact.model));
+            } else {
+                now.model.get_or_insert(fact.model);
+            }
             now.used(fact.scope, ts);
             if let Some(turn) = event.turn() {
                 self.place(event, turn.as_str());

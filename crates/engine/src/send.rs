@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use aichat_events::{
-    Draft, Event, Fact, Hash, LlmRequestStarted, LlmResponseCompleted, MessageSystem, MessageUser,
+    AgentRef, Draft, Event, Fact, Hash, LlmRequestStarted, LlmResponseCompleted, MessageSystem, MessageUser,
     SessionCreated, TurnStarted, WarningRaised,
 };
 use aichat_message::{ErrorKind, Json, Message, MessageId, SessionId, TurnId};
@@ -41,6 +41,7 @@ struct Prepared {
     parent: Option<MessageId>,
     ids: Vec<MessageId>,
     scope: Option<String>,
+    agent: Option<AgentRef>,
 }
 
 impl Engine {
@@ -70,14 +71,18 @@ impl Engine {
         Ok(self.using_store(self.prepare(send)).await?.call)
     }
 
-    async fn prepare(&self, send: Send) -> Result<Prepared, Error> {
-        let (session, summary, mut context, kept) = match send.session {
+    async fn prepare(&self, mut send: Send) -> Result<Prepared, Error> {
+        let (session, summary, mut context, kept) = match send.session.take() {
             None => (SessionId::from_bits(self.0.effects.bits()), None, Context::default(), None),
             Some(session) => {
                 let (summary, context, kept) = self.continued(&session, &send.message, send.wait).await?;
                 (session, Some(summary), context, kept)
             }
         };
+        let (acting, lost) = self.acting(&send, summary.as_ref()).await?;
+        if let Some(acting) = &acting {
+            acting.complete(&mut send, &context);
+        }
         let begun_with = || summary.as_ref().and_then(|s| ModelRef::parse(s.model.as_deref()?));
         let model = send.model.or_else(begun_with).ok_or_else(|| {
             Error::new(ErrorKind::Usage, "no model was given, and the session does not remember one")
@@ -100,7 +105,7 @@ impl Engine {
             Form::Of(output) => Some(output),
         };
         let mut call = provider.prepare(request)?;
-        call.warnings.extend(gone);
+        call.warnings.extend(gone.into_iter().chain(lost));
         // Nobody pays for an answer to half of a question.
         if let Some(name) = left_out(&user.1, &call.body) {
             let what = format!("{model}: {name} cannot be sent over {}", provider.info().protocol);
@@ -118,6 +123,7 @@ impl Engine {
             parent,
             ids: context.ids,
             scope: send.scope,
+            agent: acting.map(|acting| acting.named),
         })
     }
 
@@ -241,6 +247,7 @@ fn first_drafts(scribe: &mut Scribe, turn: &TurnId, prepared: &Prepared) -> Vec<
         input: user.0.clone(),
         model: model.to_string(),
         scope: scope.clone(),
+        agent: prepared.agent.clone(),
     }));
     let mut parent = parent.clone();
     if let Some((id, message)) = &prepared.system {

@@ -6,6 +6,7 @@ use aichat_events::{Chain, Event, Fact, Hash, SessionCreated, SessionDeleted, Se
 use aichat_message::{ErrorKind, SessionId};
 use aichat_store::{Claim, ErrorKind as StoreErrorKind, Scan, Table};
 
+use crate::document::is_system;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::fold::drafts;
@@ -412,12 +413,14 @@ impl Engine {
             Some(head) if fault.is_none() && (head.seq != chain.seq() || head.hash != chain.head().0) => {
                 fault = Some(format!("the log ends at {} and its head says {}", chain.seq(), head.seq));
             }
+            Some(_) if fault.is_none() && is_system(session) => fault = self.document_fault().await?,
             Some(_) => {}
         }
         Ok(Verified { session: session.clone(), events: chain.seq(), head: chain.head(), fault })
     }
 
-    /// Lists every session there is, deleted ones included, in the order of their ids.
+    /// Lists every session there is, deleted ones included, in the order of their ids; among them the stream of what
+    /// happened outside sessions, where something did.
     ///
     /// # Errors
     /// Fails with kind `store`.
@@ -462,8 +465,9 @@ impl Engine {
             let mut projection = Projection::after(None);
             let events = self.log(&session).await?;
             events.iter().for_each(|event| projection.apply(event));
-            writes.extend(projection.finish().1);
-            rebuilt.sessions += 1;
+            let (summary, projected) = projection.finish();
+            writes.extend(projected);
+            rebuilt.sessions += u64::from(summary.is_some());
             rebuilt.events += events.len() as u64;
         }
         self.0.store.replace_projections(writes).await?;

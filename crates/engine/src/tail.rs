@@ -4,6 +4,7 @@ use aichat_events::{Draft, Event, Hash};
 use aichat_message::{SessionId, TurnId};
 use aichat_store::{Expect, Head, Row, Store, Table, Unit};
 
+use crate::document::is_system;
 use crate::error::Error;
 use crate::project::{Projection, Summary};
 use aichat_message::ErrorKind;
@@ -27,8 +28,11 @@ impl Tail {
             Some(head) => {
                 let hash = <[u8; 32]>::try_from(&head.hash[..]).map_err(|_| damaged(stream))?;
                 let row = store.get(Table::Sessions, stream.as_str().as_bytes()).await?;
-                let summary = row.as_deref().and_then(Summary::decode).ok_or_else(|| damaged(stream))?;
-                (Expect::At(head.clone()), head.seq, Hash(hash), Some(summary))
+                let summary = row.as_deref().and_then(Summary::decode);
+                if summary.is_none() && !is_system(stream) {
+                    return Err(damaged(stream));
+                }
+                (Expect::At(head.clone()), head.seq, Hash(hash), summary)
             }
         };
         let projection = Projection::after(summary);

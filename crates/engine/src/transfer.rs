@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use aichat_events::{Chain, Event, Hash};
 use aichat_message::{ErrorKind, SessionId};
 
+use crate::document::is_system;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::tail::Tail;
@@ -222,6 +223,9 @@ impl Engine {
     async fn take_in(&self, document: &Document) -> Result<Imported, Error> {
         self.fold_waiting().await?;
         let session = &document.session;
+        if is_system(session) {
+            return Err(Error::input(format!("{session} is no session: documents are taken in one by one")));
+        }
         let here = self.log(session).await?;
         let shared = here.iter().zip(&document.events).take_while(|(a, b)| a.hash() == b.hash()).count();
         if shared < here.len() && shared < document.events.len() {

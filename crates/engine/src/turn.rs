@@ -13,7 +13,9 @@ use aichat_events::Interruption;
 use aichat_message::{Delta, ErrorKind, Finish, Message, MessageId, SessionId, TurnId, Usage};
 use aichat_providers::{Options, Output};
 
+use crate::agent::Agent;
 use crate::answer::Form;
+use crate::document::Versioned;
 use crate::error::Error;
 
 /// A model and the provider that serves it, written `provider/model`.
@@ -49,7 +51,10 @@ impl std::fmt::Display for ModelRef {
 pub struct Send {
     /// The session to continue; a new one where absent.
     pub session: Option<SessionId>,
-    /// The model; where absent, the one the session was begun with.
+    /// The agent to give the turn to; where absent, the version of one that the session goes on with, if any. It
+    /// fills in what is left open here.
+    pub agent: Option<Versioned<Agent>>,
+    /// The model; where absent, the agent's, or the one the session was begun with.
     pub model: Option<ModelRef>,
     /// A standing instruction that goes before the message.
     pub system: Option<String>,
@@ -72,6 +77,7 @@ impl Send {
     pub fn new(model: ModelRef, prompt: impl Into<String>) -> Self {
         Self {
             session: None,
+            agent: None,
             model: Some(model),
             system: None,
             message: Message::user(prompt),

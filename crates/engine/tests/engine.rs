@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "engine/agents.rs"]
+mod agents;
 #[path = "engine/attachments.rs"]
 mod attachments;
 #[path = "engine/costs.rs"]
 mod costs;
+#[path = "engine/documents.rs"]
+mod documents;
 #[path = "engine/embedded.rs"]
 mod embedded;
 #[path = "engine/sessions.rs"]

@@ -52,10 +52,11 @@ pub use chain::{Chain, Fault, What};
 pub use envelope::{Draft, ENVELOPE_VERSION, Event};
 pub use error::{Error, ErrorKind};
 pub use fact::{
-    Fact, Interruption, LlmRequestRetried, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed,
-    LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant, MessageSystem, MessageTool, MessageUser,
-    SecretCount, SecretRedacted, SessionCreated, SessionDeleted, SessionImportedFrom, SessionRenamed, Timing,
-    TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered, TurnStarted, WarningRaised,
+    AgentRef, DocumentDeleted, DocumentSaved, Fact, Interruption, LlmRequestRetried, LlmRequestStarted,
+    LlmResponseCompleted, LlmResponseFailed, LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant,
+    MessageSystem, MessageTool, MessageUser, SecretCount, SecretRedacted, SessionCreated, SessionDeleted,
+    SessionImportedFrom, SessionRenamed, Timing, TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered,
+    TurnStarted, WarningRaised,
 };
 pub use hex::{Hash, HexError, Salt, Span};
 pub use html::Page;

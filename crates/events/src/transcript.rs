@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use crate::envelope::Event;
 use crate::fact::{
-    Fact, Interruption, LlmResponseCompleted, LlmResponseFailed, LlmResponseInterrupted, MessageAssistant,
-    MessageSystem, MessageTool, MessageUser, SessionCreated, SessionDeleted, SessionRenamed, TurnCompleted,
-    TurnFailed, TurnInterrupted, TurnStarted, WarningRaised,
+    AgentRef, Fact, Interruption, LlmResponseCompleted, LlmResponseFailed, LlmResponseInterrupted,
+    MessageAssistant, MessageSystem, MessageTool, MessageUser, SessionCreated, SessionDeleted,
+    SessionRenamed, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted, WarningRaised,
 };
 use crate::tokens::Tokens;
 
@@ -74,6 +74,9 @@ pub struct Turn {
     pub answer: Option<MessageId>,
     /// The model asked, `provider/model`.
     pub model: String,
+    /// The agent that it is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentRef>,
     /// When it began, in microseconds since 1970 UTC.
     pub ts: i64,
     /// How it ended.
@@ -256,6 +259,7 @@ impl Folding {
             base: fact.as_ref().and_then(|fact| fact.base.clone()),
             input: fact.as_ref().map(|fact| fact.input.clone()),
             answer: None,
+            agent: fact.as_ref().and_then(|fact| fact.agent.clone()),
             model: fact.map(|fact| fact.model).unwrap_or_default(),
             ts: event.ts(),
             status: TurnStatus::Open,

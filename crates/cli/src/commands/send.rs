@@ -64,6 +64,7 @@ fn ask(
     }
     let send = Send {
         session: None,
+        agent: None,
         model,
         system: args.system.as_deref().map(prompt::system).transpose()?,
         message: Message::new(Role::User, prompt::assemble(args, &context.talk)?),

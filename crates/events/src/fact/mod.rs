@@ -3,6 +3,7 @@
 //! Fields are only ever added. A field that was not there from the beginning has a default, a field that is
 //! not known is ignored, because the event keeps its bytes.
 
+mod document;
 mod llm;
 mod message;
 mod note;
@@ -14,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::envelope::Event;
 
+pub use document::{DocumentDeleted, DocumentSaved};
 pub use llm::{
     LlmRequestRetried, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed, LlmResponseFirstChunk,
     LlmResponseInterrupted, Timing,
@@ -21,7 +23,9 @@ pub use llm::{
 pub use message::{MessageAssistant, MessageSystem, MessageTool, MessageUser};
 pub use note::{SecretCount, SecretRedacted, WarningRaised};
 pub use session::{SessionCreated, SessionDeleted, SessionImportedFrom, SessionRenamed};
-pub use turn::{Interruption, TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered, TurnStarted};
+pub use turn::{
+    AgentRef, Interruption, TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered, TurnStarted,
+};
 
 /// The payload of one type of event.
 pub trait Fact: Serialize + DeserializeOwned {

@@ -5,6 +5,8 @@ use std::fmt;
 use aichat_message::{ErrorKind, Finish, MessageId, TurnId};
 use serde::{Deserialize, Serialize};
 
+use crate::hex::Hash;
+
 /// A turn begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TurnStarted {
@@ -19,6 +21,20 @@ pub struct TurnStarted {
     /// What "the last session" is looked up by: a terminal or a directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// The agent that the turn is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentRef>,
+}
+
+/// One version of an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentRef {
+    /// The agent's name.
+    pub name: String,
+    /// Its version; the first is 1.
+    pub version: u64,
+    /// The hash of the record that is kept of this version: elsewhere the same name may stand for another agent.
+    pub hash: Hash,
 }
 
 /// A turn ended with an answer.
