@@ -10,7 +10,7 @@ const TAG: &[u8; 8] = b"aichat.j";
 /// The version of the layout; a reader refuses greater ones.
 const VERSION: u32 = 1;
 /// Tag and version.
-const HEAD: usize = 12;
+pub(super) const HEAD: usize = 12;
 /// Length and checksum of a frame.
 const FRAME: usize = 12;
 

@@ -115,6 +115,19 @@ impl JournalDir {
         Ok(backlog)
     }
 
+    /// Refuses a directory with turns of a later version, of which it reads the first bytes only.
+    pub(crate) fn refuse_newer(&self) -> Result<(), Error> {
+        for (path, turn, _) in self.list(&[WRITTEN, CLAIMED])? {
+            let Some(file) = open(&path)? else { continue };
+            let mut head = Vec::new();
+            file.take(frame::HEAD as u64)
+                .read_to_end(&mut head)
+                .map_err(|source| Error::io(format!("cannot read {}", path.display()), source))?;
+            frame::read(&turn, &head)?;
+        }
+        Ok(())
+    }
+
     /// Reads every turn and claims none.
     pub(crate) fn look(&self) -> Result<Vec<Pending>, Error> {
         let pending =

@@ -1,5 +1,6 @@
 //! Bytes kept under their hash, one file each: the large values of the log, and the caller's blobs.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -56,23 +57,18 @@ impl Blobs {
 
     /// Lists what is kept, in the order of the hashes.
     pub(super) fn list(&self) -> Result<Vec<Blob>, Error> {
-        let fail = |source| Error::io(format!("cannot list {}", self.dir.display()), source);
-        let listing = match fs::read_dir(&self.dir) {
-            Ok(listing) => listing,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(fail(error)),
-        };
         let mut blobs = Vec::new();
-        for entry in listing {
-            let entry = entry.map_err(fail)?;
-            let Some(hash) = entry.file_name().to_str().filter(|name| is_hash(name)).map(str::to_owned)
+        for path in self.paths()? {
+            let Some(hash) = path.file_name().and_then(|name| name.to_str()).filter(|name| is_hash(name))
             else {
                 continue;
             };
-            match entry.metadata() {
-                Ok(found) => blobs.push(Blob { hash, size: found.len() }),
+            match fs::metadata(&path) {
+                Ok(found) => blobs.push(Blob { hash: hash.to_owned(), size: found.len() }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(fail(error)),
+                Err(error) => {
+                    return Err(Error::io(format!("cannot inspect {}", path.display()), error));
+                }
             }
         }
         blobs.sort_unstable_by(|a, b| a.hash.cmp(&b.hash));
@@ -85,6 +81,39 @@ impl Blobs {
         let there = path.exists();
         file::remove(&path)?;
         Ok(there)
+    }
+
+    /// Removes every file of a blob but those of `used`, finished or not; nobody may be writing one.
+    pub(super) fn keep_only(&self, used: &HashSet<Hash>) -> Result<(), Error> {
+        self.clear_unfinished()?;
+        for Blob { hash, .. } in self.list()? {
+            let is_used = Hash::from_hex(&hash).is_ok_and(|hash| used.contains(&hash));
+            if !is_used {
+                self.remove(&hash)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what was begun and never finished; nobody may be writing.
+    pub(super) fn clear_unfinished(&self) -> Result<(), Error> {
+        for path in self.paths()? {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if name.ends_with(".tmp") && name.get(..64).is_some_and(is_hash) {
+                file::remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn paths(&self) -> Result<Vec<PathBuf>, Error> {
+        let fail = |source| Error::io(format!("cannot list {}", self.dir.display()), source);
+        let listing = match fs::read_dir(&self.dir) {
+            Ok(listing) => listing,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(fail(error)),
+        };
+        listing.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>().map_err(fail)
     }
 
     /// Opens the file whose lock those share who rely on blobs, and which is held alone by who removes some.

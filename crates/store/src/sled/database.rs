@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use sled::transaction::{
@@ -15,16 +16,13 @@ use aichat_message::{EventId, SessionId, TurnId};
 
 use super::blobs::Blobs;
 use super::mark::Mark;
+use super::schema::{self, SCHEMA, STALE_SCHEMA};
 use super::value;
 use crate::admit::{self, Log, Verdict};
 use crate::error::{Error, ErrorKind};
 use crate::range::range;
 use crate::store::{Head, Row, Scan, Table, Unit, Write};
 
-/// The version of the trees as a whole.
-const SCHEMA: u64 = 2;
-/// The last version whose projections must be made anew, because there are more of them now.
-const STALE_SCHEMA: u64 = 1;
 /// How many entries of a rebuild are written at once.
 const BATCH: usize = 512;
 
@@ -77,7 +75,7 @@ pub(super) struct Database {
     /// The engine's flush does not reach the disk; a sync of this descriptor does.
     data: File,
     mark: Mark,
-    _lock: File,
+    lock: File,
 }
 
 /// The trees of a transaction, by their place in it; the tables follow.
@@ -100,20 +98,17 @@ fn place(table: Table) -> usize {
 
 impl Database {
     /// Takes over an engine that was just opened, whose file is `data`, under the lock that keeps others out.
+    /// `path` is the store's directory.
     ///
     /// # Errors
     /// Fails with `newer` where a later version wrote it, and with `corrupt` where commits are missing that
     /// `mark` counts.
-    pub(super) fn new(engine: Db, data: File, mark: Mark, lock: File) -> Result<Self, Failure> {
+    pub(super) fn new(engine: Db, data: File, mark: Mark, lock: File, path: &Path) -> Result<Self, Failure> {
         let meta = engine.open_tree("meta")?;
         let number =
             |key| Ok::<_, Failure>(meta.get(key)?.map(|value| value::read_number(&value)).transpose()?);
         let schema = number(SCHEMA_KEY)?;
-        if let Some(schema) = schema.filter(|schema| *schema > SCHEMA) {
-            let message =
-                format!("the store was written by a later version of this program (schema {schema})");
-            return Err(Failure::Refused(Error::new(ErrorKind::Newer, message)));
-        }
+        schema::refuse_newer(schema)?;
         // The engine takes damage in the newest part of its file for the end of it.
         let commits = number(COMMITS_KEY)?.unwrap_or(0);
         if commits < mark.commits() {
@@ -124,7 +119,9 @@ impl Database {
         let names = ["events", "heads", "ids", "turns", "meta"].into_iter();
         let names = names.chain(Table::ALL.iter().map(|table| table.name()));
         let log = names.map(|name| engine.open_tree(name)).collect::<Result<_, _>>()?;
-        let database = Self { log, writing: Mutex::default(), engine, data, mark, _lock: lock };
+        let database = Self { log, writing: Mutex::default(), engine, data, mark, lock };
+        // First, so that whoever knows less than the trees are of never opens them.
+        schema::write(path)?;
         if schema.is_some_and(|schema| schema <= STALE_SCHEMA) {
             database.log[META].insert(STALE_KEY, value::number(1))?;
             database.sync()?;
@@ -134,6 +131,19 @@ impl Database {
             database.sync()?;
         }
         Ok(database)
+    }
+
+    /// Returns the engine, to read all there is.
+    pub(super) fn engine(&self) -> &Db {
+        &self.engine
+    }
+
+    /// Closes the trees, and keeps other processes out as long as what is returned.
+    pub(super) fn close(self) -> File {
+        let Self { log, engine, lock, .. } = self;
+        drop(log);
+        drop(engine);
+        lock
     }
 
     /// Makes every write so far survive a loss of power.

@@ -1,10 +1,12 @@
 //! The embedded store: turns in flight as journal files, the log in a sled database, large values as files.
 
 mod blobs;
+mod compact;
 mod database;
 mod mark;
 mod open;
 mod pin;
+mod schema;
 mod value;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -99,7 +101,7 @@ impl Inner {
                 drop(open);
                 let mut open = self.database.write().unwrap_or_else(PoisonError::into_inner);
                 if open.is_none() {
-                    *open = Some(open::open(&self.path, &self.observer)?);
+                    *open = Some(self.open()?);
                 }
                 continue;
             };
@@ -120,6 +122,26 @@ impl Inner {
                 }
             };
         }
+    }
+
+    fn open(&self) -> Result<Database, Error> {
+        open::open(&self.path, &self.journal, &self.observer)
+    }
+
+    fn compact(&self) -> Result<(), Error> {
+        {
+            // Whoever holds a pin may need the database to let go of it.
+            self.close();
+            let _alone = Pin::alone(&self.blobs)?;
+            self.blobs.clear_unfinished()?;
+        }
+        let mut open = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let database = match open.take() {
+            Some(database) => database,
+            None => self.open()?,
+        };
+        catch_unwind(AssertUnwindSafe(|| compact::compact(&self.path, &self.values, database)))
+            .unwrap_or_else(|_| Err(open::inconsistent()))
     }
 
     fn close(&self) {
@@ -223,7 +245,12 @@ impl Store for Sled {
 
     async fn put_blob(&self, bytes: &[u8]) -> Result<String, Error> {
         let bytes = bytes.to_vec();
-        self.blocking(move |inner| Ok(inner.blobs.put(&bytes)?.to_hex().to_string())).await
+        self.blocking(move |inner| {
+            // Nobody clears away what is half written.
+            let _pin = Pin::shared(&inner.blobs)?;
+            Ok(inner.blobs.put(&bytes)?.to_hex().to_string())
+        })
+        .await
     }
 
     async fn blob(&self, hash: &str) -> Result<Option<Vec<u8>>, Error> {
@@ -262,6 +289,10 @@ impl Store for Sled {
     async fn discard(&self, turns: &[TurnId]) -> Result<(), Error> {
         let turns = turns.to_vec();
         self.blocking(move |inner| inner.journal.discard(&turns)).await
+    }
+
+    async fn compact(&self) -> Result<(), Error> {
+        self.blocking(Inner::compact).await
     }
 
     async fn info(&self) -> Result<Info, Error> {

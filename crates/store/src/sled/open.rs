@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use sled::{Config, Db};
 
+use super::compact;
 use super::database::{Database, Failure, engine_error};
 use super::mark::Mark;
+use super::schema;
 use crate::error::{Error, ErrorKind};
-use crate::journal::file;
+use crate::journal::{JournalDir, file};
 use crate::notice::{Notice, Observer};
 
 /// How long one process waits for another in all.
@@ -27,9 +29,14 @@ const CACHE: u64 = 32 << 20;
 const ATTEMPTS: u32 = 50;
 
 /// Opens the database below `path`, creating what is not there.
-pub(super) fn open(path: &Path, observer: &Observer) -> Result<Database, Error> {
+pub(super) fn open(path: &Path, journal: &JournalDir, observer: &Observer) -> Result<Database, Error> {
     file::make_dir(path)?;
     let lock = queue(&path.join("lock"), observer, SILENCE, PATIENCE)?;
+    // What a later version left is refused before anything is written.
+    schema::refuse_newer(schema::read(path)?)?;
+    journal.refuse_newer()?;
+    say_who(&lock);
+    compact::recover(path)?;
     let dir = path.join("db");
     // The engine makes its directory where it is missing, and leaves it open to everybody.
     file::make_dir(&dir.join("blobs"))?;
@@ -39,12 +46,7 @@ pub(super) fn open(path: &Path, observer: &Observer) -> Result<Database, Error> 
         }
     }
     // Opened before the engine's first write, so that a failure to write any of it is reported here.
-    let data_path = dir.join("db");
-    let data = file::options()
-        .create(true)
-        .truncate(false)
-        .open(&data_path)
-        .map_err(|source| Error::io(format!("cannot open {}", data_path.display()), source))?;
+    let data = data(&dir)?;
     // Nothing is believed that only the page cache knows.
     data.sync_data().map_err(|source| Error::io("cannot sync the log", source))?;
     let mark = Mark::open(&path.join("mark"))?;
@@ -61,7 +63,7 @@ pub(super) fn open(path: &Path, observer: &Observer) -> Result<Database, Error> 
         }
         result => result?,
     };
-    let database = catch_unwind(AssertUnwindSafe(|| Database::new(engine, data, mark, lock)));
+    let database = catch_unwind(AssertUnwindSafe(|| Database::new(engine, data, mark, lock, path)));
     let database =
         database.unwrap_or_else(|_| Err(Failure::Refused(inconsistent()))).map_err(
             |failure| match failure {
@@ -73,12 +75,19 @@ pub(super) fn open(path: &Path, observer: &Observer) -> Result<Database, Error> 
     Ok(database)
 }
 
-/// Waits for the lock that keeps other processes out, and writes into it who holds it.
+/// Opens the engine's file as a second descriptor, to sync it.
+pub(super) fn data(dir: &Path) -> Result<File, Error> {
+    let path = dir.join("db");
+    let data = file::options().create(true).truncate(false).open(&path);
+    data.map_err(|source| Error::io(format!("cannot open {}", path.display()), source))
+}
+
+/// Waits for the lock that keeps other processes out.
 fn queue(path: &Path, observer: &Observer, silence: Duration, patience: Duration) -> Result<File, Error> {
     let fail = |source| Error::io(format!("cannot open {}", path.display()), source);
     let lock = file::options().create(true).truncate(false).open(path).map_err(fail)?;
-    let mut lock = match file::try_lock(path, &lock)? {
-        true => lock,
+    match file::try_lock(path, &lock)? {
+        true => Ok(lock),
         false => {
             // A thread waits where it may wait for ever; the kernel serves those who wait in their order.
             let (taken, wait) = mpsc::channel();
@@ -95,14 +104,16 @@ fn queue(path: &Path, observer: &Observer, silence: Duration, patience: Duration
                 wait.recv_timeout(patience.saturating_sub(silence))
             });
             match taken {
-                Ok(lock) => lock.map_err(|source| file::lock_failed(path, source))?,
-                Err(_) => return Err(busy(path)),
+                Ok(lock) => lock.map_err(|source| file::lock_failed(path, source)),
+                Err(_) => Err(busy(path)),
             }
         }
-    };
-    // Only for messages: who holds the lock is known by the lock.
+    }
+}
+
+/// Writes into the lock's file who holds it. Only for messages: who holds the lock is known by the lock.
+fn say_who(mut lock: &File) {
     let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
-    Ok(lock)
 }
 
 fn holder(path: &Path) -> Option<u32> {
@@ -115,7 +126,7 @@ fn busy(path: &Path) -> Error {
 }
 
 /// Starts the engine, asking again while its last owner's lock lingers.
-fn start(dir: &Path) -> Result<Db, Error> {
+pub(super) fn start(dir: &Path) -> Result<Db, Error> {
     for attempt in 1.. {
         let config = Config::new().path(dir).cache_capacity(CACHE).flush_every_ms(None);
         match catch_unwind(AssertUnwindSafe(|| config.open())) {
@@ -138,7 +149,7 @@ fn start(dir: &Path) -> Result<Db, Error> {
 }
 
 /// The engine asserts where what it reads does not fit together.
-fn inconsistent() -> Error {
+pub(super) fn inconsistent() -> Error {
     Error::new(ErrorKind::Corrupt, "the log's pages do not fit together")
 }
 
@@ -178,7 +189,7 @@ fn set_snapshots_aside(dir: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// Takes the engine's files away from everybody but their owner.
-fn close_to_others(dir: &Path) -> Result<(), Error> {
+pub(super) fn close_to_others(dir: &Path) -> Result<(), Error> {
     for path in files(dir)? {
         let fail = |source| Error::io(format!("cannot protect {}", path.display()), source);
         let found = fs::metadata(&path).map_err(fail)?;
@@ -202,6 +213,7 @@ mod tests {
         let notices = Arc::clone(&heard);
         let observer: Observer = Arc::new(move |notice| notices.lock().unwrap().push(notice.clone()));
         let held = queue(&path, &observer, Duration::ZERO, Duration::ZERO).unwrap();
+        say_who(&held);
         let error = queue(&path, &observer, Duration::from_millis(5), Duration::from_millis(20)).unwrap_err();
         let own = std::process::id();
         assert_eq!(
@@ -214,15 +226,19 @@ mod tests {
         assert_eq!(heard.lock().unwrap().len(), 1);
     }
 
+    fn journal(dir: &tempfile::TempDir, observer: &Observer) -> JournalDir {
+        JournalDir::at(dir.path().join("journal"), Arc::clone(observer))
+    }
+
     #[test]
     fn a_later_schema_is_refused_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let silent: Observer = Arc::new(|_| {});
-        drop(open(dir.path(), &silent).unwrap());
+        drop(open(dir.path(), &journal(&dir, &silent), &silent).unwrap());
         let raw = || start(&dir.path().join("db")).unwrap();
         let later = super::super::value::number(u64::MAX);
         raw().open_tree("meta").unwrap().insert("schema", later.as_slice()).unwrap();
-        let error = open(dir.path(), &silent).err().unwrap();
+        let error = open(dir.path(), &journal(&dir, &silent), &silent).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Newer, "{error:?}");
         assert_eq!(raw().open_tree("meta").unwrap().get("schema").unwrap().unwrap(), later.as_slice());
     }
@@ -231,9 +247,9 @@ mod tests {
     fn a_log_that_lost_its_end_is_damaged() {
         let dir = tempfile::tempdir().unwrap();
         let silent: Observer = Arc::new(|_| {});
-        drop(open(dir.path(), &silent).unwrap());
+        drop(open(dir.path(), &journal(&dir, &silent), &silent).unwrap());
         Mark::open(&dir.path().join("mark")).unwrap().set(3);
-        let error = open(dir.path(), &silent).err().unwrap();
+        let error = open(dir.path(), &journal(&dir, &silent), &silent).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert_eq!(error.to_string(), "the log is damaged: it ends after 0 of 3 commits");
     }

@@ -36,6 +36,16 @@ pub(super) fn read_bytes(blobs: &Blobs, value: &[u8]) -> Result<Vec<u8>, Error> 
     resolve(blobs, tag, rest)
 }
 
+/// Returns the hash of the blob that holds the bytes of a value, where one does.
+pub(super) fn large(value: &[u8]) -> Result<Option<blake3::Hash>, Error> {
+    let (tag, rest) = split(value)?;
+    if tag == INLINE {
+        return Ok(None);
+    }
+    let hash = rest.last_chunk::<32>().ok_or_else(damaged)?;
+    Ok(Some(blake3::Hash::from_bytes(*hash)))
+}
+
 /// Returns the value of an event.
 pub(super) fn event(blobs: &Blobs, row: &Row) -> Result<Vec<u8>, Error> {
     let id = row.id.as_str().as_bytes();

@@ -24,6 +24,10 @@ pub(super) enum Role {
     Hold,
     /// Works into a limit on the size of files.
     Fill,
+    /// Works and compacts the store for ever.
+    Compact,
+    /// Compacts into a limit on the size of files.
+    Squeeze,
 }
 
 /// A running child and what it says.
@@ -120,6 +124,21 @@ fn child() {
                 std::future::pending::<()>().await;
             }
             "Fill" => fill(&store, first).await,
+            "Compact" => {
+                for number in first.. {
+                    let records = (0..20).map(|index| record(number, index)).collect();
+                    store.begin(header(number), records).await.unwrap().finish().await.unwrap();
+                    say(&format!("kept {number} 20"));
+                    fold(&store).await.unwrap();
+                    say("compacting");
+                    store.compact().await.unwrap();
+                }
+            }
+            "Squeeze" => {
+                let error = store.compact().await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Full, "{error:?}");
+                say("full");
+            }
             role => panic!("no such role: {role}"),
         }
     });

@@ -1,0 +1,65 @@
+//! The version of the store as a whole, in a file of its own, so that a later version is refused before anything of
+//! it is opened.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind};
+use crate::journal::file;
+
+/// The version of the trees as a whole.
+pub(super) const SCHEMA: u64 = 2;
+/// The last version whose projections must be made anew, because there are more of them now.
+pub(super) const STALE_SCHEMA: u64 = 1;
+
+/// The file that holds the version, in digits and a line break.
+const NAME: &str = "schema";
+
+/// Returns what the file says; stores of version 1 have none.
+pub(super) fn read(path: &Path) -> Result<Option<u64>, Error> {
+    let path = path.join(NAME);
+    match fs::read_to_string(&path) {
+        Ok(text) => match text.trim().parse() {
+            Ok(schema) => Ok(Some(schema)),
+            // The log itself has the number as well.
+            Err(_) => Ok(None),
+        },
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => {
+            Ok(None)
+        }
+        Err(error) => Err(Error::io(format!("cannot read {}", path.display()), error)),
+    }
+}
+
+/// Refuses what a later version wrote.
+pub(super) fn refuse_newer(schema: Option<u64>) -> Result<(), Error> {
+    match schema {
+        Some(schema) if schema > SCHEMA => {
+            let message = format!(
+                "the store was written by a later version of this program (schema {schema}, and this one knows {SCHEMA}); use that version"
+            );
+            Err(Error::new(ErrorKind::Newer, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes the file say the version of this program; durable when it returns.
+pub(super) fn write(path: &Path) -> Result<(), Error> {
+    if read(path)? == Some(SCHEMA) {
+        return Ok(());
+    }
+    let fresh = path.join(format!("{NAME}.tmp"));
+    let written = file::options().create(true).truncate(true).open(&fresh).and_then(|mut file| {
+        writeln!(file, "{SCHEMA}")?;
+        file.sync_data()?;
+        fs::rename(&fresh, path.join(NAME))
+    });
+    written.map_err(|source| {
+        // It only takes space.
+        let _ = file::remove(&fresh);
+        Error::io(format!("cannot write {}", path.join(NAME).display()), source)
+    })?;
+    file::sync_dir(path)
+}
