@@ -29,6 +29,8 @@ mod memory;
 #[cfg(feature = "sled")]
 mod notice;
 mod order;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod range;
 #[cfg(feature = "sled")]
 mod sled;
@@ -39,6 +41,8 @@ pub use error::{Error, ErrorKind};
 pub use memory::Memory;
 #[cfg(feature = "sled")]
 pub use notice::Notice;
+#[cfg(feature = "postgres")]
+pub use postgres::{Postgres, PostgresAddress};
 #[cfg(feature = "sled")]
 pub use sled::Sled;
 pub use store::{Blob, Expect, Head, Info, Replacement, Row, Scan, Store, Table, Unit, Write};

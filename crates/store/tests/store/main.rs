@@ -1,7 +1,10 @@
-//! The stores of this crate, held to the contract and to what a disk can do to them.
+//! The stores of this crate, held to the contract and to what a disk, a server and other processes can do to them.
 
 #[cfg(test)]
 mod contract;
+#[cfg(feature = "postgres")]
+#[cfg(test)]
+mod postgres;
 #[cfg(feature = "sled")]
 #[cfg(test)]
 mod sled;
