@@ -352,7 +352,7 @@ impl Engine {
         }
     }
 
-    async fn check_name(&self, name: &str) -> Result<(), Error> {
+    pub(crate) async fn check_name(&self, name: &str) -> Result<(), Error> {
         let refused = |why: &str| Err(Error::input(format!("a session cannot be named {name:?}: {why}")));
         if name.trim().is_empty() || name != name.trim() {
             return refused("a name has no blanks at its ends and is not empty");

@@ -12,6 +12,8 @@ mod costs;
 mod documents;
 #[path = "engine/embedded.rs"]
 mod embedded;
+#[path = "engine/foreign.rs"]
+mod foreign;
 #[path = "engine/sessions.rs"]
 mod sessions;
 #[path = "engine/support.rs"]
