@@ -38,6 +38,7 @@ mod chain;
 mod envelope;
 mod error;
 mod fact;
+mod heads;
 mod hex;
 mod html;
 mod markdown;
@@ -54,10 +55,11 @@ pub use error::{Error, ErrorKind};
 pub use fact::{
     AgentRef, DocumentDeleted, DocumentSaved, Fact, Interruption, LlmRequestRetried, LlmRequestStarted,
     LlmResponseCompleted, LlmResponseFailed, LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant,
-    MessageSystem, MessageTool, MessageUser, SecretCount, SecretRedacted, SessionCreated, SessionDeleted,
-    SessionImportedFrom, SessionRenamed, Timing, TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered,
-    TurnStarted, WarningRaised,
+    MessageSystem, MessageTool, MessageUser, SecretCount, SecretRedacted, SessionArchived, SessionCreated,
+    SessionDeleted, SessionErased, SessionForked, SessionHeadMoved, SessionImportedFrom, SessionRenamed,
+    Timing, TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered, TurnStarted, WarningRaised,
 };
+pub use heads::Heads;
 pub use hex::{Hash, HexError, Salt, Span};
 pub use html::Page;
 pub use redact::{RedactStream, Redactor};

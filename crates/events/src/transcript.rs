@@ -1,6 +1,6 @@
 //! The transcript: what was said in a session, folded out of its events.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use aichat_message::{ErrorKind, Finish, Message, MessageId, Role, SessionId, TurnId};
 use serde::Serialize;
@@ -8,9 +8,11 @@ use serde::Serialize;
 use crate::envelope::Event;
 use crate::fact::{
     AgentRef, Fact, Interruption, LlmResponseCompleted, LlmResponseFailed, LlmResponseInterrupted,
-    MessageAssistant, MessageSystem, MessageTool, MessageUser, SessionCreated, SessionDeleted,
-    SessionRenamed, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted, WarningRaised,
+    MessageAssistant, MessageSystem, MessageTool, MessageUser, SessionCreated, SessionDeleted, SessionErased,
+    SessionForked, SessionHeadMoved, SessionRenamed, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted,
+    WarningRaised,
 };
+use crate::heads::Heads;
 use crate::tokens::Tokens;
 
 /// What was said in a session, by whom and with what outcome.
@@ -28,6 +30,11 @@ pub struct Transcript {
     pub updated: Option<i64>,
     /// Whether it was deleted.
     pub deleted: bool,
+    /// The session it was forked from; the messages of that one which it goes on from are among its own.
+    pub parent: Option<SessionId>,
+    /// Where its branches end.
+    #[serde(flatten)]
+    pub heads: Heads,
     /// The messages of all branches, in the order of the log.
     pub entries: Vec<Entry>,
     /// The turns, in the order in which they began.
@@ -169,9 +176,10 @@ impl Transcript {
         folding.finish()
     }
 
-    /// Returns the last message.
+    /// Returns the last message of the branch that the next turn goes on from; a question that nothing answered is
+    /// one. Where no branch is known any more, it is the last message of all.
     pub fn head(&self) -> Option<&Entry> {
-        self.entries.last()
+        self.heads.shown().and_then(|id| self.entry(id)).or(self.entries.last())
     }
 
     /// Returns the message of that id.
@@ -216,7 +224,17 @@ impl Folding {
                 (self.done.name, self.done.model) = (fact.name, fact.model);
             }
             SessionRenamed::TYPE => self.done.name = SessionRenamed::of(event).and_then(|fact| fact.name),
-            SessionDeleted::TYPE => self.done.deleted = true,
+            SessionDeleted::TYPE | SessionErased::TYPE => self.done.deleted = true,
+            SessionForked::TYPE => {
+                if let Some(fact) = SessionForked::of(event) {
+                    self.fork(event, fact);
+                }
+            }
+            SessionHeadMoved::TYPE => {
+                if let Some(fact) = SessionHeadMoved::of(event) {
+                    self.done.heads.moved(event.turn(), fact);
+                }
+            }
             TurnStarted::TYPE => self.start(event),
             TurnCompleted::TYPE | TurnFailed::TYPE | TurnInterrupted::TYPE => self.end(event),
             MessageSystem::TYPE => {
@@ -247,9 +265,37 @@ impl Folding {
         }
     }
 
+    /// Keeps what the fork goes on from, and begins anew with everything else.
+    fn fork(&mut self, event: &Event, fact: SessionForked) {
+        let branch = fact.head.as_ref().map(|head| self.done.branch(head)).unwrap_or_default();
+        let kept: HashSet<MessageId> = branch.into_iter().map(|entry| entry.id.clone()).collect();
+        let missing = fact.head.as_ref().is_some_and(|head| !kept.contains(head));
+        self.done.entries.retain(|entry| kept.contains(&entry.id));
+        self.done.turns.retain(|turn| turn.input.as_ref().is_some_and(|input| kept.contains(input)));
+        let places = self.done.entries.iter().enumerate();
+        self.entries = places.map(|(at, entry)| (entry.id.clone(), at)).collect();
+        self.turns = self.done.turns.iter().enumerate().map(|(at, turn)| (turn.id.clone(), at)).collect();
+        self.done.session = Some(event.session().clone());
+        (self.done.name, self.done.model) = (fact.name, fact.model);
+        (self.done.created, self.done.deleted) = (Some(event.ts()), false);
+        self.done.heads = Heads::at(fact.head);
+        self.done.tokens = Tokens::default();
+        self.done.warnings.clear();
+        if missing {
+            self.warn(
+                event,
+                format!("what was said before is in session {}, which is not here", fact.parent),
+            );
+        }
+        self.done.parent = Some(fact.parent);
+    }
+
     fn start(&mut self, event: &Event) {
         let Some(id) = event.turn().cloned() else { return };
         let fact = TurnStarted::of(event);
+        if let Some(fact) = &fact {
+            self.done.heads.started(&id, &fact.input);
+        }
         if self.turns.contains_key(&id) {
             return;
         }
@@ -269,6 +315,7 @@ impl Folding {
     fn end(&mut self, event: &Event) {
         let turn = event.turn().and_then(|id| self.turns.get(id)).map(|at| &mut self.done.turns[*at]);
         let (Some(turn), Some((status, answer))) = (turn, TurnStatus::of(event)) else { return };
+        self.done.heads.ended(&turn.id, answer.as_ref());
         if turn.status.is_provisional() {
             turn.status = status;
             turn.answer = answer.or(turn.answer.take());
@@ -284,6 +331,9 @@ impl Folding {
         let erased = event.payload().is_none();
         if said.is_none() && !erased {
             return self.warn(event, format!("the message of event {} cannot be read", event.seq()));
+        }
+        if let Some((id, parent, ..)) = &said {
+            self.done.heads.said(event.turn(), role, id, parent.as_ref());
         }
         let (id, parent, message, partial) = said.unwrap_or_else(|| {
             let id =

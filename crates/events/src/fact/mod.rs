@@ -22,7 +22,10 @@ pub use llm::{
 };
 pub use message::{MessageAssistant, MessageSystem, MessageTool, MessageUser};
 pub use note::{SecretCount, SecretRedacted, WarningRaised};
-pub use session::{SessionCreated, SessionDeleted, SessionImportedFrom, SessionRenamed};
+pub use session::{
+    SessionArchived, SessionCreated, SessionDeleted, SessionErased, SessionForked, SessionHeadMoved,
+    SessionImportedFrom, SessionRenamed,
+};
 pub use turn::{
     AgentRef, Interruption, TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered, TurnStarted,
 };

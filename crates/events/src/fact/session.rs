@@ -1,6 +1,9 @@
 //! Facts about a session as a whole.
 
+use aichat_message::{MessageId, SessionId};
 use serde::{Deserialize, Serialize};
+
+use crate::hex::Hash;
 
 /// A session begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +34,58 @@ pub struct SessionRenamed {
 #[serde(default)]
 pub struct SessionDeleted {}
 
+/// A session begins with what was said in another one up to a place: the first event of a fork.
+///
+/// What is shared stays where it is. The hash is that of the last event shared, so that nobody can exchange it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionForked {
+    /// The session it was forked from.
+    pub parent: SessionId,
+    /// The place of the last event that is shared.
+    pub seq: u64,
+    /// The hash of that event.
+    pub hash: Hash,
+    /// The message that the next one follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<MessageId>,
+    /// Its name, where it was given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The beginning of its first message, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The model it goes on with, `provider/model`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What "the last session" is looked up by: a terminal or a directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+}
+
+/// A branch ends with another message now, and is the one that turns go on from. Within a turn it is said before the
+/// turn's message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionHeadMoved {
+    /// The name of the branch; a new name begins one.
+    pub branch: String,
+    /// The message that the next one follows; `None` for the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<MessageId>,
+}
+
+/// A session was put away, or taken up again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionArchived {
+    /// Whether it is hidden from lists now.
+    pub archived: bool,
+}
+
+/// Every payload before this event was erased for good.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionErased {}
+
 /// A conversation of another tool was taken in: the first event of the session that it became, and one more each time
 /// that there was more of it.
 ///
@@ -57,4 +112,8 @@ super::fact! {
     SessionCreated = "session.created";
     SessionRenamed = "session.renamed";
     SessionDeleted = "session.deleted";
+    SessionForked = "session.forked";
+    SessionHeadMoved = "session.head.moved";
+    SessionArchived = "session.archived";
+    SessionErased = "session.erased";
 }

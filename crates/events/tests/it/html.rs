@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aichat_events::{
-    Interruption, MessageAssistant, MessageUser, Page, SessionCreated, Transcript, TurnFailed,
-    TurnInterrupted, WarningRaised,
+    Interruption, MessageAssistant, MessageUser, Page, SessionCreated, SessionHeadMoved, Transcript,
+    TurnFailed, TurnInterrupted, WarningRaised,
 };
 use aichat_message::{
     ErrorKind, Json, MediaKind, Message, Opaque, OpaqueKind, Origin, Part, PartKind, Protocol,
@@ -84,8 +84,12 @@ fn other_branches_stand_beside_the_one_that_was_gone_on_with() {
     let mut log = Log::new();
     log.ask(1, None, "one").say(1, "uno", false).complete(1);
     log.ask(2, Some(3), "left").say(2, "sinistra", false).complete(2);
+    let to = |head| SessionHeadMoved { branch: "main".into(), head: Some(message_id(head)) };
+    log.add(&to(3));
     log.ask(3, Some(3), "right").say(3, "destra", false).complete(3);
+    log.add(&to(5));
     log.ask(4, Some(5), "further left").say(4, "più a sinistra", false).complete(4);
+    log.add(&to(7));
     log.ask(5, Some(7), "go on").say(5, "avanti", false).complete(5);
     let body = body(&log);
     let said = ["one", "uno", "left", "sinistra", "further left", "right", "destra", "go on", "avanti"];
