@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use aichat_events::{
     Draft, Fact, Interruption, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed,
-    LlmResponseInterrupted, MessageAssistant, MessageUser, Salt, TurnCompleted, TurnFailed, TurnInterrupted,
-    TurnRecovered,
+    LlmResponseInterrupted, MessageAssistant, Salt, TurnCompleted, TurnFailed, TurnInterrupted,
+    TurnRecovered, TurnStarted,
 };
 use aichat_message::{EventId, Fold, Json, MessageId, Origin};
 use aichat_store::{Claim, ErrorKind as StoreErrorKind, Pending, State};
@@ -171,8 +171,8 @@ fn close(pending: &Pending, drafts: &mut Vec<Draft>, fold: &Fold) {
         Some(answer) => Some(answer.id),
         None if fold.message().is_empty() => None,
         None => {
-            let user = drafts.iter().find_map(|draft| read(draft, MessageUser::TYPE));
-            let parent = user.and_then(|payload| payload.to::<MessageUser>().ok()).map(|user| user.id);
+            let turn = drafts.iter().find_map(|draft| read(draft, TurnStarted::TYPE));
+            let parent = turn.and_then(|payload| payload.to::<TurnStarted>().ok()).map(|turn| turn.input);
             let id = MessageId::from_bits(derive(pending, "answer"));
             let mut message = fold.message();
             message.origin = started.and_then(|at| origin(&drafts[at], fold));

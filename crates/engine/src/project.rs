@@ -3,13 +3,14 @@
 //! What it writes depends on the events of one session alone, so that a rebuild in any order gives the same
 //! bytes; of the system stream, which is no session, it writes nothing. Keys: `sessions` by id; `recent` by
 //! `!updated·id`; `names` by `hash of the name·id`; `scopes` by `hash of the scope·!used·id`; `messages` by
-//! `session·0·message`; `places` by the id of a message or turn; `blobs` by `blob·0·session·0·message`.
+//! `session·0·message`; `places` by the id of a message or turn; `blobs` by `blob·0·session·0·message`; `forks` by `parent·0·fork`.
 
 use serde::{Deserialize, Serialize};
 
 use aichat_events::{
-    AgentRef, Event, Fact, LlmResponseCompleted, LlmResponseFailed, LlmResponseInterrupted, MessageAssistant,
-    MessageSystem, MessageTool, MessageUser, SessionCreated, SessionDeleted, SessionRenamed, TurnCompleted,
+    AgentRef, Event, Fact, Heads, LlmResponseCompleted, LlmResponseFailed, LlmResponseInterrupted,
+    MessageAssistant, MessageSystem, MessageTool, MessageUser, SessionArchived, SessionCreated,
+    SessionDeleted, SessionErased, SessionForked, SessionHeadMoved, SessionRenamed, TurnCompleted,
     TurnFailed, TurnInterrupted, TurnStarted,
 };
 use aichat_message::{Message, MessageId, Role, SessionId, TurnId, Usage};
@@ -52,17 +53,24 @@ pub struct Summary {
     pub output_tokens: u64,
     /// How many calls ended without reporting both.
     pub calls_without_usage: u64,
-    /// The message that the next one follows.
-    pub head: Option<MessageId>,
+    /// Where its branches end.
+    #[serde(flatten)]
+    pub heads: Heads,
     /// The latest turn.
     pub last_turn: Option<TurnId>,
+    /// The session it was forked from.
+    #[serde(default)]
+    pub parent: Option<SessionId>,
+    /// Whether it was put away, which hides it from lists.
+    #[serde(default)]
+    pub archived: bool,
     /// Whether it was deleted, which hides it.
     pub deleted: bool,
+    /// Whether it was purged: there is a log, and nothing is left of what was said.
+    #[serde(default)]
+    pub erased: bool,
     /// Where it was used, and when last.
     pub scopes: Vec<(String, i64)>,
-    /// What the message of each open turn followed, for a turn that ends without an answer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    open: Vec<(TurnId, Option<MessageId>)>,
 }
 
 impl Summary {
@@ -81,11 +89,13 @@ impl Summary {
             input_tokens: 0,
             output_tokens: 0,
             calls_without_usage: 0,
-            head: None,
+            heads: Heads::default(),
             last_turn: None,
+            parent: None,
+            archived: false,
             deleted: false,
+            erased: false,
             scopes: Vec::new(),
-            open: Vec::new(),
         }
     }
 
@@ -110,13 +120,10 @@ impl Summary {
         }
     }
 
-    /// Ends a turn; one without an answer leaves the head where its message had found it.
-    fn end(&mut self, turn: Option<&TurnId>, status: Status, answered: bool) {
+    fn end(&mut self, turn: Option<&TurnId>, status: Status, answer: Option<&MessageId>) {
         self.status = Some(status);
-        let Some(at) = turn.and_then(|turn| self.open.iter().position(|(t, _)| t == turn)) else { return };
-        let (_, before) = self.open.remove(at);
-        if !answered && status != Status::Completed {
-            self.head = before;
+        if let Some(turn) = turn {
+            self.heads.ended(turn, answer);
         }
     }
 }
@@ -166,6 +173,20 @@ impl Projection {
             now.name = fact.name;
         } else if SessionDeleted::of(event).is_some() {
             now.deleted = true;
+        } else if SessionErased::of(event).is_some() {
+            (now.deleted, now.erased) = (true, true);
+        } else if let Some(fact) = SessionArchived::of(event) {
+            now.archived = fact.archived;
+        } else if let Some(fact) = SessionHeadMoved::of(event) {
+            now.heads.moved(event.turn(), fact);
+        } else if let Some(fact) = SessionForked::of(event) {
+            now.used(fact.scope, ts);
+            (now.name, now.title, now.model) = (fact.name, fact.title, fact.model);
+            now.agent = fact.agent;
+            now.heads = Heads::at(fact.head);
+            let key = format!("{}\0{}", fact.parent, event.session()).into_bytes();
+            now.parent = Some(fact.parent);
+            self.writes.push(Write { table: Table::Forks, key, value: Some(Vec::new()) });
         } else if let Some(fact) = TurnStarted::of(event) {
             now.turns += 1;
             now.last_turn = event.turn().cloned();
@@ -176,6 +197,7 @@ impl Projection {
             }
             now.used(fact.scope, ts);
             if let Some(turn) = event.turn() {
+                now.heads.started(turn, &fact.input);
                 self.place(event, turn.as_str());
             }
         } else if let Some(fact) = MessageSystem::of(event) {
@@ -183,9 +205,6 @@ impl Projection {
         } else if let Some(fact) = MessageUser::of(event) {
             if now.title.is_none() {
                 now.title = title(&fact.message);
-            }
-            if let Some(turn) = event.turn() {
-                now.open.push((turn.clone(), fact.parent.clone()));
             }
             self.message(event, &fact.id, fact.parent.as_ref(), &fact.message, false);
         } else if let Some(fact) = MessageTool::of(event) {
@@ -202,15 +221,11 @@ impl Projection {
                 now.count(fact.usage.as_ref());
             }
         } else if let Some(fact) = TurnCompleted::of(event) {
-            now.end(event.turn(), Status::Completed, true);
-            // A writer that was taken for dead may complete late; its answer then stands beside a partial one.
-            if now.last_turn.as_ref() == event.turn() {
-                now.head = Some(fact.answer);
-            }
+            now.end(event.turn(), Status::Completed, Some(&fact.answer));
         } else if let Some(fact) = TurnFailed::of(event) {
-            now.end(event.turn(), Status::Failed, fact.answer.is_some());
+            now.end(event.turn(), Status::Failed, fact.answer.as_ref());
         } else if let Some(fact) = TurnInterrupted::of(event) {
-            now.end(event.turn(), Status::Interrupted, fact.answer.is_some());
+            now.end(event.turn(), Status::Interrupted, fact.answer.as_ref());
         }
     }
 
@@ -224,9 +239,7 @@ impl Projection {
     ) {
         let now = self.now.as_mut().expect("apply began the summary");
         now.messages += 1;
-        if now.head.as_ref() == parent {
-            now.head = Some(id.clone());
-        }
+        now.heads.said(event.turn(), message.role, id, parent);
         let entry = Entry { seq: event.seq(), role: message.role, parent, turn: event.turn(), partial };
         let key = format!("{}\0{id}", event.session());
         self.put(Table::Messages, key.into_bytes(), &entry);
@@ -270,13 +283,15 @@ fn places(summary: &Summary) -> Vec<(Table, Vec<u8>)> {
     if summary.deleted {
         return Vec::new();
     }
-    let mut entries = vec![(
-        Table::Recent,
-        [&newest_first(summary.updated_us)[..], summary.id.as_str().as_bytes()].concat(),
-    )];
+    let mut entries = Vec::new();
     if let Some(name) = &summary.name {
         entries.push((Table::Names, [&index_key(name)[..], summary.id.as_str().as_bytes()].concat()));
     }
+    if summary.archived {
+        return entries;
+    }
+    let recent = [&newest_first(summary.updated_us)[..], summary.id.as_str().as_bytes()].concat();
+    entries.push((Table::Recent, recent));
     for (scope, used) in &summary.scopes {
         let key = [&index_key(scope)[..], &newest_first(*used), summary.id.as_str().as_bytes()].concat();
         entries.push((Table::Scopes, key));

@@ -8,9 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use aichat_events::{
     AgentRef, Draft, Event, Fact, Hash, LlmRequestStarted, LlmResponseCompleted, MessageSystem, MessageUser,
-    SessionCreated, TurnStarted, WarningRaised,
+    SessionCreated, SessionHeadMoved, Transcript, TurnStarted, WarningRaised,
 };
-use aichat_message::{ErrorKind, Json, Message, MessageId, SessionId, TurnId};
+use aichat_message::{ErrorKind, Json, Message, MessageId, Role, SessionId, TurnId};
 use aichat_providers::{Call, Output, Provider, Request};
 use aichat_store::{Claim, Lease, State, TurnHeader};
 
@@ -23,7 +23,7 @@ use crate::flight::{Flight, Running};
 use crate::project::Summary;
 use crate::record::Record;
 use crate::scribe::Scribe;
-use crate::turn::{ModelRef, Send, TurnStream};
+use crate::turn::{After, ModelRef, Send, TurnStream};
 
 /// How often a turn looks whether another one of its session is over.
 const LEASE_POLL: Duration = Duration::from_millis(50);
@@ -36,12 +36,35 @@ struct Prepared {
     model: ModelRef,
     provider: Arc<dyn Provider>,
     call: Call,
+    /// Where the head goes first, unless it is there.
+    moved: Option<SessionHeadMoved>,
     system: Option<(MessageId, Message)>,
-    user: (MessageId, Message),
+    /// What the user says; nothing where an earlier message is answered.
+    user: Option<Message>,
+    /// The message that is answered.
+    input: MessageId,
     parent: Option<MessageId>,
     ids: Vec<MessageId>,
     scope: Option<String>,
     agent: Option<AgentRef>,
+}
+
+/// A session that a turn continues.
+struct Earlier {
+    summary: Summary,
+    rest: Before,
+}
+
+/// What there is before the message of a turn.
+#[derive(Default)]
+struct Before {
+    /// The message that it follows.
+    parent: Option<MessageId>,
+    /// The same, where it can be answered.
+    answered: Option<MessageId>,
+    context: Context,
+    /// The form that the last answer was to have.
+    kept: Option<Output>,
 }
 
 impl Engine {
@@ -72,13 +95,25 @@ impl Engine {
     }
 
     async fn prepare(&self, mut send: Send) -> Result<Prepared, Error> {
-        let (session, summary, mut context, kept) = match send.session.take() {
-            None => (SessionId::from_bits(self.0.effects.bits()), None, Context::default(), None),
+        let says_nothing = send.message.parts.is_empty();
+        if says_nothing && send.system.is_some() {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "a standing instruction goes before a message, and there is none",
+            ));
+        }
+        let (session, earlier) = match send.session.take() {
+            None => (SessionId::from_bits(self.0.effects.bits()), None),
             Some(session) => {
-                let (summary, context, kept) = self.continued(&session, &send.message, send.wait).await?;
-                (session, Some(summary), context, kept)
+                let earlier = self.continued(&session, &send).await?;
+                (session, Some(earlier))
             }
         };
+        let (summary, earlier) = earlier.map(|Earlier { summary, rest }| (summary, rest)).unzip();
+        let Before { parent, answered, mut context, kept } = earlier.unwrap_or_default();
+        if says_nothing && answered.is_none() {
+            return Err(Error::input("there is no message, and none of the user's to answer"));
+        }
         let (acting, lost) = self.acting(&send, summary.as_ref()).await?;
         if let Some(acting) = &acting {
             acting.complete(&mut send, &context);
@@ -88,12 +123,19 @@ impl Engine {
             Error::new(ErrorKind::Usage, "no model was given, and the session does not remember one")
         })?;
         let provider = self.0.registry.provider(&model.provider)?;
-        let parent = summary.as_ref().and_then(|s| s.head.clone());
+        let moved = summary
+            .as_ref()
+            .map(|s| &s.heads)
+            .filter(|heads| heads.head != parent)
+            .map(|heads| SessionHeadMoved { branch: heads.branch.clone(), head: parent.clone() });
         let gone = self.fetch_media(&mut context.messages).await?;
         let fresh = || MessageId::from_bits(self.0.effects.bits());
-        let system = send.system.map(|text| (fresh(), Message::system(text)));
-        let user = (fresh(), send.message);
-        for (id, message) in system.iter().chain([&user]) {
+        let system = send.system.filter(|_| !says_nothing).map(|text| (fresh(), Message::system(text)));
+        let user = (!says_nothing).then_some(send.message);
+        let input = answered.filter(|_| says_nothing).unwrap_or_else(fresh);
+        for (id, message) in
+            system.iter().map(|(id, message)| (id, message)).chain(user.iter().map(|user| (&input, user)))
+        {
             context.push(id.clone(), message.clone());
         }
         let mut request = Request::new(model.model.clone(), context.messages);
@@ -107,7 +149,7 @@ impl Engine {
         let mut call = provider.prepare(request)?;
         call.warnings.extend(gone.into_iter().chain(lost));
         // Nobody pays for an answer to half of a question.
-        if let Some(name) = left_out(&user.1, &call.body) {
+        if let Some(name) = user.as_ref().and_then(|user| left_out(user, &call.body)) {
             let what = format!("{model}: {name} cannot be sent over {}", provider.info().protocol);
             return Err(Error::new(ErrorKind::Unsupported, what));
         }
@@ -118,8 +160,10 @@ impl Engine {
             model,
             provider,
             call,
+            moved,
             system,
             user,
+            input,
             parent,
             ids: context.ids,
             scope: send.scope,
@@ -129,18 +173,13 @@ impl Engine {
 
     /// Reads the session that a turn continues, once no other turn of it is in flight, and what form its last answer
     /// was to have.
-    async fn continued(
-        &self,
-        session: &SessionId,
-        next: &Message,
-        wait: Duration,
-    ) -> Result<(Summary, Context, Option<Output>), Error> {
+    async fn continued(&self, session: &SessionId, send: &Send) -> Result<Earlier, Error> {
         let mut waited = Duration::ZERO;
         loop {
             self.fold_waiting().await?;
             // A session's first turn holds no lease: nobody else can know it but through its journal.
             match self.check_idle(session).await {
-                Err(error) if error.kind() == ErrorKind::Busy && waited < wait => {}
+                Err(error) if error.kind() == ErrorKind::Busy && waited < send.wait => {}
                 idle => {
                     idle?;
                     break;
@@ -151,16 +190,27 @@ impl Engine {
             waited += LEASE_POLL;
         }
         let summary = self.summary(session).await?;
-        let events = self.read(session).await?;
+        let events = self.lineage(session).await?;
         // A form that no model could answer in is not kept.
         let completed = events.iter().filter(|event| event.kind() == LlmResponseCompleted::TYPE);
         let answered: HashSet<_> = completed.filter_map(Event::turn).collect();
         let was_answered = |event: &&Event| event.turn().is_some_and(|turn| answered.contains(turn));
         let last = events.iter().rev().filter(was_answered).find_map(LlmRequestStarted::of);
         let kept = last.and_then(|request| serde_json::from_str(request.output?.get()).ok());
-        let transcript = aichat_events::Transcript::fold(&events);
-        let context = Context::of(&transcript, summary.head.as_ref(), next);
-        Ok((summary, context, kept))
+        let transcript = Transcript::fold(&events);
+        let parent = match &send.after {
+            After::Head => summary.heads.head.clone(),
+            After::Message(id) if transcript.entry(id).is_some() => Some(id.clone()),
+            After::Message(id) => {
+                return Err(Error::input(format!("there is no message {id} in session {session}")));
+            }
+            After::Nothing => None,
+        };
+        let last = parent.as_ref().and_then(|id| transcript.entry(id));
+        let answered = last.filter(|entry| [Role::User, Role::Tool].contains(&entry.role) && !entry.erased);
+        let answered = answered.map(|entry| entry.id.clone());
+        let context = Context::of(&transcript, parent.as_ref(), &send.message);
+        Ok(Earlier { summary, rest: Before { parent, answered, context, kept } })
     }
 
     /// Refuses to touch a session while one of its turns is being written.
@@ -180,13 +230,15 @@ impl Engine {
         lease: Option<Box<dyn Lease>>,
     ) -> Result<TurnStream, Error> {
         let begun_us = self.0.effects.clock.mono_us();
-        let (kept, pin) = self.keep_media(&prepared.user.1).await?;
-        prepared.user.1 = kept;
+        let mut pin = None;
+        if let Some(user) = &mut prepared.user {
+            (*user, pin) = self.keep_media(user).await?;
+        }
         let turn_id = TurnId::from_bits(self.0.effects.bits());
         let mut scribe = Scribe::new(self, &prepared.session);
         let drafts = first_drafts(&mut scribe, &turn_id, &prepared);
         let records = drafts.into_iter().map(|draft| Record::Event(Box::new(draft)).encode()).collect();
-        let Prepared { session, base, model, provider, call, user, ids, .. } = prepared;
+        let Prepared { session, base, model, provider, call, input, ids, .. } = prepared;
         let header = TurnHeader { session: session.clone(), turn: turn_id.clone(), base };
         let turn = self.0.store.begin(header, records).await?;
         drop(pin);
@@ -197,7 +249,7 @@ impl Engine {
         let stream = TurnStream {
             session: session.clone(),
             turn: turn_id.clone(),
-            input: user.0.clone(),
+            input: input.clone(),
             progress: progress_receiver,
             outcome: outcome_receiver,
             stop: Some(stop),
@@ -213,7 +265,7 @@ impl Engine {
             model,
             session,
             turn_id,
-            user: user.0,
+            user: input,
             progress,
             stop: stop_receiver,
             warnings: Vec::new(),
@@ -235,8 +287,8 @@ impl Engine {
 
 /// Drafts what must be durable before the request leaves.
 fn first_drafts(scribe: &mut Scribe, turn: &TurnId, prepared: &Prepared) -> Vec<Draft> {
-    let Prepared { user, parent, model, scope, .. } = prepared;
-    let mut drafts = Vec::with_capacity(6);
+    let Prepared { input, parent, model, scope, .. } = prepared;
+    let mut drafts = Vec::with_capacity(7);
     if prepared.is_new {
         let created = SessionCreated { name: None, model: Some(model.to_string()), scope: scope.clone() };
         drafts.push(scribe.fact(&created));
@@ -244,19 +296,24 @@ fn first_drafts(scribe: &mut Scribe, turn: &TurnId, prepared: &Prepared) -> Vec<
     scribe.begin_turn(turn);
     drafts.push(scribe.fact(&TurnStarted {
         base: prepared.base.clone(),
-        input: user.0.clone(),
+        input: input.clone(),
         model: model.to_string(),
         scope: scope.clone(),
         agent: prepared.agent.clone(),
     }));
+    if let Some(moved) = &prepared.moved {
+        drafts.push(scribe.fact(moved));
+    }
     let mut parent = parent.clone();
     if let Some((id, message)) = &prepared.system {
         let message = scribe.masked(message);
         drafts.push(scribe.masked_fact(&MessageSystem { id: id.clone(), parent, message }));
         parent = Some(id.clone());
     }
-    let message = scribe.masked(&user.1);
-    drafts.push(scribe.masked_fact(&MessageUser { id: user.0.clone(), parent, message }));
+    if let Some(user) = &prepared.user {
+        let message = scribe.masked(user);
+        drafts.push(scribe.masked_fact(&MessageUser { id: input.clone(), parent, message }));
+    }
     for text in &prepared.call.warnings {
         drafts.push(scribe.fact(&WarningRaised { text: text.clone() }));
     }

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use aichat_events::{Chain, Event, Fact, Hash, SessionCreated, SessionDeleted, SessionRenamed, Transcript};
+use aichat_events::{
+    Chain, Event, Fact, Hash, SessionArchived, SessionCreated, SessionDeleted, SessionRenamed, Transcript,
+};
 use aichat_message::{ErrorKind, SessionId};
 use aichat_store::{Claim, ErrorKind as StoreErrorKind, Scan, Table};
 
@@ -20,7 +22,7 @@ const PAGE: usize = 1_000;
 /// Longest name of a session, in bytes.
 const MAX_NAME: usize = 200;
 /// How often a change is tried again because another process changed the session at the same time.
-const CONFLICTS: usize = 8;
+pub(crate) const CONFLICTS: usize = 8;
 
 /// What verifying a session found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -74,7 +76,7 @@ impl Engine {
         .await
     }
 
-    /// Lists the sessions, the latest first; deleted ones are left out.
+    /// Lists the sessions, the latest first; archived and deleted ones are left out.
     ///
     /// # Errors
     /// Fails with kind `store`.
@@ -95,7 +97,7 @@ impl Engine {
                 list.push(summary);
             }
         }
-        for unfolded in self.unfolded().await? {
+        for unfolded in self.unfolded().await?.into_iter().filter(|summary| !summary.archived) {
             list.retain(|summary: &Summary| summary.id != unfolded.id);
             list.push(unfolded);
         }
@@ -122,6 +124,23 @@ impl Engine {
         Ok(summaries)
     }
 
+    /// Lists the sessions that were put away, the latest first.
+    ///
+    /// # Errors
+    /// Fails with kind `store`.
+    pub async fn archived(&self, limit: Option<usize>) -> Result<Vec<Summary>, Error> {
+        self.using_store(async {
+            self.settle().await?;
+            let rows = self.0.store.scan(Table::Sessions, Scan::default()).await?;
+            let rows = rows.iter().filter_map(|(_, row)| Summary::decode(row));
+            let mut list: Vec<Summary> = rows.filter(|row| row.archived && !row.deleted).collect();
+            list.sort_by(|a, b| b.updated_us.cmp(&a.updated_us).then_with(|| a.id.cmp(&b.id)));
+            list.truncate(limit.unwrap_or(usize::MAX));
+            Ok(list)
+        })
+        .await
+    }
+
     /// Finds a session by its id, a unique beginning of it, its name, `@last` or `@last~N`.
     ///
     /// # Errors
@@ -134,7 +153,7 @@ impl Engine {
         .await
     }
 
-    async fn look_up(&self, text: &str) -> Result<SessionId, Error> {
+    pub(crate) async fn look_up(&self, text: &str) -> Result<SessionId, Error> {
         let nothing = || Error::input(format!("no session matches {text:?}"));
         if let Some(rest) = text.strip_prefix("@last") {
             let back = match rest.strip_prefix('~') {
@@ -242,7 +261,7 @@ impl Engine {
             .ok_or_else(|| Error::input(format!("there is no session {session}")))
     }
 
-    async fn row(&self, id: &[u8]) -> Result<Option<Summary>, Error> {
+    pub(crate) async fn row(&self, id: &[u8]) -> Result<Option<Summary>, Error> {
         Ok(self.0.store.get(Table::Sessions, id).await?.as_deref().and_then(Summary::decode))
     }
 
@@ -262,12 +281,20 @@ impl Engine {
         .await
     }
 
-    /// Returns what was said in a session.
+    /// Returns what was said in a session, and in those it was forked from before that.
     ///
     /// # Errors
     /// Fails as [`events`](Self::events) does.
     pub async fn transcript(&self, session: &SessionId) -> Result<Transcript, Error> {
-        Ok(Transcript::fold(&self.events(session).await?))
+        self.using_store(async {
+            self.settle().await?;
+            let events = self.lineage(session).await?;
+            match events.is_empty() {
+                true => Err(Error::input(format!("there is no session {session}"))),
+                false => Ok(Transcript::fold(&events)),
+            }
+        })
+        .await
     }
 
     /// Reads a stream. Turns that wait follow as they would be folded now.
@@ -322,6 +349,21 @@ impl Engine {
         .await
     }
 
+    /// Puts a session away, which hides it from lists, or takes it up again.
+    ///
+    /// # Errors
+    /// Fails with kind `input` where there is no such session, and with kind `store`.
+    pub async fn archive(&self, session: &SessionId, archived: bool) -> Result<(), Error> {
+        self.using_store(async {
+            self.settle().await?;
+            match self.summary(session).await?.archived == archived {
+                true => Ok(()),
+                false => self.change(session, &SessionArchived { archived }).await,
+            }
+        })
+        .await
+    }
+
     /// Hides a session and frees its name; its log stays.
     ///
     /// # Errors
@@ -336,7 +378,8 @@ impl Engine {
         .await
     }
 
-    async fn change<F: Fact>(&self, session: &SessionId, fact: &F) -> Result<(), Error> {
+    /// Appends a fact to a session that is there.
+    pub(crate) async fn change<F: Fact>(&self, session: &SessionId, fact: &F) -> Result<(), Error> {
         let draft = Scribe::new(self, session).fact(fact);
         let mut conflicts = 0;
         loop {
@@ -476,7 +519,7 @@ impl Engine {
 
     /// Folds what waits before something is read. Where the store has no room or cannot be written, readers
     /// see what waits unfolded.
-    async fn settle(&self) -> Result<(), Error> {
+    pub(crate) async fn settle(&self) -> Result<(), Error> {
         if self.0.store.backlog().await?.0 > 0 {
             match self.fold_waiting().await {
                 Err(error) if error.kind() == ErrorKind::Store && error.is_unwritable() => {}

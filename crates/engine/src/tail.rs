@@ -60,6 +60,19 @@ impl Tail {
         }
     }
 
+    /// Returns the end of a stream that holds these events, whose projection is made anew.
+    pub(crate) fn after(stream: &SessionId, events: &[Event]) -> Self {
+        let mut this = Self::new(stream);
+        for event in events {
+            this.projection.apply(event);
+            (this.seq, this.hash) = (event.seq(), *event.hash());
+        }
+        if this.seq > 0 {
+            this.expect = Expect::At(Head { seq: this.seq, hash: this.hash.0.to_vec() });
+        }
+        this
+    }
+
     /// Gives a draft its place.
     pub(crate) fn append(&mut self, draft: &Draft) {
         self.push(draft.seal(self.seq + 1, &self.hash));

@@ -46,6 +46,18 @@ impl std::fmt::Display for ModelRef {
     }
 }
 
+/// What a message follows in its session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum After {
+    /// The head of the branch that the session goes on from.
+    #[default]
+    Head,
+    /// This message, with which the branch ends from now on. What followed it so far stays beside.
+    Message(MessageId),
+    /// Nothing: the conversation begins once more.
+    Nothing,
+}
+
 /// What to send: a user's message, to a new session or to one that exists.
 #[derive(Clone, Debug)]
 pub struct Send {
@@ -58,8 +70,11 @@ pub struct Send {
     pub model: Option<ModelRef>,
     /// A standing instruction that goes before the message.
     pub system: Option<String>,
-    /// The user's message.
+    /// The user's message. One without parts says nothing: the user's message that it would follow is answered, once
+    /// more if it was answered before.
     pub message: Message,
+    /// What it follows.
+    pub after: After,
     /// What form the answer shall have.
     pub form: Form,
     /// Sampling and limits.
@@ -81,6 +96,7 @@ impl Send {
             model: Some(model),
             system: None,
             message: Message::user(prompt),
+            after: After::Head,
             form: Form::Kept,
             options: Options::default(),
             stream: true,

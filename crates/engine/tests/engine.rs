@@ -20,5 +20,7 @@ mod sessions;
 mod support;
 #[path = "engine/transfer.rs"]
 mod transfer;
+#[path = "engine/trees.rs"]
+mod trees;
 #[path = "engine/turns.rs"]
 mod turns;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aichat_engine::{Engine, Form as AnswerForm, ModelRef, Outcome, Send, Status, TurnStream};
+use aichat_engine::{After, Engine, Form as AnswerForm, ModelRef, Outcome, Send, Status, TurnStream};
 use aichat_events::Interruption;
 use aichat_message::{ErrorKind, FinishReason, Message, PartKind, Role, SessionId};
 use futures::{FutureExt, StreamExt};
@@ -68,6 +68,7 @@ fn ask(
         model,
         system: args.system.as_deref().map(prompt::system).transpose()?,
         message: Message::new(Role::User, prompt::assemble(args, &context.talk)?),
+        after: After::Head,
         form: match &args.schema {
             Some(text) => AnswerForm::Of(schema::parse(text)?),
             None if args.no_schema => AnswerForm::Free,

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use aichat_events::{
     Draft, Event, Fact, Interruption, LlmResponseCompleted, MessageAssistant, MessageSystem, MessageTool,
-    MessageUser, Redactor, Salt, SecretRedacted, SessionCreated, SessionImportedFrom, Span, Timing,
-    TurnCompleted, TurnInterrupted, TurnStarted,
+    MessageUser, Redactor, Salt, SecretRedacted, SessionCreated, SessionHeadMoved, SessionImportedFrom, Span,
+    Timing, TurnCompleted, TurnInterrupted, TurnStarted,
 };
 use aichat_message::{
     CallId, ErrorKind, EventId, Finish, FinishReason, Json, Message, MessageId, Role, SessionId, TurnId,
@@ -158,9 +158,12 @@ impl Engine {
         // A log that does not reach back to what is here goes on where that ended.
         let mut base = before.last().map(|turn| (turn_id(session, turn), last_message(session, turn)));
         if base.is_none() {
-            base = summary.as_ref().and_then(|s| Some((s.last_turn.clone()?, s.head.clone()?)));
+            base = summary.as_ref().and_then(|s| Some((s.last_turn.clone()?, s.heads.head.clone()?)));
         }
-        if summary.is_some_and(|s| s.last_turn.as_ref() != base.as_ref().map(|(turn, _)| turn)) {
+        let head = base.as_ref().map(|(_, message)| message.clone());
+        let heads = summary.as_ref().map(|summary| &summary.heads).filter(|heads| heads.head != head);
+        let moved = heads.map(|heads| SessionHeadMoved { branch: heads.branch.clone(), head });
+        if moved.is_some() {
             adopted.notes.push("it had gone on another way, which is kept on a branch of its own".to_owned());
         }
         let name = match (&foreign.id, &foreign.name) {
@@ -195,6 +198,9 @@ impl Engine {
         if log.is_empty() {
             let model = foreign.said.iter().find_map(|said| model(&said.message));
             pen.write(&mut tail, &new[0].key, &SessionCreated { name, model, scope: None });
+        }
+        if let Some(moved) = &moved {
+            pen.write(&mut tail, &new[0].key, moved);
         }
         for turn in new {
             let mut messages = Vec::with_capacity(turn.said.len());

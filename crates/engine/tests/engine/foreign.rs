@@ -258,8 +258,8 @@ async fn what_is_taken_in_is_a_session_like_any_other_and_taking_it_in_again_cha
         let summary = engine.session(&one.session).await.unwrap();
         let transcript = Transcript::fold(&events);
         assert_eq!((summary.turns, transcript.turns.len() as u64), (one.turns, one.turns));
-        assert_eq!(summary.head.as_ref(), transcript.head().map(|head| &head.id));
-        let branch = transcript.branch(summary.head.as_ref().unwrap());
+        assert_eq!(summary.heads.head.as_ref(), transcript.head().map(|head| &head.id));
+        let branch = transcript.branch(summary.heads.head.as_ref().unwrap());
         assert_eq!(branch.len(), transcript.entries.len(), "one branch holds everything");
         assert_eq!(transcript.warnings, []);
         exports.push(engine.export(&one.session).await.unwrap().to_jsonl());
@@ -390,7 +390,10 @@ async fn what_changed_or_went_on_in_both_places_is_a_branch() {
         &["Shorter", "Rhine.", "more", "less"],
     ];
     assert_eq!(heads, expected);
-    assert_eq!(engine.session(&id).await.unwrap().head.as_ref(), transcript.head().map(|head| &head.id));
+    assert_eq!(
+        engine.session(&id).await.unwrap().heads.head.as_ref(),
+        transcript.head().map(|head| &head.id)
+    );
 }
 
 #[tokio::test]

@@ -230,7 +230,7 @@ async fn a_writer_taken_for_dead_may_complete_late_and_its_answer_becomes_the_he
     let summary = reader.session(&session).await.unwrap();
     assert_eq!(summary.status, Some(Status::Completed));
     let transcript = reader.transcript(&session).await.unwrap();
-    let head = transcript.entry(summary.head.as_ref().unwrap()).unwrap();
+    let head = transcript.entry(summary.heads.head.as_ref().unwrap()).unwrap();
     assert_eq!((head.message.text().as_str(), head.partial), ("the whole answer", false));
     let events = reader.events(&session).await.unwrap();
     let count = |kind: &str| kinds(&events).iter().filter(|k| **k == kind).count();

@@ -3,6 +3,7 @@
 use aichat_message::{MessageId, SessionId};
 use serde::{Deserialize, Serialize};
 
+use super::turn::AgentRef;
 use crate::hex::Hash;
 
 /// A session begins.
@@ -57,6 +58,9 @@ pub struct SessionForked {
     /// The model it goes on with, `provider/model`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// The agent it goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentRef>,
     /// What "the last session" is looked up by: a terminal or a directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,

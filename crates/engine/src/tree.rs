@@ -1,0 +1,160 @@
+//! Branches: the heads of a session's message tree are put on messages, named and switched between.
+
+use aichat_events::{SessionHeadMoved, Transcript};
+use aichat_message::{MessageId, SessionId};
+use aichat_store::{Scan, Table};
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::project::{Place, Summary};
+
+/// Longest name of a branch, in bytes.
+const MAX_NAME: usize = 200;
+
+impl Engine {
+    /// Begins a branch at a message and goes on from there. Without a name it gets the next free one of the form
+    /// `branch-2`.
+    ///
+    /// # Errors
+    /// Fails with kind `input` where there is no such message in the session, or the name is taken or cannot be one,
+    /// with `busy` where one of its turns is in flight, and with kind `store`.
+    pub async fn branch(
+        &self,
+        session: &SessionId,
+        at: &MessageId,
+        name: Option<&str>,
+    ) -> Result<Summary, Error> {
+        self.using_store(async {
+            self.settle().await?;
+            self.check_idle(session).await?;
+            let heads = self.summary(session).await?.heads;
+            let transcript = Transcript::fold(&self.lineage(session).await?);
+            if transcript.entry(at).is_none_or(|entry| entry.erased) {
+                return Err(Error::input(format!("there is no message {at} in session {session}")));
+            }
+            let branch = match name {
+                Some(name) => {
+                    check_name(name)?;
+                    if heads.find(name).is_some() {
+                        return Err(Error::input(format!("session {session} has a branch {name:?} already")));
+                    }
+                    name.to_owned()
+                }
+                None => (2..)
+                    .map(|number| format!("branch-{number}"))
+                    .find(|name| heads.find(name).is_none())
+                    .expect("there are more numbers than branches"),
+            };
+            self.change(session, &SessionHeadMoved { branch, head: Some(at.clone()) }).await?;
+            self.summary(session).await
+        })
+        .await
+    }
+
+    /// Goes on from another branch.
+    ///
+    /// # Errors
+    /// Fails with kind `input` where the session has no such branch, with `busy` where one of its turns is in
+    /// flight, and with kind `store`.
+    pub async fn switch(&self, session: &SessionId, branch: &str) -> Result<Summary, Error> {
+        self.using_store(async {
+            self.settle().await?;
+            self.check_idle(session).await?;
+            let summary = self.summary(session).await?;
+            if branch == summary.heads.branch {
+                return Ok(summary);
+            }
+            let Some(head) = summary.heads.heads.get(branch).cloned() else {
+                let names: Vec<&str> = summary.heads.heads.keys().map(String::as_str).collect();
+                let others = if names.is_empty() { "no other".to_owned() } else { names.join(", ") };
+                return Err(Error::input(format!(
+                    "session {session} has no branch {branch:?}; it is on {:?} and has {others}",
+                    summary.heads.branch
+                )));
+            };
+            self.change(session, &SessionHeadMoved { branch: branch.to_owned(), head }).await?;
+            self.summary(session).await
+        })
+        .await
+    }
+
+    /// Finds a message of a session by its id, a unique beginning of it, or `@last` and `@last~N`, counted back from
+    /// the end of the branch that the session goes on from.
+    ///
+    /// # Errors
+    /// Fails with kind `input` where nothing or more than one message matches, and with kind `store`.
+    pub async fn message(&self, session: &SessionId, text: &str) -> Result<MessageId, Error> {
+        let transcript = self.transcript(session).await?;
+        let nothing = || Error::input(format!("no message of session {session} matches {text:?}"));
+        if let Some(rest) = text.strip_prefix("@last") {
+            let back = match rest.strip_prefix('~') {
+                None if rest.is_empty() => 0,
+                Some(digits) => digits.parse::<usize>().map_err(|_| nothing())?,
+                None => return Err(nothing()),
+            };
+            let head = transcript.heads.head.as_ref().ok_or_else(nothing)?;
+            let branch = transcript.branch(head);
+            let at = branch.len().checked_sub(1).and_then(|last| last.checked_sub(back));
+            return at.map(|at| branch[at].id.clone()).ok_or_else(nothing);
+        }
+        let ids = transcript.entries.iter().map(|entry| &entry.id);
+        one(text, ids.filter(|id| is_beginning(text, id)).cloned().collect())
+    }
+
+    /// Finds a message of any session by its id or a unique beginning of it, and its session.
+    ///
+    /// # Errors
+    /// Fails with kind `input` where nothing or more than one message matches, and with kind `store`.
+    pub async fn find_message(&self, text: &str) -> Result<(SessionId, MessageId), Error> {
+        self.using_store(async {
+            self.settle().await?;
+            if !text.starts_with("msg_") || text.len() <= "msg_".len() {
+                return Err(Error::input(format!("{text:?} is no beginning of the id of a message")));
+            }
+            let scan = Scan { prefix: text.into(), limit: Some(10), ..Scan::default() };
+            let rows = self.store().scan(Table::Places, scan).await?;
+            let found = rows.iter().filter_map(|(key, _)| std::str::from_utf8(key).ok()?.parse().ok());
+            let id: MessageId = one(text, found.collect())?;
+            let place = rows.iter().find(|(key, _)| key == id.as_str().as_bytes());
+            let place = place.and_then(|(_, row)| serde_json::from_slice::<Place>(row).ok());
+            let session = place.ok_or_else(|| Error::input(format!("no message matches {text:?}")))?.session;
+            self.summary(&session).await?;
+            Ok((session, id))
+        })
+        .await
+    }
+}
+
+fn is_beginning(text: &str, id: &MessageId) -> bool {
+    text.len() > "msg_".len() && id.as_str().starts_with(text)
+}
+
+/// Returns the one message that a text stands for.
+fn one(text: &str, found: Vec<MessageId>) -> Result<MessageId, Error> {
+    match &found[..] {
+        [] => Err(Error::input(format!("no message matches {text:?}"))),
+        [one] => Ok(one.clone()),
+        several => match several.iter().find(|id| id.as_str() == text) {
+            Some(exact) => Ok(exact.clone()),
+            None => {
+                let candidates: Vec<&str> = several.iter().take(5).map(MessageId::as_str).collect();
+                Err(Error::input(format!("{text:?} is ambiguous: {}", candidates.join(", "))))
+            }
+        },
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let why = if name.is_empty() || name.trim() != name {
+        "a name has no blanks at its ends and is not empty"
+    } else if name.len() > MAX_NAME {
+        "it is longer than 200 bytes"
+    } else if name.chars().any(char::is_control) {
+        "it holds control characters"
+    } else if name.starts_with("msg_") || name.starts_with('@') {
+        "it looks like the id of a message"
+    } else {
+        return Ok(());
+    };
+    Err(Error::input(format!("a branch cannot be named {name:?}: {why}")))
+}

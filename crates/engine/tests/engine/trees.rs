@@ -1,0 +1,252 @@
+//! Conversations as trees: siblings, branches, forks, and what a purge leaves.
+
+use aichat_engine::{After, Engine, ForkAt, Send, Status};
+use aichat_message::{ErrorKind, Message, MessageId, Role, SessionId};
+use aichat_providers::{Error, Scripted, Turn};
+use aichat_store::{Memory, Store, Table};
+
+use crate::support::{assert_rebuilds, engine, kinds, model, projections, say};
+
+/// What was sent with a request, in short.
+fn sent(provider: &Scripted, number: usize) -> Vec<String> {
+    provider.requests()[number].messages.iter().map(Message::text).collect()
+}
+
+async fn answer_of(engine: &Engine, session: Option<&SessionId>, text: &str) -> (SessionId, MessageId) {
+    let outcome = say(engine, session, text).await;
+    (outcome.session, outcome.answer.unwrap())
+}
+
+async fn put(engine: &Engine, session: &SessionId, text: &str, after: After) -> MessageId {
+    let mut send = Send::to(session.clone(), text);
+    send.after = after;
+    if text.is_empty() {
+        send.message = Message::new(Role::User, Vec::new());
+    }
+    engine.send(send).await.unwrap().outcome().await.unwrap().answer.unwrap()
+}
+
+/// Returns the texts of the branch that a session goes on from.
+async fn branch(engine: &Engine, session: &SessionId) -> Vec<String> {
+    let transcript = engine.transcript(session).await.unwrap();
+    let head = transcript.head().map(|head| head.id.clone()).unwrap();
+    transcript.branch(&head).iter().map(|entry| entry.message.text()).collect()
+}
+
+#[tokio::test]
+async fn an_edit_and_a_second_answer_are_siblings() {
+    let (store, provider) = (Memory::new(), Scripted::echo());
+    let engine = engine(&store, &provider);
+    let (session, first) = answer_of(&engine, None, "one").await;
+    answer_of(&engine, Some(&session), "two").await;
+    // Edited: another second question after the first answer.
+    put(&engine, &session, "zwei", After::Message(first.clone())).await;
+    assert_eq!(sent(&provider, 2), ["one", "one", "zwei"]);
+    assert_eq!(branch(&engine, &session).await, ["one", "one", "zwei", "zwei"]);
+    // Answered once more: the question stays, the answer is another.
+    let transcript = engine.transcript(&session).await.unwrap();
+    let question = transcript.entries.iter().find(|entry| entry.message.text() == "zwei").unwrap().id.clone();
+    let again = put(&engine, &session, "", After::Message(question.clone())).await;
+    assert_eq!(sent(&provider, 3), ["one", "one", "zwei"]);
+    let transcript = engine.transcript(&session).await.unwrap();
+    let siblings: Vec<_> =
+        transcript.entries.iter().filter(|entry| entry.parent.as_ref() == Some(&question)).collect();
+    assert_eq!((siblings.len(), &siblings[1].id), (2, &again));
+    assert_eq!(transcript.entries.iter().filter(|e| e.parent.as_ref() == Some(&first)).count(), 2);
+    // Begun anew: nothing goes before it.
+    put(&engine, &session, "uno", After::Nothing).await;
+    assert_eq!(sent(&provider, 4), ["uno"]);
+    assert_eq!(engine.session(&session).await.unwrap().messages, 9);
+    assert_eq!(engine.verify(&session).await.unwrap().fault, None);
+    assert_rebuilds(&engine, &store).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_fails_leaves_the_head_where_it_was() {
+    let refused = || Turn::refused(Error::new(ErrorKind::InvalidRequest, "no"));
+    let script = [Turn::new().say("one").stop(), refused(), refused(), Turn::new().say("two").stop()];
+    let (store, provider) = (Memory::new(), Scripted::new(script));
+    let engine = engine(&store, &provider);
+    let (session, first) = answer_of(&engine, None, "1").await;
+    let question = engine.transcript(&session).await.unwrap().entries[0].id.clone();
+    for after in [After::Message(question), After::Nothing] {
+        let mut send = Send::to(session.clone(), "again");
+        send.after = after;
+        let outcome = engine.send(send).await.unwrap().outcome().await.unwrap();
+        assert_eq!(outcome.status, Status::Failed);
+        assert_eq!(engine.session(&session).await.unwrap().heads.head, Some(first.clone()));
+    }
+    assert_eq!(branch(&engine, &session).await, ["again"], "what was asked last is shown");
+    say(&engine, Some(&session), "2").await;
+    assert_eq!(sent(&provider, 3), ["1", "one", "2"]);
+    assert_rebuilds(&engine, &store).await;
+}
+
+#[tokio::test]
+async fn nothing_is_answered_where_nothing_was_asked() {
+    let (store, provider) = (Memory::new(), Scripted::echo());
+    let engine = engine(&store, &provider);
+    let nothing = || {
+        let mut send = Send::new(model(), "");
+        send.message = Message::new(Role::User, Vec::new());
+        send
+    };
+    let error = engine.send(nothing()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Input, "{error}");
+    let (session, _) = answer_of(&engine, None, "one").await;
+    let mut send = nothing();
+    send.session = Some(session.clone());
+    assert_eq!(engine.send(send).await.unwrap_err().kind(), ErrorKind::Input, "an answer is no question");
+    let mut send = Send::to(session.clone(), "x");
+    send.after = After::Message(MessageId::from_bits([9; 10]));
+    assert_eq!(engine.send(send).await.unwrap_err().kind(), ErrorKind::Input);
+    assert_eq!(engine.session(&session).await.unwrap().turns, 1);
+}
+
+#[tokio::test]
+async fn branches_have_names_and_are_switched_between() {
+    let (store, provider) = (Memory::new(), Scripted::echo());
+    let engine = engine(&store, &provider);
+    let (session, first) = answer_of(&engine, None, "one").await;
+    let (_, second) = answer_of(&engine, Some(&session), "two").await;
+    let summary = engine.branch(&session, &first, Some("other")).await.unwrap();
+    assert_eq!((summary.heads.branch.as_str(), summary.heads.head), ("other", Some(first.clone())));
+    let (_, third) = answer_of(&engine, Some(&session), "three").await;
+    assert_eq!(sent(&provider, 2), ["one", "one", "three"]);
+    let summary = engine.switch(&session, "main").await.unwrap();
+    assert_eq!(summary.heads.head, Some(second));
+    assert_eq!(summary.heads.heads["other"], Some(third.clone()));
+    say(&engine, Some(&session), "four").await;
+    assert_eq!(sent(&provider, 3), ["one", "one", "two", "two", "four"]);
+    assert_eq!(engine.branch(&session, &third, None).await.unwrap().heads.branch, "branch-2");
+    assert_eq!(branch(&engine, &session).await, ["one", "one", "three", "three"]);
+
+    for (at, name) in [(&first, "main"), (&first, "other"), (&first, " x"), (&first, ""), (&first, "msg_x")] {
+        let error = engine.branch(&session, at, Some(name)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Input, "{name:?}");
+    }
+    let nowhere = MessageId::from_bits([9; 10]);
+    assert_eq!(engine.branch(&session, &nowhere, None).await.unwrap_err().kind(), ErrorKind::Input);
+    let error = engine.switch(&session, "never").await.unwrap_err().to_string();
+    assert!(error.ends_with("has no branch \"never\"; it is on \"branch-2\" and has main, other"), "{error}");
+    assert_eq!(engine.verify(&session).await.unwrap().fault, None);
+    assert_rebuilds(&engine, &store).await;
+}
+
+#[tokio::test]
+async fn messages_are_found_by_a_beginning_and_counted_back() {
+    let (store, provider) = (Memory::new(), Scripted::echo());
+    let engine = engine(&store, &provider);
+    let (session, first) = answer_of(&engine, None, "one").await;
+    let (_, second) = answer_of(&engine, Some(&session), "two").await;
+    assert_eq!(engine.message(&session, "@last").await.unwrap(), second);
+    assert_eq!(engine.message(&session, "@last~2").await.unwrap(), first);
+    assert_eq!(engine.message(&session, &first.as_str()[..12]).await.unwrap(), first);
+    assert_eq!(engine.find_message(&second.as_str()[..12]).await.unwrap(), (session.clone(), second));
+    for text in ["@last~4", "@last~x", "@lasting", "msg_", "m", "", "msg_00000"] {
+        assert_eq!(engine.message(&session, text).await.unwrap_err().kind(), ErrorKind::Input, "{text:?}");
+    }
+    assert_eq!(engine.find_message("msg_").await.unwrap_err().kind(), ErrorKind::Input);
+    assert_eq!(engine.find_message("trn_").await.unwrap_err().kind(), ErrorKind::Input);
+}
+
+#[tokio::test]
+async fn a_fork_shares_what_was_said_and_leaves_its_parent_alone() {
+    let (store, provider) = (Memory::new(), Scripted::echo());
+    let engine = engine(&store, &provider);
+    let (parent, first) = answer_of(&engine, None, "one").await;
+    let (_, second) = answer_of(&engine, Some(&parent), "two").await;
+    let before = engine.events(&parent).await.unwrap();
+    let clone = engine.fork(&parent, &ForkAt::Head, Some("copy"), None).await.unwrap();
+    let fork = engine.fork(&parent, &ForkAt::Message(first), None, None).await.unwrap();
+    let started = before.iter().find(|event| event.kind() == "turn.started").unwrap().id().clone();
+    let early = engine.fork(&parent, &ForkAt::Event(started), None, None).await.unwrap();
+    let grandchild = engine.fork(&fork, &ForkAt::Head, None, None).await.unwrap();
+    for (session, said) in
+        [(&clone, &["one", "one", "two", "two"][..]), (&fork, &["one", "one"]), (&early, &[])]
+    {
+        let transcript = engine.transcript(session).await.unwrap();
+        let texts: Vec<_> = transcript.entries.iter().map(|entry| entry.message.text()).collect();
+        assert_eq!(texts, said);
+        assert_eq!((transcript.session.as_ref(), transcript.parent.as_ref()), (Some(session), Some(&parent)));
+        assert_eq!(engine.events(session).await.unwrap().len(), 1, "nothing is copied");
+        assert_eq!(engine.verify(session).await.unwrap().fault, None, "it verifies without its parent");
+    }
+    say(&engine, Some(&grandchild), "three").await;
+    assert_eq!(sent(&provider, 2), ["one", "one", "three"]);
+    let deep = engine.fork(&grandchild, &ForkAt::Message(second), None, None).await.unwrap_err();
+    assert_eq!(deep.kind(), ErrorKind::Input, "what the fork does not share is not in it");
+    let root = engine.transcript(&grandchild).await.unwrap().entries[0].id.clone();
+    let rooted = engine.fork(&grandchild, &ForkAt::Message(root), None, None).await.unwrap();
+    assert_eq!(branch(&engine, &rooted).await, ["one"]);
+    put(&engine, &rooted, "", After::Head).await;
+    assert_eq!(branch(&engine, &rooted).await, ["one", "one"], "a fork at a question answers it");
+    assert_eq!(engine.events(&parent).await.unwrap(), before);
+    let summary = engine.session(&clone).await.unwrap();
+    assert_eq!((summary.name.as_deref(), summary.title.as_deref()), (Some("copy"), Some("one")));
+    assert_eq!(summary.model.as_deref(), Some("scripted/test-1"));
+    assert_eq!(engine.resolve("copy").await.unwrap(), clone);
+    assert_rebuilds(&engine, &store).await;
+}
+
+#[tokio::test]
+async fn an_archived_session_is_hidden_and_found_by_name() {
+    let (store, provider) = (Memory::new(), Scripted::echo());
+    let engine = engine(&store, &provider);
+    let (session, _) = answer_of(&engine, None, "one").await;
+    engine.rename(&session, Some("old")).await.unwrap();
+    engine.archive(&session, true).await.unwrap();
+    engine.archive(&session, true).await.unwrap();
+    assert_eq!(engine.list(None).await.unwrap(), []);
+    assert_eq!(engine.resolve("@last").await.unwrap_err().kind(), ErrorKind::Input);
+    assert_eq!(engine.resolve("old").await.unwrap(), session);
+    assert_eq!(engine.archived(None).await.unwrap()[0].id, session);
+    assert_rebuilds(&engine, &store).await;
+    engine.archive(&session, false).await.unwrap();
+    assert_eq!(engine.list(None).await.unwrap()[0].id, session);
+    assert_eq!(engine.archived(None).await.unwrap(), []);
+    let kinds: Vec<_> = engine.events(&session).await.unwrap();
+    let archived = kinds.iter().filter(|event| event.kind() == "session.archived").count();
+    assert_eq!(archived, 2, "{:?}", self::kinds(&kinds));
+}
+
+#[tokio::test]
+async fn a_purge_leaves_a_chain_and_nothing_that_was_said() {
+    let (store, provider) = (Memory::new(), Scripted::echo());
+    let engine = engine(&store, &provider);
+    let (session, first) = answer_of(&engine, None, "CANARY one").await;
+    engine.rename(&session, Some("CANARY name")).await.unwrap();
+    engine.branch(&session, &first, Some("CANARY branch")).await.unwrap();
+    let other = say(&engine, None, "other").await.session;
+    let fork = engine.fork(&session, &ForkAt::Message(first), None, None).await.unwrap();
+    let grandchild = engine.fork(&fork, &ForkAt::Head, None, Some("CANARY scope")).await.unwrap();
+
+    let error = engine.purge(&session, false).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Input);
+    assert!(error.to_string().contains(fork.as_str()) && error.to_string().contains(grandchild.as_str()));
+    assert_eq!(engine.purge(&grandchild, false).await.unwrap().len(), 1);
+    let purged = engine.purge(&session, true).await.unwrap();
+    let ids: Vec<_> = purged.iter().map(|purged| purged.id.clone()).collect();
+    assert_eq!(ids, [session.clone(), fork.clone()], "a purged fork depends on nothing");
+    assert!(purged.iter().all(|purged| purged.events > 0), "{purged:?}");
+    assert_eq!(engine.purge(&session, true).await.unwrap()[0].events, 0, "there is nothing left");
+
+    for session in [&session, &fork, &grandchild] {
+        let verified = engine.verify(session).await.unwrap();
+        assert_eq!(verified.fault, None);
+        let events = engine.events(session).await.unwrap();
+        assert!(events.iter().rev().skip(1).all(|event| event.payload().is_none()));
+        assert!(events.iter().all(|event| !event.line().contains("CANARY")));
+        assert_eq!(engine.session(session).await.unwrap_err().kind(), ErrorKind::Input);
+        assert_eq!(engine.resolve_deleted(session.as_str()).await.unwrap(), *session);
+    }
+    for (table, key, value) in projections(&store).await {
+        let text = String::from_utf8_lossy(&[key, value].concat()).into_owned();
+        assert!(!text.contains("CANARY"), "{table:?} {text}");
+        assert!(table == Table::Sessions || !text.contains(session.as_str()), "{table:?} {text}");
+    }
+    assert_eq!(engine.list(None).await.unwrap()[0].id, other);
+    assert_eq!(engine.resolve("CANARY name").await.unwrap_err().kind(), ErrorKind::Input);
+    assert_rebuilds(&engine, &store).await;
+    assert!(store.scan(Table::Forks, Default::default()).await.unwrap().is_empty());
+}
