@@ -23,6 +23,8 @@
 mod admit;
 pub mod contract;
 mod error;
+#[cfg(all(test, feature = "sled"))]
+mod faults;
 #[cfg(feature = "sled")]
 mod journal;
 mod memory;

@@ -1,12 +1,12 @@
 //! Turns in flight as files of a directory: one file a turn, claimed by renaming it.
 
-pub(crate) mod file;
+pub(crate) mod disk;
 mod frame;
 mod lease;
 mod writer;
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use aichat_message::{SessionId, TurnId};
 
+use self::disk::Disk;
 use self::frame::Content;
 use self::lease::FileLease;
 use self::writer::FileTurn;
@@ -40,6 +41,7 @@ const DAMAGED: &str = "damaged";
 
 /// A directory of turns in flight: `<turn>.j` while one is written, `<turn>.f` once it is claimed.
 pub(crate) struct JournalDir {
+    disk: Disk,
     dir: PathBuf,
     observer: Observer,
     closing: Arc<Closing>,
@@ -66,8 +68,8 @@ struct Entry {
 
 impl JournalDir {
     /// Names the directory; touches nothing.
-    pub(crate) fn at(dir: PathBuf, observer: Observer) -> Self {
-        Self { dir, observer, closing: Arc::default(), folding: Mutex::default() }
+    pub(crate) fn at(disk: Disk, dir: PathBuf, observer: Observer) -> Self {
+        Self { disk, dir, observer, closing: Arc::default(), folding: Mutex::default() }
     }
 
     pub(crate) async fn begin(
@@ -75,18 +77,18 @@ impl JournalDir {
         header: TurnHeader,
         records: Vec<Vec<u8>>,
     ) -> Result<Box<dyn Turn>, Error> {
-        let turn = FileTurn::begin(self.dir.clone(), header, records, Arc::clone(&self.closing)).await?;
-        Ok(Box::new(turn))
+        let (disk, dir) = (self.disk.clone(), self.dir.clone());
+        Ok(Box::new(FileTurn::begin(disk, dir, header, records, Arc::clone(&self.closing)).await?))
     }
 
     /// Takes a session's lock, asking again until `wait` is over.
     pub(crate) async fn lease(&self, session: &SessionId, wait: Duration) -> Result<Box<dyn Lease>, Error> {
-        file::make_dir(&self.dir)?;
+        self.disk.make_dir(&self.dir)?;
         let path = self.dir.join(format!("{session}.lock"));
         let mut waited = Duration::ZERO;
         let mut pause = Duration::from_millis(2);
         loop {
-            if let Some(lease) = FileLease::take(path.clone())? {
+            if let Some(lease) = FileLease::take(&self.disk, path.clone())? {
                 return Ok(Box::new(lease));
             }
             if waited >= wait {
@@ -106,10 +108,14 @@ impl JournalDir {
     pub(crate) fn backlog(&self) -> Result<(usize, u64), Error> {
         let mut backlog = (0, 0);
         for (path, ..) in self.list(&[WRITTEN, CLAIMED])? {
-            // One that is gone by now was folded or carried by its owner.
-            if let Ok(found) = fs::metadata(&path) {
-                backlog.0 += 1;
-                backlog.1 += found.len();
+            match self.disk.length(&path) {
+                Ok(length) => {
+                    backlog.0 += 1;
+                    backlog.1 += length;
+                }
+                // It was folded or carried by its owner.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io(format!("cannot inspect {}", path.display()), error)),
             }
         }
         Ok(backlog)
@@ -118,10 +124,10 @@ impl JournalDir {
     /// Refuses a directory with turns of a later version, of which it reads the first bytes only.
     pub(crate) fn refuse_newer(&self) -> Result<(), Error> {
         for (path, turn, _) in self.list(&[WRITTEN, CLAIMED])? {
-            let Some(file) = open(&path)? else { continue };
-            let mut head = Vec::new();
-            file.take(frame::HEAD as u64)
-                .read_to_end(&mut head)
+            let Some(file) = self.open(&path)? else { continue };
+            let head = self
+                .disk
+                .read(&path, &mut file.take(frame::HEAD as u64))
                 .map_err(|source| Error::io(format!("cannot read {}", path.display()), source))?;
             frame::read(&turn, &head)?;
         }
@@ -164,7 +170,7 @@ impl JournalDir {
             return Ok(*count);
         }
         for path in [self.path(turn, CLAIMED), self.path(turn, WRITTEN)] {
-            if let Some((Content::Turn(journal), ..)) = read(turn, &path)? {
+            if let Some((Content::Turn(journal), ..)) = self.read(turn, &path)? {
                 return Ok(journal.records.len() as u64);
             }
         }
@@ -181,8 +187,8 @@ impl JournalDir {
             let path = self.path(turn, extension);
             let found = match extension {
                 // A journal with a living writer is looked at again when it is over.
-                WRITTEN => read_dead(turn, &path)?.map(|(content, _lock)| content),
-                _ => read(turn, &path)?.map(|(content, ..)| content),
+                WRITTEN => self.read_dead(turn, &path)?.map(|(content, _lock)| content),
+                _ => self.read(turn, &path)?.map(|(content, ..)| content),
             };
             let Some(content) = found else { continue };
             match content {
@@ -191,7 +197,7 @@ impl JournalDir {
                 }
                 Content::Turn(journal) if journal.damaged => self.set_aside(&path, DAMAGED)?,
                 Content::Damaged => self.set_aside(&path, DAMAGED)?,
-                Content::Turn(_) | Content::Unborn => file::remove(&path)?,
+                Content::Turn(_) | Content::Unborn => self.disk.remove(&path)?,
             }
         }
         Ok(())
@@ -214,17 +220,17 @@ impl JournalDir {
         self.dir.join(format!("{turn}.{extension}"))
     }
 
+    fn paths(&self) -> Result<Vec<PathBuf>, Error> {
+        match self.disk.list(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            paths => paths.map_err(|source| Error::io(format!("cannot list {}", self.dir.display()), source)),
+        }
+    }
+
     /// Lists the files of turns that have one of these extensions.
     fn list(&self, extensions: &[&'static str]) -> Result<Vec<(PathBuf, TurnId, &'static str)>, Error> {
-        let fail = |source| Error::io(format!("cannot list {}", self.dir.display()), source);
-        let listing = match fs::read_dir(&self.dir) {
-            Ok(listing) => listing,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(fail(error)),
-        };
         let mut found = Vec::new();
-        for entry in listing {
-            let path = entry.map_err(fail)?.path();
+        for path in self.paths()? {
             let extension = extensions.iter().find(|known| path.extension().is_some_and(|it| it == **known));
             let turn = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
             if let (Some(extension), Some(turn)) = (extension, turn) {
@@ -245,7 +251,7 @@ impl JournalDir {
         for (path, turn, extension) in self.list(&[WRITTEN, CLAIMED, SPARE])? {
             if extension != SPARE
                 && !known.contains_key(&turn)
-                && let Some((Content::Turn(journal), _, file)) = read(&turn, &path)?
+                && let Some((Content::Turn(journal), _, file)) = self.read(&turn, &path)?
             {
                 known.insert(turn.clone(), (modified(&file), journal.header));
             }
@@ -265,11 +271,11 @@ impl JournalDir {
     /// Clears away a journal that never began or the spare file of a dead writer, and sets damage aside.
     fn clear(&self, path: &Path, turn: &TurnId, extension: &str) -> Result<(), Error> {
         // What was read without the lock may have been the beginnings of a turn that has begun since.
-        match read_dead(turn, path)? {
+        match self.read_dead(turn, path)? {
             None => Ok(()),
             Some((Content::Turn(_), _)) if extension != SPARE => Ok(()),
             Some((Content::Damaged, _lock)) if extension != SPARE => self.set_aside(path, DAMAGED),
-            Some((_, _lock)) => file::remove(path),
+            Some((_, _lock)) => self.disk.remove(path),
         }
     }
 
@@ -278,9 +284,9 @@ impl JournalDir {
         self.settle();
         let mut entries: HashMap<TurnId, Entry> = HashMap::new();
         for (path, turn, extension) in self.list(&[WRITTEN, CLAIMED])? {
-            let (found, claimed) = match read(&turn, &path)? {
+            let (found, claimed) = match self.read(&turn, &path)? {
                 // It was claimed, that is renamed, since it was listed.
-                None => (read(&turn, &self.path(&turn, CLAIMED))?, true),
+                None => (self.read(&turn, &self.path(&turn, CLAIMED))?, true),
                 found => (found, extension == CLAIMED),
             };
             let Some((Content::Turn(journal), free, file)) = found else { continue };
@@ -304,10 +310,10 @@ impl JournalDir {
     /// Claims one turn and reads it, or returns `None` where its writer is alive or it is gone.
     fn take(&self, turn: &TurnId) -> Result<Option<Pending>, Error> {
         let claimed = self.path(turn, CLAIMED);
-        if !claimed.exists() && !self.rename(turn, &claimed)? {
+        if !self.disk.exists(&claimed)? && !self.rename(turn, &claimed)? {
             return Ok(None);
         }
-        match read(turn, &claimed)? {
+        match self.read(turn, &claimed)? {
             Some((Content::Turn(journal), ..)) => {
                 Ok(Some(Pending { header: journal.header, records: journal.records, state: State::Over }))
             }
@@ -320,17 +326,18 @@ impl JournalDir {
     fn rename(&self, turn: &TurnId, claimed: &Path) -> Result<bool, Error> {
         let path = self.path(turn, WRITTEN);
         for attempt in 0..3 {
-            let file = match file::options().open(&path) {
+            let file = match self.disk.open(&path) {
                 Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(claimed.exists()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return self.disk.exists(claimed),
                 Err(error) => return Err(Error::io(format!("cannot open {}", path.display()), error)),
             };
-            if file::try_lock(&path, &file)? {
-                if file::names(&path, &file)? && !claimed.exists() {
-                    fs::rename(&path, claimed)
+            if self.disk.try_lock(&path, &file)? {
+                if self.disk.names(&path, &file)? && !self.disk.exists(claimed)? {
+                    self.disk
+                        .rename(&path, claimed)
                         .map_err(|source| Error::io(format!("cannot claim {}", path.display()), source))?;
                 }
-                return Ok(claimed.exists());
+                return self.disk.exists(claimed);
             }
             // Somebody who only looks holds the lock for an instant.
             if attempt < 2 {
@@ -342,13 +349,7 @@ impl JournalDir {
 
     /// Lists the files that were set aside.
     pub(crate) fn set_aside_files(&self) -> Result<Vec<PathBuf>, Error> {
-        let fail = |source| Error::io(format!("cannot list {}", self.dir.display()), source);
-        let listing = match fs::read_dir(&self.dir) {
-            Ok(listing) => listing,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(fail(error)),
-        };
-        let paths = listing.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>().map_err(fail)?;
+        let paths = self.paths()?;
         let is_aside = |path: &PathBuf| {
             let mark = path.extension().and_then(|mark| mark.to_str()).unwrap_or_default();
             [LATE, DAMAGED].contains(&mark.trim_end_matches(|c: char| c.is_ascii_digit()))
@@ -361,7 +362,7 @@ impl JournalDir {
         for path in self.set_aside_files()? {
             let turn = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
             if turn.is_some_and(|turn: TurnId| turns.contains(&turn)) {
-                file::remove(&path)?;
+                self.disk.remove(&path)?;
             }
         }
         Ok(())
@@ -371,51 +372,53 @@ impl JournalDir {
     fn set_aside(&self, path: &Path, mark: &str) -> Result<(), Error> {
         let mut aside = path.with_extension(mark);
         let mut number = 1;
-        while aside.exists() {
+        while self.disk.exists(&aside)? {
             number += 1;
             aside = path.with_extension(format!("{mark}{number}"));
         }
-        fs::rename(path, &aside)
+        self.disk
+            .rename(path, &aside)
             .map_err(|source| Error::io(format!("cannot set {} aside", path.display()), source))?;
         (self.observer)(&Notice::JournalSetAside { path: aside });
         Ok(())
+    }
+
+    /// Reads a journal, or returns `None` where there is none. Tells as well whether nobody held its lock before it
+    /// was read, that is, whether what was read is all there will be.
+    fn read(&self, turn: &TurnId, path: &Path) -> Result<Option<(Content, bool, File)>, Error> {
+        let Some(mut file) = self.open(path)? else { return Ok(None) };
+        let free = self.disk.is_free(path, &file)?;
+        Ok(Some((self.content(turn, path, &mut file)?, free, file)))
+    }
+
+    /// Reads a journal under its lock, which comes with it; `None` where there is none or its writer is alive.
+    fn read_dead(&self, turn: &TurnId, path: &Path) -> Result<Option<(Content, File)>, Error> {
+        let Some(mut file) = self.open(path)? else { return Ok(None) };
+        if !(self.disk.try_lock(path, &file)? && self.disk.names(path, &file)?) {
+            return Ok(None);
+        }
+        Ok(Some((self.content(turn, path, &mut file)?, file)))
+    }
+
+    /// Opens a journal to read it, which must work where nothing can be written.
+    fn open(&self, path: &Path) -> Result<Option<File>, Error> {
+        match self.disk.open_to_read(path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io(format!("cannot open {}", path.display()), error)),
+        }
+    }
+
+    fn content(&self, turn: &TurnId, path: &Path, file: &mut File) -> Result<Content, Error> {
+        let image = self
+            .disk
+            .read(path, file)
+            .map_err(|source| Error::io(format!("cannot read {}", path.display()), source))?;
+        frame::read(turn, &image)
     }
 }
 
 /// Returns how old a file is, for an order that nothing but habit depends on.
 fn modified(file: &File) -> SystemTime {
     file.metadata().and_then(|found| found.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
-/// Reads a journal, or returns `None` where there is none. Tells as well whether nobody held its lock before it was
-/// read, that is, whether what was read is all there will be.
-fn read(turn: &TurnId, path: &Path) -> Result<Option<(Content, bool, File)>, Error> {
-    let Some(mut file) = open(path)? else { return Ok(None) };
-    let free = file::is_free(path, &file)?;
-    Ok(Some((content(turn, path, &mut file)?, free, file)))
-}
-
-/// Reads a journal under its lock, which comes with it; `None` where there is none or its writer is alive.
-fn read_dead(turn: &TurnId, path: &Path) -> Result<Option<(Content, File)>, Error> {
-    let Some(mut file) = open(path)? else { return Ok(None) };
-    if !(file::try_lock(path, &file)? && file::names(path, &file)?) {
-        return Ok(None);
-    }
-    Ok(Some((content(turn, path, &mut file)?, file)))
-}
-
-/// Opens a journal to read it, which must work where nothing can be written.
-fn open(path: &Path) -> Result<Option<File>, Error> {
-    match File::open(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io(format!("cannot open {}", path.display()), error)),
-    }
-}
-
-fn content(turn: &TurnId, path: &Path, file: &mut File) -> Result<Content, Error> {
-    let mut image = Vec::new();
-    file.read_to_end(&mut image)
-        .map_err(|source| Error::io(format!("cannot read {}", path.display()), source))?;
-    frame::read(turn, &image)
 }

@@ -1,7 +1,7 @@
 //! One turn's journal file and the thread that writes it, so that appending never waits for the disk.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, PoisonError};
@@ -10,7 +10,8 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
-use super::{Closing, SPARE, WRITTEN, file, frame};
+use super::disk::{self, Disk};
+use super::{Closing, SPARE, WRITTEN, frame};
 use crate::error::{Error, ErrorKind};
 use crate::turn::{Turn, TurnHeader};
 
@@ -33,6 +34,7 @@ pub(super) struct FileTurn {
 impl FileTurn {
     /// Begins a turn on a thread of its own; durable when it returns.
     pub(super) async fn begin(
+        disk: Disk,
         dir: PathBuf,
         header: TurnHeader,
         records: Vec<Vec<u8>>,
@@ -42,7 +44,7 @@ impl FileTurn {
         let (reply, begun) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("aichat-journal".into())
-            .spawn(move || match Writer::create(dir, &header, &records) {
+            .spawn(move || match Writer::create(disk, dir, &header, &records) {
                 Ok(writer) => {
                     drop(records);
                     // A caller that is gone has dropped the channel as well: the loop ends at once.
@@ -105,6 +107,7 @@ fn gone() -> Error {
 
 /// The file of a turn, seen from its thread.
 struct Writer {
+    disk: Disk,
     dir: PathBuf,
     path: PathBuf,
     /// Where a new file is prepared before it takes the place of the journal.
@@ -120,18 +123,16 @@ struct Writer {
 
 impl Writer {
     /// Creates the journal, durable when it returns.
-    fn create(dir: PathBuf, header: &TurnHeader, records: &[Vec<u8>]) -> Result<Self, Error> {
+    fn create(disk: Disk, dir: PathBuf, header: &TurnHeader, records: &[Vec<u8>]) -> Result<Self, Error> {
         let path = dir.join(format!("{}.{WRITTEN}", header.turn));
         let spare = dir.join(format!("{}.{SPARE}", header.turn));
         let image = frame::start(header, records)?;
         let fail = |source| Error::io(format!("cannot begin a turn in {}", dir.display()), source);
         loop {
-            let mut file = match file::create_locked(&path)? {
+            let mut file = match disk.create_locked(&path)? {
                 Ok(file) => file,
-                Err(error)
-                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-                {
-                    file::make_dir(&dir)?;
+                Err(error) if disk::is_absent(&error) => {
+                    disk.make_dir(&dir)?;
                     continue;
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -142,24 +143,29 @@ impl Writer {
                 }
                 Err(error) => return Err(fail(error)),
             };
-            let written = file.write_all(&image).and_then(|()| file.sync_data()).map_err(fail);
-            if let Err(error) = written.and_then(|()| file::sync_dir(&dir)) {
-                // Never acknowledged; best effort, as the disk has just failed us.
-                let _ = file::remove(&path).and_then(|()| file::sync_dir(&dir));
-                return Err(error);
-            }
-            if file::names(&path, &file)? {
-                let length = image.len();
-                return Ok(Self {
-                    dir,
-                    path,
-                    spare,
-                    file,
-                    image,
-                    written: length,
-                    synced: length,
-                    poisoned: false,
-                });
+            let written = disk.write(&path, &mut file, &image).and_then(|()| disk.sync(&path, &file));
+            let named = written.map_err(fail).and_then(|()| disk.sync_dir(&dir));
+            match named.and_then(|()| disk.names(&path, &file)) {
+                Ok(true) => {
+                    let length = image.len();
+                    return Ok(Self {
+                        disk,
+                        dir,
+                        path,
+                        spare,
+                        file,
+                        image,
+                        written: length,
+                        synced: length,
+                        poisoned: false,
+                    });
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    // Never acknowledged; best effort, as the disk has just failed us.
+                    let _ = disk.remove(&path).and_then(|()| disk.sync_dir(&dir));
+                    return Err(error);
+                }
             }
         }
     }
@@ -180,6 +186,10 @@ impl Writer {
                     let _ = reply.send(result);
                 }
             }
+        }
+        if self.poisoned {
+            // Dropped, so that nobody will ask again.
+            let _ = self.sync();
         }
     }
 
@@ -209,7 +219,7 @@ impl Writer {
         if self.poisoned || self.written == self.image.len() {
             return Ok(());
         }
-        match self.file.write_all(&self.image[self.written..]) {
+        match self.disk.write(&self.path, &mut self.file, &self.image[self.written..]) {
             Ok(()) => {
                 self.written = self.image.len();
                 Ok(())
@@ -217,7 +227,7 @@ impl Writer {
             Err(source) => {
                 self.poisoned = true;
                 // Half a record takes space that may be all there is; a reader drops it if it stays.
-                let _ = self.file.set_len(self.written as u64);
+                let _ = self.disk.cut(&self.path, &self.file, self.written as u64);
                 Err(Error::io(format!("cannot write {}", self.path.display()), source))
             }
         }
@@ -225,7 +235,7 @@ impl Writer {
 
     /// Carries everything to a new file if this one has lost its name.
     fn keep_name(&mut self) -> Result<(), Error> {
-        if !self.poisoned && file::names(&self.path, &self.file)? {
+        if !self.poisoned && self.disk.names(&self.path, &self.file)? {
             return Ok(());
         }
         self.poisoned = true;
@@ -238,7 +248,7 @@ impl Writer {
         let _ = self.write();
         if !self.poisoned && self.synced < self.written {
             // After a failed sync the kernel may call the lost pages clean: never ask the same file twice.
-            self.poisoned = self.file.sync_data().is_err();
+            self.poisoned = self.disk.sync(&self.path, &self.file).is_err();
             self.synced = self.written;
         }
         self.keep_name()
@@ -247,7 +257,8 @@ impl Writer {
     /// Writes the whole journal to a new file, which then takes the name of the old one.
     fn carry(&mut self) -> Result<(), Error> {
         let carried = self.prepare().and_then(|file| {
-            fs::rename(&self.spare, &self.path)
+            self.disk
+                .rename(&self.spare, &self.path)
                 .map_err(|source| Error::io(format!("cannot rename {}", self.spare.display()), source))?;
             Ok(file)
         });
@@ -257,13 +268,13 @@ impl Writer {
                 self.written = self.image.len();
                 self.synced = self.written;
                 // Until its name is durable too, the next sync carries once more.
-                file::sync_dir(&self.dir)?;
+                self.disk.sync_dir(&self.dir)?;
                 self.poisoned = false;
                 Ok(())
             }
             Err(error) => {
                 // It was never acknowledged and only takes space.
-                let _ = file::remove(&self.spare);
+                let _ = self.disk.remove(&self.spare);
                 Err(error)
             }
         }
@@ -271,9 +282,10 @@ impl Writer {
 
     fn prepare(&self) -> Result<File, Error> {
         let fail = |source| Error::io(format!("cannot write {}", self.spare.display()), source);
-        file::remove(&self.spare)?;
-        let mut file = file::create_locked(&self.spare)?.map_err(fail)?;
-        file.write_all(&self.image).and_then(|()| file.sync_data()).map_err(fail)?;
+        self.disk.remove(&self.spare)?;
+        let mut file = self.disk.create_locked(&self.spare)?.map_err(fail)?;
+        let written = self.disk.write(&self.spare, &mut file, &self.image);
+        written.and_then(|()| self.disk.sync(&self.spare, &file)).map_err(fail)?;
         Ok(file)
     }
 }

@@ -1,19 +1,20 @@
 //! Bytes kept under their hash, one file each: the large values of the log, and the caller's blobs.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use blake3::Hash;
 
 use crate::error::{Error, ErrorKind};
-use crate::journal::file;
+use crate::journal::disk::Disk;
 use crate::store::Blob;
 
 /// A directory of files that are named by what is in them.
 pub(super) struct Blobs {
+    disk: Disk,
     dir: PathBuf,
 }
 
@@ -27,30 +28,30 @@ static UNFINISHED: AtomicU64 = AtomicU64::new(0);
 
 impl Blobs {
     /// Names the directory; touches nothing.
-    pub(super) fn at(dir: PathBuf) -> Self {
-        Self { dir }
+    pub(super) fn at(disk: Disk, dir: PathBuf) -> Self {
+        Self { disk, dir }
     }
 
     /// Keeps bytes; durable when it returns.
     pub(super) fn put(&self, bytes: &[u8]) -> Result<Hash, Error> {
         let hash = blake3::hash(bytes);
-        file::make_dir(&self.dir)?;
+        self.disk.make_dir(&self.dir)?;
         // One that is there but damaged is written anew.
         if !matches!(self.get(&hash), Ok(Some(_))) {
             self.write(&hash, bytes)?;
         }
         // One that is there may be another process's, on its way to this same line.
-        file::sync_dir(&self.dir)?;
+        self.disk.sync_dir(&self.dir)?;
         Ok(hash)
     }
 
     /// Returns the bytes of a hash.
     pub(super) fn get(&self, hash: &Hash) -> Result<Option<Vec<u8>>, Error> {
         let path = self.dir.join(hash.to_hex().as_str());
-        match fs::read(&path) {
+        match self.disk.open_to_read(&path).and_then(|mut file| self.disk.read(&path, &mut file)) {
             Ok(bytes) if blake3::hash(&bytes) == *hash => Ok(Some(bytes)),
             Ok(_) => Err(Error::new(ErrorKind::Corrupt, format!("blob {hash} is damaged"))),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io(format!("cannot read blob {hash}"), error)),
         }
     }
@@ -63,8 +64,8 @@ impl Blobs {
             else {
                 continue;
             };
-            match fs::metadata(&path) {
-                Ok(found) => blobs.push(Blob { hash: hash.to_owned(), size: found.len() }),
+            match self.disk.length(&path) {
+                Ok(size) => blobs.push(Blob { hash: hash.to_owned(), size }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
                     return Err(Error::io(format!("cannot inspect {}", path.display()), error));
@@ -78,8 +79,8 @@ impl Blobs {
     /// Removes the bytes of a hash, and tells whether there were any.
     pub(super) fn remove(&self, hash: &str) -> Result<bool, Error> {
         let path = self.dir.join(hash);
-        let there = path.exists();
-        file::remove(&path)?;
+        let there = self.disk.exists(&path)?;
+        self.disk.remove(&path)?;
         Ok(there)
     }
 
@@ -100,44 +101,42 @@ impl Blobs {
         for path in self.paths()? {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             if name.ends_with(".tmp") && name.get(..64).is_some_and(is_hash) {
-                file::remove(&path)?;
+                self.disk.remove(&path)?;
             }
         }
         Ok(())
     }
 
     fn paths(&self) -> Result<Vec<PathBuf>, Error> {
-        let fail = |source| Error::io(format!("cannot list {}", self.dir.display()), source);
-        let listing = match fs::read_dir(&self.dir) {
-            Ok(listing) => listing,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(fail(error)),
-        };
-        listing.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>().map_err(fail)
+        match self.disk.list(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            paths => paths.map_err(|source| Error::io(format!("cannot list {}", self.dir.display()), source)),
+        }
     }
 
     /// Opens the file whose lock those share who rely on blobs, and which is held alone by who removes some.
     pub(super) fn lock_file(&self) -> Result<(PathBuf, File), Error> {
-        file::make_dir(&self.dir)?;
+        self.disk.make_dir(&self.dir)?;
         let path = self.dir.join("lock");
-        let lock = file::options().create(true).truncate(false).open(&path);
-        let lock = lock.map_err(|source| Error::io(format!("cannot open {}", path.display()), source))?;
-        Ok((path, lock))
+        match self.disk.open_or_create(&path) {
+            Ok(lock) => Ok((path, lock)),
+            Err(source) => Err(Error::io(format!("cannot open {}", path.display()), source)),
+        }
     }
 
     fn write(&self, hash: &Hash, bytes: &[u8]) -> Result<(), Error> {
         let number = UNFINISHED.fetch_add(1, Ordering::Relaxed);
         let unfinished = self.dir.join(format!("{hash}-{}-{number}.tmp", std::process::id()));
         // The leftover of a process that had our number before us.
-        file::remove(&unfinished)?;
-        let written = file::options().create_new(true).open(&unfinished).and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_data()?;
-            fs::rename(&unfinished, self.dir.join(hash.to_hex().as_str()))
+        self.disk.remove(&unfinished)?;
+        let written = self.disk.create(&unfinished).and_then(|mut file| {
+            self.disk.write(&unfinished, &mut file, bytes)?;
+            self.disk.sync(&unfinished, &file)?;
+            self.disk.rename(&unfinished, &self.dir.join(hash.to_hex().as_str()))
         });
         written.map_err(|source| {
             // It only takes space.
-            let _ = file::remove(&unfinished);
+            let _ = self.disk.remove(&unfinished);
             Error::io(format!("cannot write blob {hash}"), source)
         })
     }

@@ -15,7 +15,7 @@ use super::database::{Database, Failure};
 use super::open;
 use super::value;
 use crate::error::{Error, ErrorKind};
-use crate::journal::file;
+use crate::journal::disk::Disk;
 
 /// The log.
 const LOG: &str = "db";
@@ -31,8 +31,8 @@ const BATCH_BYTES: usize = 1 << 17;
 ///
 /// # Errors
 /// Fails with `full`, `io`, `corrupt` or `newer`; until the new log is whole the old one stays.
-pub(super) fn compact(path: &Path, values: &Blobs, database: Database) -> Result<(), Error> {
-    let written = catch_unwind(AssertUnwindSafe(|| write(path, &database)));
+pub(super) fn compact(disk: &Disk, path: &Path, values: &Blobs, database: Database) -> Result<(), Error> {
+    let written = catch_unwind(AssertUnwindSafe(|| write(disk, path, &database)));
     let written = written.unwrap_or_else(|_| Err(Failure::Engine(open::inconsistent())));
     let used = match written {
         Ok(used) => used,
@@ -43,8 +43,8 @@ pub(super) fn compact(path: &Path, values: &Blobs, database: Database) -> Result
         }
     };
     let _lock = database.close();
-    retire(path)?;
-    install(path)?;
+    retire(disk, path)?;
+    install(disk, path)?;
     remove(&path.join(OLD))?;
     values.keep_only(&used)
 }
@@ -54,18 +54,18 @@ pub(super) fn compact(path: &Path, values: &Blobs, database: Database) -> Result
 ///
 /// # Errors
 /// Fails with `io`, and with `corrupt` where there are logs that no compaction leaves side by side.
-pub(super) fn recover(path: &Path) -> Result<(), Error> {
-    let there = [LOG, FRESH, OLD].map(|name| path.join(name).exists());
-    match there {
+pub(super) fn recover(disk: &Disk, path: &Path) -> Result<(), Error> {
+    let there = |name| disk.exists(&path.join(name));
+    match [there(LOG)?, there(FRESH)?, there(OLD)?] {
         // The new log may not be whole.
         [true, true, false] => remove(&path.join(FRESH)),
         [true, false, true] => remove(&path.join(OLD)),
         // It is whole: the old one gave way to it.
         [false, true, true] => {
-            install(path)?;
+            install(disk, path)?;
             remove(&path.join(OLD))
         }
-        [false, false, true] => rename(path, OLD, LOG),
+        [false, false, true] => rename(disk, path, OLD, LOG),
         [true, true, true] => {
             let message = format!(
                 "{LOG}, {FRESH} and {OLD} are all in {}; move the one that is not the store's log elsewhere",
@@ -78,12 +78,12 @@ pub(super) fn recover(path: &Path) -> Result<(), Error> {
 }
 
 /// Writes the new log; it is whole and durable when this returns. Tells which large values it refers to.
-fn write(path: &Path, database: &Database) -> Result<HashSet<Hash>, Failure> {
+fn write(disk: &Disk, path: &Path, database: &Database) -> Result<HashSet<Hash>, Failure> {
     let dir = path.join(FRESH);
     remove(&dir)?;
-    file::make_dir(&dir.join("blobs"))?;
+    disk.make_dir(&dir.join("blobs"))?;
     // Opened before the engine's first write, so that a failure to write any of it is reported here.
-    let data = open::data(&dir)?;
+    let data = open::data(disk, &dir)?;
     let mut used = HashSet::new();
     let mut written = Vec::new();
     let engine = open::start(&dir)?;
@@ -106,8 +106,8 @@ fn write(path: &Path, database: &Database) -> Result<HashSet<Hash>, Failure> {
         let synced = File::open(&path).and_then(|file| file.sync_all());
         synced.map_err(|source| Error::io(format!("cannot sync {}", path.display()), source))?;
     }
-    file::sync_dir(&dir)?;
-    file::sync_dir(path)?;
+    disk.sync_dir(&dir)?;
+    disk.sync_dir(path)?;
     Ok(used)
 }
 
@@ -168,20 +168,20 @@ impl PartialEq for Sum {
 }
 
 /// Moves the log out of its place.
-fn retire(path: &Path) -> Result<(), Error> {
-    rename(path, LOG, OLD)
+fn retire(disk: &Disk, path: &Path) -> Result<(), Error> {
+    rename(disk, path, LOG, OLD)
 }
 
 /// Moves the new log to its place.
-fn install(path: &Path) -> Result<(), Error> {
-    rename(path, FRESH, LOG)
+fn install(disk: &Disk, path: &Path) -> Result<(), Error> {
+    rename(disk, path, FRESH, LOG)
 }
 
-fn rename(path: &Path, from: &str, to: &str) -> Result<(), Error> {
-    fs::rename(path.join(from), path.join(to)).map_err(|source| {
+fn rename(disk: &Disk, path: &Path, from: &str, to: &str) -> Result<(), Error> {
+    disk.rename(&path.join(from), &path.join(to)).map_err(|source| {
         Error::io(format!("cannot rename {} to {to}", path.join(from).display()), source)
     })?;
-    file::sync_dir(path)
+    disk.sync_dir(path)
 }
 
 /// Removes a directory with what is in it; one that is not there is fine.
@@ -237,17 +237,17 @@ mod tests {
             let store = filled(path).await;
             let database = store.0.database.write().unwrap().take().unwrap();
             if steps >= 1 {
-                assert!(write(path, &database).is_ok());
+                assert!(write(&Disk::default(), path, &database).is_ok());
             } else {
                 fs::create_dir_all(path.join(FRESH).join("blobs")).unwrap();
                 fs::write(path.join(FRESH).join("db"), b"half a log").unwrap();
             }
             drop(database.close());
             if steps >= 2 {
-                retire(path).unwrap();
+                retire(&Disk::default(), path).unwrap();
             }
             if steps >= 3 {
-                install(path).unwrap();
+                install(&Disk::default(), path).unwrap();
             }
             if steps == 4 {
                 fs::remove_file(path.join(OLD).join("conf")).unwrap();

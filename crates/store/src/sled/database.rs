@@ -15,11 +15,13 @@ use sled::{Batch, Db, Tree};
 use aichat_message::{EventId, SessionId, TurnId};
 
 use super::blobs::Blobs;
+use super::data::Data;
 use super::mark::Mark;
 use super::schema::{self, SCHEMA, STALE_SCHEMA};
 use super::value;
 use crate::admit::{self, Log, Verdict};
 use crate::error::{Error, ErrorKind};
+use crate::journal::disk::Disk;
 use crate::range::range;
 use crate::store::{Head, Row, Scan, Table, Unit, Write};
 
@@ -73,7 +75,7 @@ pub(super) struct Database {
     writing: Mutex<()>,
     engine: Db,
     /// The engine's flush does not reach the disk; a sync of this descriptor does.
-    data: File,
+    data: Data,
     mark: Mark,
     lock: File,
 }
@@ -103,7 +105,14 @@ impl Database {
     /// # Errors
     /// Fails with `newer` where a later version wrote it, and with `corrupt` where commits are missing that
     /// `mark` counts.
-    pub(super) fn new(engine: Db, data: File, mark: Mark, lock: File, path: &Path) -> Result<Self, Failure> {
+    pub(super) fn new(
+        engine: Db,
+        data: Data,
+        mark: Mark,
+        lock: File,
+        disk: &Disk,
+        path: &Path,
+    ) -> Result<Self, Failure> {
         let meta = engine.open_tree("meta")?;
         let number =
             |key| Ok::<_, Failure>(meta.get(key)?.map(|value| value::read_number(&value)).transpose()?);
@@ -121,7 +130,7 @@ impl Database {
         let log = names.map(|name| engine.open_tree(name)).collect::<Result<_, _>>()?;
         let database = Self { log, writing: Mutex::default(), engine, data, mark, lock };
         // First, so that whoever knows less than the trees are of never opens them.
-        schema::write(path)?;
+        schema::write(disk, path)?;
         if schema.is_some_and(|schema| schema <= STALE_SCHEMA) {
             database.log[META].insert(STALE_KEY, value::number(1))?;
             database.sync()?;
@@ -149,7 +158,7 @@ impl Database {
     /// Makes every write so far survive a loss of power.
     pub(super) fn sync(&self) -> Result<(), Failure> {
         self.engine.flush()?;
-        self.data.sync_data().map_err(|source| Failure::Engine(Error::io("cannot sync the log", source)))
+        self.data.sync().map_err(Failure::Engine)
     }
 
     /// Commits units. Returns those of their turns that are in the log, and how many records of each; all of it

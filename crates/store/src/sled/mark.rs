@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::Error;
-use crate::journal::file;
+use crate::journal::disk::Disk;
 
 /// A count and its checksum in a file of 12 bytes. It is written after what it counts is durable, and never
 /// synced itself: after a loss of power it may count too few, which proves less and accuses nobody.
@@ -17,11 +17,9 @@ pub(super) struct Mark {
 
 impl Mark {
     /// Opens the mark; one that cannot be read counts nothing.
-    pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let file = file::options()
-            .create(true)
-            .truncate(false)
-            .open(path)
+    pub(super) fn open(disk: &Disk, path: &Path) -> Result<Self, Error> {
+        let file = disk
+            .open_or_create(path)
             .map_err(|source| Error::io(format!("cannot open {}", path.display()), source))?;
         let mut bytes = [0; 12];
         let read = file.read_exact_at(&mut bytes, 0);
@@ -63,10 +61,10 @@ mod tests {
     fn a_mark_is_read_back_and_a_damaged_one_counts_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("mark");
-        assert_eq!(Mark::open(&path).unwrap().commits(), 0);
-        Mark::open(&path).unwrap().set(70_000);
-        assert_eq!(Mark::open(&path).unwrap().commits(), 70_000);
+        assert_eq!(Mark::open(&Disk::default(), &path).unwrap().commits(), 0);
+        Mark::open(&Disk::default(), &path).unwrap().set(70_000);
+        assert_eq!(Mark::open(&Disk::default(), &path).unwrap().commits(), 70_000);
         std::fs::write(&path, [9; 12]).unwrap();
-        assert_eq!(Mark::open(&path).unwrap().commits(), 0);
+        assert_eq!(Mark::open(&Disk::default(), &path).unwrap().commits(), 0);
     }
 }

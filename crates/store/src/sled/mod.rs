@@ -2,6 +2,7 @@
 
 mod blobs;
 mod compact;
+mod data;
 mod database;
 mod mark;
 mod open;
@@ -24,6 +25,7 @@ use self::pin::Pin;
 use crate::admit;
 use crate::error::{Error, ErrorKind};
 use crate::journal::JournalDir;
+use crate::journal::disk::Disk;
 use crate::notice::{Notice, Observer};
 use crate::store::{Blob, Head, Info, Row, Scan, Store, Table, Unit, Write};
 use crate::turn::{Claim, Lease, Pending, Turn, TurnHeader};
@@ -37,6 +39,7 @@ use crate::turn::{Claim, Lease, Pending, Turn, TurnHeader};
 pub struct Sled(Arc<Inner>);
 
 struct Inner {
+    disk: Disk,
     path: PathBuf,
     observer: Observer,
     journal: JournalDir,
@@ -56,13 +59,17 @@ impl Sled {
     /// Names a directory and somebody to tell what happens beside the results, such as a long wait for another
     /// process.
     pub fn observed(path: impl Into<PathBuf>, observer: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
-        let path = path.into();
-        let observer: Observer = Arc::new(observer);
+        Self::on(Disk::default(), path.into(), Arc::new(observer))
+    }
+
+    /// Names a directory on a disk.
+    pub(crate) fn on(disk: Disk, path: PathBuf, observer: Observer) -> Self {
         Self(Arc::new(Inner {
-            journal: JournalDir::at(path.join("journal"), Arc::clone(&observer)),
-            values: Blobs::at(path.join("blobs")),
-            blobs: Blobs::at(path.join("attached")),
+            journal: JournalDir::at(disk.clone(), path.join("journal"), Arc::clone(&observer)),
+            values: Blobs::at(disk.clone(), path.join("blobs")),
+            blobs: Blobs::at(disk.clone(), path.join("attached")),
             database: RwLock::default(),
+            disk,
             observer,
             path,
         }))
@@ -125,7 +132,7 @@ impl Inner {
     }
 
     fn open(&self) -> Result<Database, Error> {
-        open::open(&self.path, &self.journal, &self.observer)
+        open::open(&self.disk, &self.path, &self.journal, &self.observer)
     }
 
     fn compact(&self) -> Result<(), Error> {
@@ -140,7 +147,7 @@ impl Inner {
             Some(database) => database,
             None => self.open()?,
         };
-        catch_unwind(AssertUnwindSafe(|| compact::compact(&self.path, &self.values, database)))
+        catch_unwind(AssertUnwindSafe(|| compact::compact(&self.disk, &self.path, &self.values, database)))
             .unwrap_or_else(|_| Err(open::inconsistent()))
     }
 
@@ -194,7 +201,9 @@ impl Store for Sled {
                 .map(|turn| Ok((turn.clone(), inner.journal.records(turn)?)))
                 .collect::<Result<_, Error>>()?;
             for (turn, count) in database.commit(&inner.values, &units, &counts)? {
-                inner.journal.forget(&turn, count)?;
+                // The commit is durable whatever becomes of its journals: the next claim finds their markers, tries
+                // again and reports a failure.
+                let _ = inner.journal.forget(&turn, count);
             }
             Ok(())
         })

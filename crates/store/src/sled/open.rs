@@ -12,11 +12,13 @@ use std::time::Duration;
 use sled::{Config, Db};
 
 use super::compact;
+use super::data::Data;
 use super::database::{Database, Failure, engine_error};
 use super::mark::Mark;
 use super::schema;
 use crate::error::{Error, ErrorKind};
-use crate::journal::{JournalDir, file};
+use crate::journal::JournalDir;
+use crate::journal::disk::{self, Disk};
 use crate::notice::{Notice, Observer};
 
 /// How long one process waits for another in all.
@@ -29,27 +31,29 @@ const CACHE: u64 = 32 << 20;
 const ATTEMPTS: u32 = 50;
 
 /// Opens the database below `path`, creating what is not there.
-pub(super) fn open(path: &Path, journal: &JournalDir, observer: &Observer) -> Result<Database, Error> {
-    file::make_dir(path)?;
-    let lock = queue(&path.join("lock"), observer, SILENCE, PATIENCE)?;
+pub(super) fn open(
+    disk: &Disk,
+    path: &Path,
+    journal: &JournalDir,
+    observer: &Observer,
+) -> Result<Database, Error> {
+    disk.make_dir(path)?;
+    let lock = queue(disk, &path.join("lock"), observer, SILENCE, PATIENCE)?;
     // What a later version left is refused before anything is written.
     schema::refuse_newer(schema::read(path)?)?;
     journal.refuse_newer()?;
     say_who(&lock);
-    compact::recover(path)?;
+    compact::recover(disk, path)?;
     let dir = path.join("db");
     // The engine makes its directory where it is missing, and leaves it open to everybody.
-    file::make_dir(&dir.join("blobs"))?;
+    disk.make_dir(&dir.join("blobs"))?;
     for snapshot in snapshots(&dir)? {
         if snapshot.extension().is_some_and(|extension| extension == "generating") {
-            file::remove(&snapshot)?;
+            disk.remove(&snapshot)?;
         }
     }
-    // Opened before the engine's first write, so that a failure to write any of it is reported here.
-    let data = data(&dir)?;
-    // Nothing is believed that only the page cache knows.
-    data.sync_data().map_err(|source| Error::io("cannot sync the log", source))?;
-    let mark = Mark::open(&path.join("mark"))?;
+    let data = Data::open(disk, dir.join("db"), path.join("doubt"))?;
+    let mark = Mark::open(disk, &path.join("mark"))?;
     let engine = match start(&dir) {
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             let set_aside = set_snapshots_aside(&dir)?;
@@ -63,7 +67,7 @@ pub(super) fn open(path: &Path, journal: &JournalDir, observer: &Observer) -> Re
         }
         result => result?,
     };
-    let database = catch_unwind(AssertUnwindSafe(|| Database::new(engine, data, mark, lock, path)));
+    let database = catch_unwind(AssertUnwindSafe(|| Database::new(engine, data, mark, lock, disk, path)));
     let database =
         database.unwrap_or_else(|_| Err(Failure::Refused(inconsistent()))).map_err(
             |failure| match failure {
@@ -71,22 +75,27 @@ pub(super) fn open(path: &Path, journal: &JournalDir, observer: &Observer) -> Re
             },
         )?;
     close_to_others(&dir)?;
-    file::sync_dir(&dir)?;
+    disk.sync_dir(&dir)?;
     Ok(database)
 }
 
 /// Opens the engine's file as a second descriptor, to sync it.
-pub(super) fn data(dir: &Path) -> Result<File, Error> {
+pub(super) fn data(disk: &Disk, dir: &Path) -> Result<File, Error> {
     let path = dir.join("db");
-    let data = file::options().create(true).truncate(false).open(&path);
-    data.map_err(|source| Error::io(format!("cannot open {}", path.display()), source))
+    disk.open_or_create(&path).map_err(|source| Error::io(format!("cannot open {}", path.display()), source))
 }
 
 /// Waits for the lock that keeps other processes out.
-fn queue(path: &Path, observer: &Observer, silence: Duration, patience: Duration) -> Result<File, Error> {
+fn queue(
+    disk: &Disk,
+    path: &Path,
+    observer: &Observer,
+    silence: Duration,
+    patience: Duration,
+) -> Result<File, Error> {
     let fail = |source| Error::io(format!("cannot open {}", path.display()), source);
-    let lock = file::options().create(true).truncate(false).open(path).map_err(fail)?;
-    match file::try_lock(path, &lock)? {
+    let lock = disk.open_or_create(path).map_err(fail)?;
+    match disk.try_lock(path, &lock)? {
         true => Ok(lock),
         false => {
             // A thread waits where it may wait for ever; the kernel serves those who wait in their order.
@@ -104,7 +113,7 @@ fn queue(path: &Path, observer: &Observer, silence: Duration, patience: Duration
                 wait.recv_timeout(patience.saturating_sub(silence))
             });
             match taken {
-                Ok(lock) => lock.map_err(|source| file::lock_failed(path, source)),
+                Ok(lock) => lock.map_err(|source| disk::lock_failed(path, source)),
                 Err(_) => Err(busy(path)),
             }
         }
@@ -212,9 +221,11 @@ mod tests {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let notices = Arc::clone(&heard);
         let observer: Observer = Arc::new(move |notice| notices.lock().unwrap().push(notice.clone()));
-        let held = queue(&path, &observer, Duration::ZERO, Duration::ZERO).unwrap();
+        let disk = Disk::default();
+        let held = queue(&disk, &path, &observer, Duration::ZERO, Duration::ZERO).unwrap();
         say_who(&held);
-        let error = queue(&path, &observer, Duration::from_millis(5), Duration::from_millis(20)).unwrap_err();
+        let error =
+            queue(&disk, &path, &observer, Duration::from_millis(5), Duration::from_millis(20)).unwrap_err();
         let own = std::process::id();
         assert_eq!(
             (error.kind(), error.to_string()),
@@ -222,23 +233,23 @@ mod tests {
         );
         assert_eq!(*heard.lock().unwrap(), [Notice::Waiting { holder: Some(own) }]);
         drop(held);
-        queue(&path, &observer, Duration::from_secs(20), Duration::from_secs(20)).unwrap();
+        queue(&disk, &path, &observer, Duration::from_secs(20), Duration::from_secs(20)).unwrap();
         assert_eq!(heard.lock().unwrap().len(), 1);
     }
 
     fn journal(dir: &tempfile::TempDir, observer: &Observer) -> JournalDir {
-        JournalDir::at(dir.path().join("journal"), Arc::clone(observer))
+        JournalDir::at(Disk::default(), dir.path().join("journal"), Arc::clone(observer))
     }
 
     #[test]
     fn a_later_schema_is_refused_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let silent: Observer = Arc::new(|_| {});
-        drop(open(dir.path(), &journal(&dir, &silent), &silent).unwrap());
+        drop(open(&Disk::default(), dir.path(), &journal(&dir, &silent), &silent).unwrap());
         let raw = || start(&dir.path().join("db")).unwrap();
         let later = super::super::value::number(u64::MAX);
         raw().open_tree("meta").unwrap().insert("schema", later.as_slice()).unwrap();
-        let error = open(dir.path(), &journal(&dir, &silent), &silent).err().unwrap();
+        let error = open(&Disk::default(), dir.path(), &journal(&dir, &silent), &silent).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Newer, "{error:?}");
         assert_eq!(raw().open_tree("meta").unwrap().get("schema").unwrap().unwrap(), later.as_slice());
     }
@@ -247,9 +258,9 @@ mod tests {
     fn a_log_that_lost_its_end_is_damaged() {
         let dir = tempfile::tempdir().unwrap();
         let silent: Observer = Arc::new(|_| {});
-        drop(open(dir.path(), &journal(&dir, &silent), &silent).unwrap());
-        Mark::open(&dir.path().join("mark")).unwrap().set(3);
-        let error = open(dir.path(), &journal(&dir, &silent), &silent).err().unwrap();
+        drop(open(&Disk::default(), dir.path(), &journal(&dir, &silent), &silent).unwrap());
+        Mark::open(&Disk::default(), &dir.path().join("mark")).unwrap().set(3);
+        let error = open(&Disk::default(), dir.path(), &journal(&dir, &silent), &silent).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert_eq!(error.to_string(), "the log is damaged: it ends after 0 of 3 commits");
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::blobs::Blobs;
 use crate::error::{Error, ErrorKind};
-use crate::journal::file;
+use crate::journal::disk;
 use crate::turn::Lease;
 
 /// How long one side waits for the other; both hold the lock for moments.
@@ -45,7 +45,7 @@ fn take(
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::new(ErrorKind::Busy, format!("{meanwhile} by another process")));
             }
-            Err(TryLockError::Error(source)) => return Err(file::lock_failed(&path, source)),
+            Err(TryLockError::Error(source)) => return Err(disk::lock_failed(&path, source)),
         }
     }
 }

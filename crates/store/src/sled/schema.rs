@@ -2,11 +2,11 @@
 //! it is opened.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind};
-use crate::journal::file;
+use crate::journal::disk::Disk;
 
 /// The version of the trees as a whole.
 pub(super) const SCHEMA: u64 = 2;
@@ -46,20 +46,21 @@ pub(super) fn refuse_newer(schema: Option<u64>) -> Result<(), Error> {
 }
 
 /// Makes the file say the version of this program; durable when it returns.
-pub(super) fn write(path: &Path) -> Result<(), Error> {
+pub(super) fn write(disk: &Disk, path: &Path) -> Result<(), Error> {
     if read(path)? == Some(SCHEMA) {
         return Ok(());
     }
     let fresh = path.join(format!("{NAME}.tmp"));
-    let written = file::options().create(true).truncate(true).open(&fresh).and_then(|mut file| {
-        writeln!(file, "{SCHEMA}")?;
-        file.sync_data()?;
-        fs::rename(&fresh, path.join(NAME))
+    disk.remove(&fresh)?;
+    let written = disk.create(&fresh).and_then(|mut file| {
+        disk.write(&fresh, &mut file, format!("{SCHEMA}\n").as_bytes())?;
+        disk.sync(&fresh, &file)?;
+        disk.rename(&fresh, &path.join(NAME))
     });
     written.map_err(|source| {
         // It only takes space.
-        let _ = file::remove(&fresh);
+        let _ = disk.remove(&fresh);
         Error::io(format!("cannot write {}", path.join(NAME).display()), source)
     })?;
-    file::sync_dir(path)
+    disk.sync_dir(path)
 }
