@@ -1,5 +1,6 @@
 //! The commands, and what every one of them is given.
 
+mod adopt;
 mod checkup;
 mod completions;
 mod events;

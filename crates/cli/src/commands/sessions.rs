@@ -1,10 +1,10 @@
 //! `sessions`: everything that is done with a session besides sending to it.
 
-use aichat_engine::{Document, Engine, ModelRef, Summary};
+use aichat_engine::{Document, Engine, ModelRef, Summary, recognise};
 use aichat_message::{ErrorKind, SessionId};
 use serde::Serialize;
 
-use super::Context;
+use super::{Context, adopt};
 use crate::args::{self, Export};
 use crate::assemble;
 use crate::exit;
@@ -22,6 +22,11 @@ pub(crate) fn run(context: &Context, args: args::Sessions) -> Result<u8, Failure
         args::Sessions::Import { file } => Some(read(file)?),
         _ => None,
     };
+    if let (args::Sessions::Import { file }, Some(text)) = (&args, &imported)
+        && let Some(importer) = recognise(text)
+    {
+        return adopt::run(context, file, importer.tool(), importer.read(text)?);
+    }
     let engine = assemble::archive(context)?;
     let mut output = Output::stdout()?;
     context.runtime()?.block_on(async {

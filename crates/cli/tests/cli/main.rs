@@ -7,6 +7,7 @@ mod common;
 mod attachments;
 mod checkups;
 mod errors;
+mod foreign;
 mod forms;
 mod help;
 mod places;

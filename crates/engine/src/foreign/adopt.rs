@@ -30,6 +30,7 @@ const BATCH_BYTES: usize = 8 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Adopted {
     /// The session that it is here.
+    #[serde(rename = "id")]
     pub session: SessionId,
     /// The tool it was held with.
     pub tool: String,
@@ -40,7 +41,7 @@ pub struct Adopted {
     /// How many turns it has.
     pub turns: u64,
     /// How many of them were new here.
-    pub added: u64,
+    pub new_turns: u64,
     /// Whether its session was deleted here; then nothing was taken in.
     pub deleted: bool,
     /// What of it has no place here, a phrase each.
@@ -132,7 +133,7 @@ impl Engine {
             conversation: foreign.id.as_ref().map(masked),
             name: foreign.name.as_ref().map(masked),
             turns: turns.len() as u64,
-            added: 0,
+            new_turns: 0,
             deleted: false,
             lost: foreign.lost.iter().map(masked).collect(),
             notes: Vec::new(),
@@ -212,7 +213,7 @@ impl Engine {
             pen.turn(&mut tail, turn, messages, base);
             base = Some((turn_id(session, turn), last_message(session, turn)));
         }
-        adopted.added = new.len() as u64;
+        adopted.new_turns = new.len() as u64;
         let unit = tail.into_unit();
         batch.bytes += unit.events.iter().map(|row| row.bytes.len()).sum::<usize>();
         batch.units.push(unit);

@@ -240,7 +240,7 @@ async fn what_is_taken_in_is_a_session_like_any_other_and_taking_it_in_again_cha
     let mut all = Vec::new();
     for text in [RIVERS, PICTURE, WEATHER, PACKED, TOUR, LLM, LLM_OLD] {
         let adopted = adopt(&engine, text).await;
-        assert!(adopted.iter().all(|one| one.added == one.turns && one.notes.is_empty()), "{adopted:?}");
+        assert!(adopted.iter().all(|one| one.new_turns == one.turns && one.notes.is_empty()), "{adopted:?}");
         all.extend(adopted);
     }
     let sessions = engine.sessions().await.unwrap();
@@ -270,7 +270,7 @@ async fn what_is_taken_in_is_a_session_like_any_other_and_taking_it_in_again_cha
             adopt(&engine, text)
                 .await
                 .iter()
-                .all(|one| one.added == 0 && all.iter().any(|a| a.session == one.session))
+                .all(|one| one.new_turns == 0 && all.iter().any(|a| a.session == one.session))
         );
     }
     for (one, export) in all.iter().zip(exports) {
@@ -324,12 +324,12 @@ async fn a_conversation_that_went_on_adds_what_is_new_whatever_became_of_its_beg
     let engine = engine(&store, &Scripted::echo());
     let first = &adopt(&engine, UNPACKED).await[0];
     let then = &adopt(&engine, PACKED).await[0];
-    assert_eq!((&then.session, first.added, then.added, then.turns), (&first.session, 2, 1, 3));
+    assert_eq!((&then.session, first.new_turns, then.new_turns, then.turns), (&first.session, 2, 1, 3));
     let events = engine.events(&first.session).await.unwrap();
     assert_eq!(events.iter().filter_map(SessionImportedFrom::of).count(), 2);
     let transcript = Transcript::fold(&events);
     assert_eq!(transcript.branch(&transcript.head().unwrap().id).len(), 8);
-    assert_eq!(adopt(&engine, UNPACKED).await[0].added, 0);
+    assert_eq!(adopt(&engine, UNPACKED).await[0].new_turns, 0);
 
     let (tool, mut log) = read(LLM);
     let mut whole = log.remove(0);
@@ -338,10 +338,10 @@ async fn a_conversation_that_went_on_adds_what_is_new_whatever_became_of_its_beg
     // The whole log again, and then the last two answers of it, as `llm logs` prints them on its own.
     let (_, log) = read(LLM);
     let again = engine.adopt(tool, &log[..1]).await.unwrap();
-    assert_eq!((&again[0].session, again[0].added, again[0].notes.len()), (&id, 1, 0));
+    assert_eq!((&again[0].session, again[0].new_turns, again[0].notes.len()), (&id, 1, 0));
     let late = Foreign { said: log[0].said[3..].to_vec(), ..log[0].clone() };
     let late = engine.adopt(tool, &[late]).await.unwrap();
-    assert_eq!((&late[0].session, late[0].added), (&id, 0));
+    assert_eq!((&late[0].session, late[0].new_turns), (&id, 0));
     let turns = engine.transcript(&id).await.unwrap().turns;
     assert_eq!(turns[2].base.as_ref(), Some(&turns[1].id));
     assert_eq!(engine.verify(&id).await.unwrap().fault, None);
@@ -356,10 +356,10 @@ async fn a_log_without_its_beginning_and_the_whole_of_it_are_two_sessions() {
     let late = &engine.adopt(tool, &[late]).await.unwrap()[0];
     let whole = &engine.adopt(tool, &log[..1]).await.unwrap()[0];
     assert_ne!(late.session, whole.session);
-    assert_eq!((late.added, whole.added), (2, 3));
+    assert_eq!((late.new_turns, whole.new_turns), (2, 3));
     for again in [&log[..1], &log[..1]] {
         let again = &engine.adopt(tool, again).await.unwrap()[0];
-        assert_eq!((&again.session, again.added), (&whole.session, 0));
+        assert_eq!((&again.session, again.new_turns), (&whole.session, 0));
     }
 }
 
@@ -370,14 +370,14 @@ async fn what_changed_or_went_on_in_both_places_is_a_branch() {
     let other = UNPACKED.replace("content: Rhône.", "content: Rhine.");
     assert_ne!(other, UNPACKED);
     let regenerated = &adopt(&engine, &other).await[0];
-    assert_eq!((&regenerated.session, regenerated.added, regenerated.notes.len()), (&id, 1, 1));
+    assert_eq!((&regenerated.session, regenerated.new_turns, regenerated.notes.len()), (&id, 1, 1));
     say(&engine, Some(&id), "and here").await;
     let longer = &adopt(
         &engine,
         &other.replace("Rhine.", "Rhine.\n- role: user\n  content: more\n- role: assistant\n  content: less"),
     )
     .await[0];
-    assert_eq!((&longer.session, longer.added, longer.notes.len()), (&id, 1, 1));
+    assert_eq!((&longer.session, longer.new_turns, longer.notes.len()), (&id, 1, 1));
     let transcript = engine.transcript(&id).await.unwrap();
     let texts =
         |head| transcript.branch(head).iter().map(|entry| entry.message.text()).skip(3).collect::<Vec<_>>();
@@ -424,7 +424,7 @@ async fn a_name_is_given_where_it_is_free() {
         engine.adopt(tool, &[named("rivers"), named("taken"), named("a\nb"), named("rivers")]).await.unwrap();
     assert_eq!(engine.resolve("rivers").await.unwrap(), adopted[0].session);
     assert_eq!(adopted.iter().map(|one| one.notes.len()).collect::<Vec<_>>(), [0, 1, 1, 0]);
-    assert_eq!((&adopted[3].session, adopted[3].added), (&adopted[0].session, 0));
+    assert_eq!((&adopted[3].session, adopted[3].new_turns), (&adopted[0].session, 0));
     let sessions: std::collections::HashSet<_> = adopted.iter().map(|one| &one.session).collect();
     assert_eq!(sessions.len(), 3, "a conversation without an id is known by its name as well");
 }
@@ -436,8 +436,8 @@ async fn what_was_deleted_here_stays_so_and_keeps_nothing_else_out() {
     let first = engine.adopt(tool, &log[..1]).await.unwrap()[0].session.clone();
     engine.delete(&first).await.unwrap();
     let all = adopt(&engine, LLM).await;
-    assert_eq!((&all[0].session, all[0].deleted, all[0].added), (&first, true, 0));
-    assert!(all[1..].iter().all(|one| !one.deleted && one.added > 0));
+    assert_eq!((&all[0].session, all[0].deleted, all[0].new_turns), (&first, true, 0));
+    assert!(all[1..].iter().all(|one| !one.deleted && one.new_turns > 0));
     assert_eq!(engine.list(None).await.unwrap().len(), all.len() - 1);
 }
 
@@ -477,7 +477,7 @@ async fn conversations_that_are_empty_or_whose_ids_repeat_are_refused_and_leave_
     let said = || Said::new(Message::user("again"));
     let foreign = Foreign { said: vec![said(), said()], ..Foreign::default() };
     let adopted = engine.adopt("test", &[foreign]).await.unwrap();
-    assert_eq!((adopted[0].turns, adopted[0].added), (2, 2));
+    assert_eq!((adopted[0].turns, adopted[0].new_turns), (2, 2));
     let events = engine.events(&adopted[0].session).await.unwrap();
     assert_eq!(kinds(&events).iter().filter(|kind| **kind == "turn.interrupted").count(), 2);
 }
