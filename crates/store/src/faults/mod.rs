@@ -40,9 +40,9 @@ enum Plan {
     Random(u64),
 }
 
-/// How many random runs there are; the variable asks for more.
+/// How many random runs there are; `PROPTEST_CASES` asks for more.
 fn seeds() -> u64 {
-    std::env::var("AICHAT_STORE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(200)
+    proptest::test_runner::Config::default().cases.into()
 }
 
 /// Returns an empty directory, in memory where there is such a place: what survives is ours to say.
