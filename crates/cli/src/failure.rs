@@ -74,6 +74,14 @@ impl Failure {
         Self::new(kind, format!("{what} {}: {}", path.display(), phrase(error)))
     }
 
+    /// Returns what went wrong, where there is something to tell.
+    pub(crate) fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Error(report) => Some(report.kind),
+            Self::BrokenPipe | Self::Stopped(_) => None,
+        }
+    }
+
     /// Returns the exit code.
     pub(crate) fn code(&self) -> u8 {
         match self {

@@ -31,6 +31,23 @@ pub(crate) fn parse(pairs: &[(String, String)], talk: &Talk) -> Result<Options, 
     Ok(options)
 }
 
+/// Takes an option away.
+pub(crate) fn unset(options: &mut Options, key: &str) {
+    match key {
+        "max_tokens" => options.max_tokens = None,
+        "temperature" => options.temperature = None,
+        "top_p" => options.top_p = None,
+        "top_k" => options.top_k = None,
+        "stop" => options.stop.clear(),
+        "seed" => options.seed = None,
+        "reasoning" => options.reasoning = None,
+        _ => {
+            let rest = options.other.iter().filter(|(name, _)| *name != key);
+            options.other = rest.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+        }
+    }
+}
+
 fn reasoning(value: &str) -> Result<Reasoning, Failure> {
     Ok(match value {
         "none" => Reasoning::None,

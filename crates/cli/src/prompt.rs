@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aichat_engine::block;
+use aichat_engine::{Piece, block};
 use aichat_message::{ErrorKind, Part, PartKind};
 
 use crate::args;
@@ -14,20 +14,25 @@ use crate::talk::Talk;
 /// Where standard input goes in a prompt.
 const PLACE: &str = "{{stdin}}";
 
-/// Puts the message together: the prompt first, then what is attached, then the data on standard input, text in a
-/// block of its own. Text that stands together is one part.
+/// Puts the message together: the prompt first, made from a template where there is one, then what is attached, then
+/// the data on standard input, text in a block of its own. Text that stands together is one part.
 ///
 /// # Errors
 /// Fails with kind `input` where something attached or standard input cannot be read or sent or nothing is asked,
 /// and with kind `usage` where standard input is asked for twice.
-pub(crate) fn assemble(args: &args::Send, talk: &Talk) -> Result<Vec<Part>, Failure> {
+pub(crate) fn assemble(
+    args: &args::Send,
+    template: Option<Vec<Piece>>,
+    talk: &Talk,
+) -> Result<Vec<Part>, Failure> {
     let read =
         |patience| stdin::read(std::io::stdin(), patience, || talk.note("waiting for standard input …"));
-    gather(args, Kind::of_process(), read, talk)
+    gather(args, template, Kind::of_process(), read, talk)
 }
 
 fn gather(
     args: &args::Send,
+    template: Option<Vec<Piece>>,
     kind: Kind,
     read: impl FnOnce(Patience) -> Result<Vec<u8>, Failure>,
     talk: &Talk,
@@ -35,8 +40,14 @@ fn gather(
     let words = args.prompt.join(" ");
     let whole = args.prompt.len() == 1 && words == "-";
     let attached = args.files.iter().filter(|file| *file == Path::new("-")).count();
-    let placed = words.contains(PLACE);
-    if usize::from(whole) + attached + usize::from(placed) > 1 {
+    let is_templated = template.is_some();
+    let said = if whole { vec![Piece::Stdin] } else { pieces(&words) };
+    let prompt = match template {
+        Some(template) => filled(template, said),
+        None => said,
+    };
+    let placed = prompt.contains(&Piece::Stdin);
+    if attached + usize::from(placed) > 1 {
         return Err(Failure::new(ErrorKind::Usage, "standard input is asked for twice")
             .hint("name it once: `-`, `-f -` or {{stdin}}"));
     }
@@ -54,7 +65,7 @@ fn gather(
         _ => None,
     };
     let mut piped = piped.filter(|bytes| !bytes.is_empty());
-    if (placed || whole || attached == 1) && piped.is_none() {
+    if (placed || attached == 1) && piped.is_none() {
         return Err(Failure::new(ErrorKind::Input, "there is nothing on standard input")
             .hint("pipe the data in, or leave it out of the prompt"));
     }
@@ -64,12 +75,19 @@ fn gather(
     let image = piped.take_if(|_| attached == 1).map(|bytes| attach::piped(&bytes)).transpose()?;
     let hint = |failure: Failure| failure.hint("`-f -` takes an image, sound, video or a PDF");
     let mut rest = piped.map(stdin::text).transpose().map_err(hint)?;
-    if placed {
-        parts.text(words.replace(PLACE, rest.take().as_deref().unwrap_or_default()));
-    } else if whole || words.trim().is_empty() && attached == 0 {
+    let data = if placed { rest.take() } else { None };
+    let prompt: String = prompt
+        .iter()
+        .map(|piece| match piece {
+            Piece::Text(text) => text,
+            Piece::Prompt => "",
+            Piece::Stdin => data.as_deref().unwrap_or_default(),
+        })
+        .collect();
+    if !prompt.trim().is_empty() {
+        parts.text(prompt);
+    } else if !is_templated && attached == 0 {
         rest.take().into_iter().for_each(|text| parts.text(text));
-    } else if !words.trim().is_empty() {
-        parts.text(words);
     }
     for file in &args.files {
         match file == Path::new("-") {
@@ -83,6 +101,44 @@ fn gather(
         [] => Err(nothing()),
         _ => Ok(parts.0),
     }
+}
+
+/// Cuts words where standard input goes.
+fn pieces(words: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    for (at, text) in words.split(PLACE).enumerate() {
+        if at > 0 {
+            pieces.push(Piece::Stdin);
+        }
+        if !text.is_empty() {
+            pieces.push(Piece::Text(text.to_owned()));
+        }
+    }
+    pieces
+}
+
+/// Puts what was said where the template wants it, or after it. Where nothing was said and the template does not place
+/// standard input itself, that is what is asked.
+fn filled(template: Vec<Piece>, said: Vec<Piece>) -> Vec<Piece> {
+    let is_silent = said.iter().all(|piece| matches!(piece, Piece::Text(text) if text.trim().is_empty()));
+    let wants_prompt = template.contains(&Piece::Prompt);
+    if !wants_prompt {
+        let after = if is_silent { Vec::new() } else { said };
+        let gap = (!after.is_empty()).then(|| Piece::Text("\n\n".to_owned()));
+        return template.into_iter().chain(gap).chain(after).collect();
+    }
+    let said = match is_silent && !template.contains(&Piece::Stdin) {
+        true => vec![Piece::Stdin],
+        false => said,
+    };
+    let mut all = Vec::new();
+    for piece in template {
+        match piece {
+            Piece::Prompt => all.extend(said.iter().cloned()),
+            piece => all.push(piece),
+        }
+    }
+    all
 }
 
 fn nothing() -> Failure {
@@ -140,12 +196,24 @@ pub(crate) fn system(text: &str) -> Result<String, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aichat_engine::Template;
     use clap::Parser;
 
     fn prompt(words: &[&str], kind: Kind, data: &str) -> Result<String, u8> {
+        made(None, words, kind, data)
+    }
+
+    /// Makes a prompt from a template whose parameter `x` has a value that looks like a place.
+    fn made(template: Option<&str>, words: &[&str], kind: Kind, data: &str) -> Result<String, u8> {
+        let template = template.map(|text| {
+            let template = Template { text: text.to_owned(), ..Template::default() };
+            let has_x = template.parameters().contains(&"x");
+            let values = has_x.then(|| ("x".to_owned(), "{{stdin}}{{prompt}}".to_owned()));
+            template.fill(&Vec::from_iter(values)).unwrap()
+        });
         let cli = args::Cli::parse_from(["aichat", "send"].iter().chain(words));
         let args::Command::Send(send) = cli.command else { panic!("not send") };
-        let parts = gather(&send, kind, |_| Ok(data.as_bytes().to_vec()), &silent());
+        let parts = gather(&send, template, kind, |_| Ok(data.as_bytes().to_vec()), &silent());
         let shown = |part: &Part| match &part.kind {
             PartKind::Text { text, .. } => text.clone(),
             PartKind::Media { mime, name, .. } => format!("{name:?} {mime:?}"),
@@ -167,7 +235,7 @@ mod tests {
             endless = Some(patience.limit.is_none());
             Ok(b"x".to_vec())
         };
-        assert!(gather(&send, Kind::Data, read, &silent()).is_ok());
+        assert!(gather(&send, None, Kind::Data, read, &silent()).is_ok());
         endless
     }
 
@@ -183,6 +251,31 @@ mod tests {
         assert_eq!(prompt(&["-"], Kind::Data, "why?"), Ok("why?".into()));
         assert_eq!(prompt(&["a {{stdin}} b"], Kind::Data, "x"), Ok("a x b".into()));
         assert_eq!(prompt(&["q", "-f", "-"], Kind::Data, "x"), Ok("q\n\n<stdin>\nx\n</stdin>".into()));
+    }
+
+    #[test]
+    fn a_template_takes_words_and_data_where_it_says_so() {
+        let made = |template, words: &[&str], data: &str| {
+            made(Some(template), words, if data.is_empty() { Kind::Nothing } else { Kind::Data }, data)
+        };
+        assert_eq!(made("Say {{prompt}}!", &["a", "b"], ""), Ok("Say a b!".into()));
+        assert_eq!(made("Say {{prompt}}!", &["a"], "1"), Ok("Say a!\n\n<stdin>\n1\n</stdin>".into()));
+        assert_eq!(made("{{prompt}} of {{stdin}}", &["a"], "1"), Ok("a of 1".into()));
+        assert_eq!(made("Be brief.", &["a"], ""), Ok("Be brief.\n\na".into()));
+        assert_eq!(made("Be brief.", &[], "1"), Ok("Be brief.\n\n<stdin>\n1\n</stdin>".into()));
+        assert_eq!(made("Be brief.", &["-"], "1"), Ok("Be brief.\n\n1".into()));
+        assert_eq!(made("Be brief.", &[], ""), Ok("Be brief.".into()));
+        assert_eq!(made("Say {{prompt}}!", &["a {{stdin}}"], "1"), Ok("Say a 1!".into()));
+        assert_eq!(made("Say {{prompt}}!", &["-"], "1"), Ok("Say 1!".into()));
+        assert_eq!(made("Say {{prompt}}!", &[], "1"), Ok("Say 1!".into()), "a pipe alone is the prompt");
+        assert_eq!(made("Say {{prompt}}!", &[], ""), Err(66));
+        assert_eq!(made("Of {{stdin}}", &["a"], ""), Err(66));
+        assert_eq!(made("Of {{stdin}}", &["--no-stdin"], "1"), Err(2));
+        assert_eq!(
+            made("{{x}} {{prompt}}", &["a"], ""),
+            Ok("{{stdin}}{{prompt}} a".into()),
+            "a value is text"
+        );
     }
 
     #[test]

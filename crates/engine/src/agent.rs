@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use aichat_catalog::Money;
 use aichat_events::AgentRef;
-use aichat_message::{Extra, Role};
+use aichat_message::Role;
 use aichat_providers::{Options, Output};
 
 use crate::answer::Form;
@@ -96,7 +96,7 @@ impl Engine {
 impl Acting {
     /// Fills in what the caller left open, where a turn follows `context`.
     pub(crate) fn complete(&self, send: &mut Send, context: &Context) {
-        send.options = over(std::mem::take(&mut send.options), &self.agent.options);
+        send.options = std::mem::take(&mut send.options).or(&self.agent.options);
         let is_answered = context.messages.iter().any(|message| message.role == Role::Assistant);
         if let (Form::Kept, Some(output)) = (&send.form, &self.agent.output)
             && (self.given || !is_answered)
@@ -115,37 +115,5 @@ impl Acting {
         if send.system.is_none() && self.agent.system != stands {
             send.system.clone_from(&self.agent.system);
         }
-    }
-}
-
-/// Returns the options that are given, and those of `base` where none is.
-fn over(given: Options, base: &Options) -> Options {
-    let mut other: Extra = base.other.clone();
-    given.other.iter().for_each(|(name, value)| other.set(name, value.clone()));
-    Options {
-        max_tokens: given.max_tokens.or(base.max_tokens),
-        temperature: given.temperature.or(base.temperature),
-        top_p: given.top_p.or(base.top_p),
-        top_k: given.top_k.or(base.top_k),
-        stop: if given.stop.is_empty() { base.stop.clone() } else { given.stop },
-        seed: given.seed.or(base.seed),
-        reasoning: given.reasoning.or_else(|| base.reasoning.clone()),
-        other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_given_goes_before_what_an_agent_has() {
-        let options = |text: &str| serde_json::from_str::<Options>(text).unwrap();
-        let base = options(r#"{"max_tokens":9,"temperature":0.5,"stop":["a"],"other":{"n":1,"user":"me"}}"#);
-        let given = options(r#"{"temperature":0.0,"seed":3,"other":{"n":2}}"#);
-        let wanted =
-            r#"{"max_tokens":9,"temperature":0.0,"stop":["a"],"seed":3,"other":{"n":2,"user":"me"}}"#;
-        assert_eq!(over(given, &base), options(wanted));
-        assert_eq!(over(Options::default(), &base), base);
     }
 }

@@ -106,6 +106,25 @@ pub struct Options {
     pub other: Extra,
 }
 
+impl Options {
+    /// Returns these options, and those of `base` where these say nothing.
+    #[must_use]
+    pub fn or(self, base: &Self) -> Self {
+        let mut other = base.other.clone();
+        self.other.iter().for_each(|(name, value)| other.set(name, value.clone()));
+        Self {
+            max_tokens: self.max_tokens.or(base.max_tokens),
+            temperature: self.temperature.or(base.temperature),
+            top_p: self.top_p.or(base.top_p),
+            top_k: self.top_k.or(base.top_k),
+            stop: if self.stop.is_empty() { base.stop.clone() } else { self.stop },
+            seed: self.seed.or(base.seed),
+            reasoning: self.reasoning.or_else(|| base.reasoning.clone()),
+            other,
+        }
+    }
+}
+
 /// How much to reason before answering.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -121,4 +140,19 @@ pub enum Reasoning {
     High,
     /// At most so many tokens.
     Tokens(u64),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_go_before_those_they_are_based_on() {
+        let options = |text: &str| serde_json::from_str::<Options>(text).unwrap();
+        let base = options(r#"{"max_tokens":9,"temperature":0.5,"stop":["a"],"other":{"n":1,"user":"me"}}"#);
+        let given = options(r#"{"temperature":0.0,"seed":3,"other":{"n":2}}"#);
+        let both = r#"{"max_tokens":9,"temperature":0.0,"stop":["a"],"seed":3,"other":{"n":2,"user":"me"}}"#;
+        assert_eq!(given.or(&base), options(both));
+        assert_eq!(Options::default().or(&base), base);
+    }
 }

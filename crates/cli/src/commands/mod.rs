@@ -1,8 +1,10 @@
 //! The commands, and what every one of them is given.
 
 mod adopt;
+mod agents;
 mod checkup;
 mod completions;
+mod documents;
 mod events;
 mod keys;
 mod models;
@@ -13,6 +15,7 @@ mod send;
 mod sessions;
 mod settings;
 mod store;
+mod templates;
 
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
@@ -122,6 +125,8 @@ pub(crate) fn run(args: Vec<OsString>, secrets: Secrets) -> u8 {
     let done = match cli.command {
         Command::Send(args) => send::run(&context, &args),
         Command::Sessions(args) => sessions::run(&context, args),
+        Command::Agents(args) => agents::run(&context, args),
+        Command::Templates(args) => templates::run(&context, args),
         Command::Events(args) => events::run(&context, args),
         Command::Models(args) => models::run(&context, args),
         Command::Keys(args) => keys::run(&context, args),

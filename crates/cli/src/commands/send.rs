@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Context;
+use super::documents::Chosen;
 use crate::args::{self, Form};
 use crate::assemble::{self, Providers, Timeouts};
 use crate::directory::Directory;
@@ -42,11 +43,15 @@ pub(crate) fn run(context: &Context, args: &args::Send) -> Result<u8, Failure> {
     };
     let providers = Providers::new(context, directory.clone(), timeouts, args.dry_run)?;
     let default = context.default_model()?;
-    let model = args.model.as_deref().map(|text| context.model(text, &directory)).transpose()?;
+    let chosen = Chosen::of(context, args)?;
+    let model = match &args.model {
+        Some(text) => Some(context.model(text, &directory)?),
+        None => chosen.model()?,
+    };
     match &model {
-        Some(named) => ask(context, args, providers, directory, default, model.clone())
+        Some(named) => ask(context, args, providers, directory, default, model.clone(), chosen)
             .map_err(|failure| failure.about(named)),
-        None => ask(context, args, providers, directory, default, None),
+        None => ask(context, args, providers, directory, default, None, chosen),
     }
 }
 
@@ -57,6 +62,7 @@ fn ask(
     directory: Directory,
     default: Option<ModelRef>,
     model: Option<ModelRef>,
+    chosen: Chosen,
 ) -> Result<u8, Failure> {
     if let Some(model) = &model {
         // What is wrong with the provider is said before anything is read or asked.
@@ -64,10 +70,10 @@ fn ask(
     }
     let send = Send {
         session: None,
-        agent: None,
+        agent: chosen.agent,
         model,
         system: args.system.as_deref().map(prompt::system).transpose()?,
-        message: Message::new(Role::User, prompt::assemble(args, &context.talk)?),
+        message: Message::new(Role::User, prompt::assemble(args, chosen.template, &context.talk)?),
         after: After::Head,
         form: match &args.schema {
             Some(text) => AnswerForm::Of(schema::parse(text)?),

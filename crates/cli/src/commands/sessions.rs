@@ -99,7 +99,7 @@ fn model_of(context: &Context, text: &str) -> Result<ModelRef, Failure> {
     context.model(text, &context.directory()?)
 }
 
-fn read(file: &std::path::Path) -> Result<String, Failure> {
+pub(super) fn read(file: &std::path::Path) -> Result<String, Failure> {
     match file == std::path::Path::new("-") {
         true => crate::stdin::read(std::io::stdin(), crate::stdin::Patience::ENDLESS, || ())
             .and_then(crate::stdin::text),
@@ -157,7 +157,7 @@ fn row(session: &Summary) -> [String; 5] {
 }
 
 /// Returns a time of microseconds since 1970 to the minute, UTC.
-fn time(micros: i64) -> String {
+pub(super) fn time(micros: i64) -> String {
     jiff::Timestamp::from_microsecond(micros)
         .map(|time| time.strftime("%Y-%m-%d %H:%MZ").to_string())
         .unwrap_or_default()

@@ -22,6 +22,22 @@ fn every_command_has_help() {
         "sessions delete",
         "sessions export",
         "sessions import",
+        "agents",
+        "agents create",
+        "agents edit",
+        "agents list",
+        "agents show",
+        "agents delete",
+        "agents export",
+        "agents import",
+        "templates",
+        "templates create",
+        "templates edit",
+        "templates list",
+        "templates show",
+        "templates delete",
+        "templates export",
+        "templates import",
         "events",
         "events list",
         "events timeline",
@@ -62,7 +78,14 @@ fn version_and_schema_need_no_home() {
     assert_eq!(bare("--version").out, concat!("aichat ", env!("CARGO_PKG_VERSION"), "\n"));
     let schema = bare("schema");
     let document: serde_json::Value = serde_json::from_str(&schema.out).unwrap();
-    for name in ["aichat.result/1", "aichat.list/1", "aichat.session/1", "aichat.error/1"] {
+    for name in [
+        "aichat.result/1",
+        "aichat.list/1",
+        "aichat.session/1",
+        "aichat.error/1",
+        "aichat.agent/1",
+        "aichat.template/1",
+    ] {
         assert!(document["$defs"][name].is_object(), "{name}");
     }
 }

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod agents;
 mod attachments;
 mod checkups;
 mod errors;
@@ -14,3 +15,4 @@ mod places;
 mod send;
 mod sessions;
 mod stops;
+mod templates;
