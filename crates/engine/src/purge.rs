@@ -8,6 +8,7 @@ use aichat_message::{ErrorKind, SessionId, TurnId};
 use aichat_store::{ErrorKind as StoreErrorKind, Replacement, Scan, Table, Write};
 use serde::Serialize;
 
+use crate::document::is_system;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::project::{Projection, Summary};
@@ -38,7 +39,7 @@ impl Engine {
         let sessions = self
             .using_store(async {
                 self.settle().await?;
-                if self.store().head(session).await?.is_none() {
+                if is_system(session) || self.store().head(session).await?.is_none() {
                     return Err(Error::input(format!("there is no session {session}")));
                 }
                 self.with_forks(session).await

@@ -164,6 +164,12 @@ impl Engine {
             let list = self.recent(Some(usize::saturating_add(back, 1))).await?;
             return list.get(back).map(|summary| summary.id.clone()).ok_or_else(nothing);
         }
+        // The stream of what happened outside sessions has events to read, and no summary that is found.
+        if let Some(system) = text.parse().ok().filter(is_system)
+            && self.0.store.head(&system).await?.is_some()
+        {
+            return Ok(system);
+        }
         // A name that looks like an id cannot be given here; one that was imported does not stand for another session.
         let matches = match text.starts_with("ses_") {
             false => self.named(text).await?,

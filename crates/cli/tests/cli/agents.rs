@@ -93,6 +93,8 @@ fn an_agent_lives() {
     assert!(history.starts_with(r#"{"schema":"aichat.list/1","items":[{"schema":"aichat.agent/1","#));
     assert_eq!(home.run("events verify --all").code, 0);
     assert_eq!(home.run("sessions list").out, "", "agents are no sessions");
+    let told = home.run("events list ses_0000000000000000").out;
+    assert!(told.contains("document.saved") && told.contains("document.deleted"), "{told}");
 }
 
 #[test]

@@ -24,6 +24,39 @@ pub(crate) use shelf::is_system;
 /// A kind of document, as what is in one.
 ///
 /// Fields are only ever added to it. What an older program does not know it leaves as it is.
+///
+/// ```
+/// use aichat_engine::{DocumentKind, Engine};
+/// use aichat_store::Memory;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Glossary {
+///     words: Vec<String>,
+/// }
+///
+/// impl DocumentKind for Glossary {
+///     const KIND: &'static str = "glossary";
+///     const FORMAT: u32 = 1;
+///
+///     fn fault(&self) -> Option<String> {
+///         self.words.is_empty().then(|| "it has no words".to_owned())
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let engine = Engine::builder(Memory::new()).build();
+/// let mut glossary = Glossary { words: vec!["delta".into()] };
+/// let first = engine.save_document("ours", None, &glossary).await?;
+/// glossary.words.push("turn".into());
+/// engine.save_document("ours", Some(&first), &glossary).await?;
+///
+/// let latest = engine.document::<Glossary>("ours", None).await?;
+/// assert_eq!((latest.version(), latest.read()?.words.len()), (2, 2));
+/// assert_eq!(engine.document::<Glossary>("ours", Some(1)).await?.read()?.words, ["delta"]);
+/// # Ok::<(), aichat_engine::Error>(())
+/// # }).unwrap();
+/// ```
 pub trait DocumentKind: Serialize + DeserializeOwned + Send + Sync {
     /// The kind in a word.
     const KIND: &'static str;

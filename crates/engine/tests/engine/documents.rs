@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Barrier};
 
-use aichat_engine::{Agent, DocumentKind, Engine, Template, Versioned};
+use aichat_engine::{Agent, DocumentKind, Engine, Send, Template, Versioned};
 use aichat_message::{ErrorKind, SessionId};
 use aichat_providers::Scripted;
 use aichat_store::{Expect, Memory, Sled, Store, Table, Unit, Write};
 
-use crate::support::{assert_rebuilds, engine, projections, say};
+use crate::support::{assert_rebuilds, engine, kinds, projections, say};
 
 fn agent(system: &str) -> Agent {
     Agent { system: Some(system.into()), model: Some("scripted/test-1".into()), ..Agent::default() }
@@ -279,6 +279,23 @@ async fn secrets_in_documents_are_masked() {
     assert_eq!(said(&saved), "use ‹secret:KEY›");
     let refused = fails(here.save_document("sk-0123456789abcdef", None, &agent("x")), ErrorKind::Input).await;
     assert!(!refused.contains("sk-"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_stream_of_documents_can_be_read_and_not_be_used_as_a_session() {
+    let here = engine(&Memory::new(), &Scripted::echo());
+    let id = "ses_0000000000000000";
+    fails(here.resolve(id), ErrorKind::Input).await;
+    here.save_document("x", None, &agent("one")).await.unwrap();
+    let stream = here.resolve(id).await.unwrap();
+    let events = here.events(&stream).await.unwrap();
+    assert_eq!(kinds(&events), ["document.saved"]);
+    fails(here.resolve(&id[..8]), ErrorKind::Input).await;
+    fails(here.send(Send::to(stream.clone(), "hello")), ErrorKind::Input).await;
+    fails(here.rename(&stream, Some("mine")), ErrorKind::Input).await;
+    fails(here.delete(&stream), ErrorKind::Input).await;
+    fails(here.purge(&stream, true), ErrorKind::Input).await;
+    assert_eq!(here.events(&stream).await.unwrap(), events);
 }
 
 #[tokio::test]
