@@ -206,6 +206,21 @@ fn engine_is_short() {
 }
 
 #[test]
+fn own_importer() {
+    insta::assert_snapshot!(printed("own_importer", &[]), @"
+    1 new of 1 turns, without the mood
+    0 new of 1 turns, without the mood
+    1 new of 2 turns, without the mood
+    refused: line 3: nobody says it
+    user: Name one.
+    assistant: The Rhône.
+    user: And a lake?
+    assistant: Lake Geneva.
+    chain holds: true
+    ");
+}
+
+#[test]
 fn own_provider() {
     insta::assert_snapshot!(printed("own_provider", &[]), @"
          user: I feel my compiler hates me.
