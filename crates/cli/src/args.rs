@@ -50,7 +50,7 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Send a prompt and print the answer
     Send(Box<Send>),
-    /// Create, list, show, rename, delete, export and import sessions
+    /// Create, list, show, branch, fork, rename, archive, delete, purge, export and import sessions
     #[command(subcommand)]
     Sessions(Sessions),
     /// Keep agents: a model, its options and a standing instruction under one name
@@ -143,8 +143,15 @@ pub(crate) struct Send {
     #[arg(short, long)]
     pub(crate) usage: bool,
     /// Do not save the session
-    #[arg(short, long, conflicts_with_all = ["session", "continue_last"])]
+    #[arg(short, long, conflicts_with_all = ["session", "continue_last", "fork_at", "continue_partial"])]
     pub(crate) no_save: bool,
+    /// Begin a session that goes on from this message, an id, prefix of an id or, of a session, @last or @last~1;
+    /// without a prompt a user's message is answered once more
+    #[arg(long, value_name = "MESSAGE", conflicts_with = "continue_partial")]
+    pub(crate) fork_at: Option<String>,
+    /// Go on with the last answer, which was cut off; without a prompt exactly where it stops
+    #[arg(long)]
+    pub(crate) continue_partial: bool,
     /// The answer, one object when all is over, or one a line as it happens; --json is short for json
     #[arg(long, value_name = "FORM")]
     pub(crate) output_format: Option<Form>,
@@ -160,6 +167,9 @@ pub(crate) struct Send {
     /// Wait while another turn of the session is in flight
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Go on in a fork of the session where another turn of it is in flight
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) fork: bool,
     /// Longest wait for a connection
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout_connect: Option<Duration>,
@@ -190,7 +200,13 @@ pub(crate) enum Sessions {
         model: Option<String>,
     },
     /// List sessions, the last used first
-    List(Limit),
+    List {
+        #[command(flatten)]
+        limit: Limit,
+        /// List those that were archived
+        #[arg(long)]
+        archived: bool,
+    },
     /// Print the conversation of a session
     Show(Session),
     /// Give a session another name
@@ -200,8 +216,65 @@ pub(crate) enum Sessions {
         /// Its new name; none takes the name away
         name: Option<String>,
     },
+    /// Draw the messages of a session as a tree, with its branches
+    Tree(Session),
+    /// Begin a branch at a message; the next turn goes on from there
+    Branch {
+        #[command(flatten)]
+        session: Session,
+        /// The message: id, prefix of an id, @last or @last~1, counted back
+        #[arg(long, value_name = "MESSAGE")]
+        at: String,
+        /// Name of the branch
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// List the branches of a session, or go on from another one
+    Heads {
+        #[command(flatten)]
+        session: Session,
+        /// The branch to go on from
+        #[arg(long, value_name = "NAME")]
+        switch: Option<String>,
+    },
+    /// Begin a session that goes on where another one is; nothing is copied
+    Clone {
+        #[command(flatten)]
+        session: Session,
+        /// Name of the new session
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Begin a session that goes on from a place in another one; nothing is copied
+    Fork {
+        /// The session, and the message or event after an @
+        #[arg(value_name = "SESSION@MESSAGE|EVENT")]
+        place: String,
+        /// Name of the new session
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Put a session away, which hides it from lists
+    Archive {
+        #[command(flatten)]
+        session: Session,
+        /// Take it up again
+        #[arg(long)]
+        undo: bool,
+    },
     /// Hide a session and free its name; its log stays
     Delete(Session),
+    /// Erase for good what was said in a session, deleted or not
+    Purge {
+        #[command(flatten)]
+        session: Session,
+        /// Erase the forks that depend on it as well
+        #[arg(long)]
+        with_forks: bool,
+        /// Really do it
+        #[arg(long)]
+        yes: bool,
+    },
     /// Print a session whole
     Export {
         #[command(flatten)]

@@ -17,6 +17,7 @@ mod options;
 mod output;
 mod panics;
 mod paths;
+mod place;
 mod prompt;
 mod result;
 mod schema;

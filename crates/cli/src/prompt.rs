@@ -97,8 +97,8 @@ fn gather(
     }
     rest.into_iter().for_each(|text| parts.text(block("stdin", None, &text)));
     match parts.0.as_slice() {
-        [Part { kind: PartKind::Text { text, .. }, .. }] if text.trim().is_empty() => Err(nothing()),
-        [] => Err(nothing()),
+        [Part { kind: PartKind::Text { text, .. }, .. }] if text.trim().is_empty() => nothing(args),
+        [] => nothing(args),
         _ => Ok(parts.0),
     }
 }
@@ -141,8 +141,15 @@ fn filled(template: Vec<Piece>, said: Vec<Piece>) -> Vec<Piece> {
     all
 }
 
-fn nothing() -> Failure {
-    Failure::new(ErrorKind::Input, "there is no prompt").hint("write it after `aichat send`, or pipe it in")
+/// Returns a message that says nothing, where there may be something to answer already.
+fn nothing(args: &args::Send) -> Result<Vec<Part>, Failure> {
+    let may_be =
+        args.fork_at.is_some() || args.continue_partial || args.session.is_some() || args.continue_last;
+    match may_be {
+        true => Ok(Vec::new()),
+        false => Err(Failure::new(ErrorKind::Input, "there is no prompt")
+            .hint("write it after `aichat send`, or pipe it in")),
+    }
 }
 
 /// Parts of a message, texts that follow each other in one.

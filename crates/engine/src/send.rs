@@ -28,6 +28,9 @@ use crate::turn::{After, ModelRef, Send, TurnStream};
 /// How often a turn looks whether another one of its session is over.
 const LEASE_POLL: Duration = Duration::from_millis(50);
 
+/// What is said to a model whose answer was cut off. Not every provider goes on with an answer by itself.
+const GO_ON: &str = "Your last answer was cut off. Go on exactly where it stops, and repeat nothing of it.";
+
 /// A request made ready, and everything the turn's first records say.
 struct Prepared {
     session: SessionId,
@@ -60,11 +63,23 @@ struct Earlier {
 struct Before {
     /// The message that it follows.
     parent: Option<MessageId>,
-    /// The same, where it can be answered.
-    answered: Option<MessageId>,
+    /// What kind of message that is.
+    last: Last,
     context: Context,
     /// The form that the last answer was to have.
     kept: Option<Output>,
+}
+
+/// What there is to do where nothing new is said.
+#[derive(Default)]
+enum Last {
+    /// This message is answered.
+    Question(MessageId),
+    /// An answer that was cut off is gone on with.
+    Half,
+    /// Nothing.
+    #[default]
+    Whole,
 }
 
 impl Engine {
@@ -110,10 +125,19 @@ impl Engine {
             }
         };
         let (summary, earlier) = earlier.map(|Earlier { summary, rest }| (summary, rest)).unzip();
-        let Before { parent, answered, mut context, kept } = earlier.unwrap_or_default();
-        if says_nothing && answered.is_none() {
-            return Err(Error::input("there is no message, and none of the user's to answer"));
-        }
+        let Before { parent, last, mut context, kept } = earlier.unwrap_or_default();
+        let answered = match last {
+            _ if !says_nothing => None,
+            Last::Question(id) => Some(id),
+            Last::Half => {
+                send.message = Message::user(GO_ON);
+                None
+            }
+            Last::Whole => {
+                return Err(Error::input("there is no message, and none of the user's to answer"));
+            }
+        };
+        let says_nothing = answered.is_some();
         let (acting, lost) = self.acting(&send, summary.as_ref()).await?;
         if let Some(acting) = &acting {
             acting.complete(&mut send, &context);
@@ -132,7 +156,7 @@ impl Engine {
         let fresh = || MessageId::from_bits(self.0.effects.bits());
         let system = send.system.filter(|_| !says_nothing).map(|text| (fresh(), Message::system(text)));
         let user = (!says_nothing).then_some(send.message);
-        let input = answered.filter(|_| says_nothing).unwrap_or_else(fresh);
+        let input = answered.unwrap_or_else(fresh);
         for (id, message) in
             system.iter().map(|(id, message)| (id, message)).chain(user.iter().map(|user| (&input, user)))
         {
@@ -206,11 +230,13 @@ impl Engine {
             }
             After::Nothing => None,
         };
-        let last = parent.as_ref().and_then(|id| transcript.entry(id));
-        let answered = last.filter(|entry| [Role::User, Role::Tool].contains(&entry.role) && !entry.erased);
-        let answered = answered.map(|entry| entry.id.clone());
+        let last = match parent.as_ref().and_then(|id| transcript.entry(id)).filter(|entry| !entry.erased) {
+            Some(entry) if [Role::User, Role::Tool].contains(&entry.role) => Last::Question(entry.id.clone()),
+            Some(entry) if entry.partial => Last::Half,
+            _ => Last::Whole,
+        };
         let context = Context::of(&transcript, parent.as_ref(), &send.message);
-        Ok(Earlier { summary, rest: Before { parent, answered, context, kept } })
+        Ok(Earlier { summary, rest: Before { parent, last, context, kept } })
     }
 
     /// Refuses to touch a session while one of its turns is being written.

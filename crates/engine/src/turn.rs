@@ -71,7 +71,7 @@ pub struct Send {
     /// A standing instruction that goes before the message.
     pub system: Option<String>,
     /// The user's message. One without parts says nothing: the user's message that it would follow is answered, once
-    /// more if it was answered before.
+    /// more if it was answered before, and an answer that was cut off is gone on with.
     pub message: Message,
     /// What it follows.
     pub after: After,

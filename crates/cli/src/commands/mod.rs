@@ -6,6 +6,7 @@ mod checkup;
 mod completions;
 mod documents;
 mod events;
+mod heads;
 mod keys;
 mod models;
 mod paths;
@@ -16,6 +17,7 @@ mod sessions;
 mod settings;
 mod store;
 mod templates;
+mod tree;
 
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;

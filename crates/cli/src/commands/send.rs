@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aichat_engine::{After, Engine, Form as AnswerForm, ModelRef, Outcome, Send, Status, TurnStream};
+use aichat_engine::{After, Engine, ForkAt, Form as AnswerForm, ModelRef, Outcome, Send, Status, TurnStream};
 use aichat_events::Interruption;
 use aichat_message::{ErrorKind, FinishReason, Message, PartKind, Role, SessionId};
 use futures::{FutureExt, StreamExt};
@@ -20,6 +20,7 @@ use crate::failure::{Failure, Report};
 use crate::fallback;
 use crate::options;
 use crate::output::{Output, Pen};
+use crate::place::Place;
 use crate::prompt;
 use crate::result::{self, TurnResult};
 use crate::schema;
@@ -106,13 +107,6 @@ struct Command<'a> {
     default: Option<ModelRef>,
 }
 
-/// Where a turn goes.
-struct Place {
-    session: Option<SessionId>,
-    /// The name of a session to be begun, and why no session by that name was found.
-    new: Option<(String, aichat_engine::Error)>,
-}
-
 impl Command<'_> {
     async fn run(&self, send: Send, pen: Pen) -> Result<u8, Failure> {
         let mut signals = Signals::listen()?;
@@ -138,8 +132,8 @@ impl Command<'_> {
 
     /// Finds session and model and begins the turn; with `--dry-run` it shows what would be sent instead.
     async fn begin(&self, mut send: Send) -> Result<Option<TurnStream>, Failure> {
-        let Place { session, new } = self.place().await?;
-        send.session = session;
+        let place = Place::of(self.args, &self.engine, &self.context.env, &self.context.talk).await?;
+        (send.session, send.after) = place.now();
         if send.session.is_none() && send.model.is_none() {
             send.model = Some(match &self.default {
                 Some(model) => model.clone(),
@@ -150,20 +144,19 @@ impl Command<'_> {
             self.show(send).await?;
             return Ok(None);
         }
-        if let Some((name, unknown)) = new {
-            let created = self.engine.create(Some(&name), send.model.as_ref(), send.scope.as_deref()).await;
-            send.session = Some(match created {
-                Ok(session) => session,
-                // Either somebody else gave the name just now, or it stood for several sessions all along.
-                Err(error) if error.kind() == ErrorKind::Input => match self.engine.resolve(&name).await {
-                    Ok(session) => session,
-                    Err(_) => return Err(Failure::from(unknown).hint(error.to_string())),
-                },
-                Err(error) => return Err(error.into()),
-            });
-        }
+        send.session = place.begin(&self.engine, &send).await?;
+        send.after = After::Head;
         let (session, model) = (send.session.clone(), send.model.clone());
-        match self.engine.send(send).await {
+        let sent = match (self.engine.send(send.clone()).await, &session) {
+            (Err(error), Some(busy)) if error.kind() == ErrorKind::Busy && self.args.fork => {
+                let fork = self.engine.fork(busy, &ForkAt::Head, None, send.scope.as_deref()).await?;
+                self.context.talk.note(&format!("{busy} is busy; this goes on in its fork {fork}"));
+                send.session = Some(fork);
+                self.engine.send(send).await
+            }
+            (sent, _) => sent,
+        };
+        match sent {
             Ok(turn) => Ok(Some(turn)),
             Err(error) => {
                 let mut report = Report::from(&error);
@@ -171,40 +164,6 @@ impl Command<'_> {
                 Err(Failure::Error(Box::new(report)))
             }
         }
-    }
-
-    async fn place(&self) -> Result<Place, Failure> {
-        let none = |what: &str| {
-            Failure::new(ErrorKind::Input, what).hint("leave -c out to begin a session, or name one with -s")
-        };
-        if let Some(name) = &self.args.session {
-            let reserved = name.starts_with("ses_") || name.starts_with('@');
-            return match self.engine.resolve(name).await {
-                Ok(session) => Ok(Place { session: Some(session), new: None }),
-                Err(error) if error.kind() == ErrorKind::Input && !reserved => {
-                    Ok(Place { session: None, new: Some((name.clone(), error)) })
-                }
-                Err(error) => Err(error.into()),
-            };
-        }
-        if !self.args.continue_last {
-            return Ok(Place { session: None, new: None });
-        }
-        let session = match (self.args.global, scope::current(&self.context.env)) {
-            (true, _) => self.engine.resolve("@last").await.map_err(|error| match error.kind() {
-                ErrorKind::Input => none("there is no session yet"),
-                _ => error.into(),
-            })?,
-            (false, Some(scope)) => {
-                let last = self.engine.last_in_scope(&scope).await?;
-                last.ok_or_else(|| none(&format!("there is no session in {scope} yet")))?
-            }
-            (false, None) => return Err(none("this terminal has no name")),
-        };
-        let summary = self.engine.session(&session).await?;
-        let title = summary.name.or(summary.title).map(|title| format!(" ({title})")).unwrap_or_default();
-        self.context.talk.note(&format!("continuing {session}{title}"));
-        Ok(Place { session: Some(session), new: None })
     }
 
     /// Returns the model a turn is for, as far as that can be found out.

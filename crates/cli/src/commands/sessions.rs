@@ -1,10 +1,10 @@
 //! `sessions`: everything that is done with a session besides sending to it.
 
-use aichat_engine::{Document, Engine, ModelRef, Summary, recognise};
+use aichat_engine::{Document, Engine, ForkAt, ModelRef, Purged, Summary, recognise};
 use aichat_message::{ErrorKind, SessionId};
 use serde::Serialize;
 
-use super::{Context, adopt};
+use super::{Context, adopt, heads, tree};
 use crate::args::{self, Export};
 use crate::assemble;
 use crate::exit;
@@ -36,8 +36,11 @@ pub(crate) fn run(context: &Context, args: args::Sessions) -> Result<u8, Failure
                 let id = engine.create(name.as_deref(), model.as_ref(), scope.as_deref()).await?;
                 print(context, &mut output, &engine, &id).await?;
             }
-            args::Sessions::List(limit) => {
-                let sessions = engine.list(limit.limit).await?;
+            args::Sessions::List { limit, archived } => {
+                let sessions = match archived {
+                    true => engine.archived(limit.limit).await?,
+                    false => engine.list(limit.limit).await?,
+                };
                 match context.global.json {
                     true => output.list(&sessions)?,
                     false => output.columns(&sessions.iter().map(row).collect::<Vec<_>>())?,
@@ -55,6 +58,57 @@ pub(crate) fn run(context: &Context, args: args::Sessions) -> Result<u8, Failure
                 let id = engine.resolve(&session.session).await?;
                 engine.rename(&id, name.as_deref()).await?;
                 print(context, &mut output, &engine, &id).await?;
+            }
+            args::Sessions::Tree(args) => {
+                let id = engine.resolve(&args.session).await?;
+                tree::print(context, &mut output, &engine.transcript(&id).await?)?;
+            }
+            args::Sessions::Branch { session, at, name } => {
+                let id = engine.resolve(&session.session).await?;
+                let at = engine.message(&id, &at).await?;
+                let summary = engine.branch(&id, &at, name.as_deref()).await?;
+                heads::print(context, &mut output, &summary)?;
+            }
+            args::Sessions::Heads { session, switch } => {
+                let id = engine.resolve(&session.session).await?;
+                let summary = match switch {
+                    Some(branch) => engine.switch(&id, &branch).await?,
+                    None => engine.session(&id).await?,
+                };
+                heads::print(context, &mut output, &summary)?;
+            }
+            args::Sessions::Clone { session, name } => {
+                let id = engine.resolve(&session.session).await?;
+                let scope = scope::current(&context.env);
+                let id = engine.fork(&id, &ForkAt::Head, name.as_deref(), scope.as_deref()).await?;
+                print(context, &mut output, &engine, &id).await?;
+            }
+            args::Sessions::Fork { place, name } => {
+                let (id, at) = fork_place(&engine, &place).await?;
+                let scope = scope::current(&context.env);
+                let id = engine.fork(&id, &at, name.as_deref(), scope.as_deref()).await?;
+                print(context, &mut output, &engine, &id).await?;
+            }
+            args::Sessions::Archive { session, undo } => {
+                let id = engine.resolve(&session.session).await?;
+                engine.archive(&id, !undo).await?;
+                print(context, &mut output, &engine, &id).await?;
+            }
+            args::Sessions::Purge { session, with_forks, yes } => {
+                let id = engine.resolve_deleted(&session.session).await?;
+                if !yes {
+                    let what = format!("what was said in {id} would be gone for good");
+                    return Err(Failure::new(ErrorKind::Usage, what).hint("pass --yes to purge it"));
+                }
+                let purged = engine.purge(&id, with_forks).await.map_err(|error| match error.kind() {
+                    ErrorKind::Input => Failure::from(error).hint("pass --with-forks to purge them as well"),
+                    _ => error.into(),
+                })?;
+                match context.global.json {
+                    true => output.list(&purged)?,
+                    false => output.columns(&purged.iter().map(purged_row).collect::<Vec<_>>())?,
+                }
+                context.talk.note("`aichat store compact` takes its bytes out of the store's files");
             }
             args::Sessions::Delete(args) => {
                 let id = engine.resolve(&args.session).await?;
@@ -139,6 +193,32 @@ async fn export(
         document = document.erased();
     }
     output.line(&if format == Export::Json { document.to_json() } else { document.to_jsonl() })
+}
+
+/// Finds the session and the place in it that `SESSION@PLACE` names.
+async fn fork_place(engine: &Engine, text: &str) -> Result<(SessionId, ForkAt), Failure> {
+    // A name of a session may hold the sign, a place only in front.
+    let split = ["@msg_", "@evt_", "@@last"].iter().filter_map(|mark| text.rfind(mark)).max();
+    let Some(at) = split.filter(|at| *at > 0) else {
+        let failure = Failure::new(ErrorKind::Usage, format!("{text} names no place in a session"));
+        return Err(failure.hint("write SESSION@msg_… or SESSION@evt_…; `sessions clone` forks at the head"));
+    };
+    let (session, place) = (engine.resolve(&text[..at]).await?, &text[at + 1..]);
+    if !place.starts_with("evt_") {
+        let message = engine.message(&session, place).await?;
+        return Ok((session, ForkAt::Message(message)));
+    }
+    let events = engine.events(&session).await?;
+    let found: Vec<_> = events.iter().map(|e| e.id()).filter(|id| id.as_str().starts_with(place)).collect();
+    match found[..] {
+        [one] => Ok((session, ForkAt::Event(one.clone()))),
+        [] => Err(Failure::new(ErrorKind::Input, format!("no event of session {session} matches {place}"))),
+        _ => Err(Failure::new(ErrorKind::Input, format!("{place} is ambiguous in session {session}"))),
+    }
+}
+
+fn purged_row(purged: &Purged) -> [String; 3] {
+    [purged.id.to_string(), format!("{} events", purged.events), format!("{} attachments", purged.blobs)]
 }
 
 fn row(session: &Summary) -> [String; 5] {

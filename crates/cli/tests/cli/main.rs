@@ -16,3 +16,4 @@ mod send;
 mod sessions;
 mod stops;
 mod templates;
+mod trees;

@@ -103,3 +103,44 @@ fn a_stuck_reader_does_not_hold_up_ctrl_c() {
     };
     assert_eq!(code(status), 130);
 }
+
+#[test]
+fn what_was_cut_off_is_gone_on_with() {
+    let home = Home::new();
+    let (mut child, first) = begun(&home, &["-s", "s", "count"]);
+    signal(&child, "INT");
+    let _ = rest(&mut child);
+    assert_eq!(code(child.wait().unwrap()), 130);
+    let refused = home.run("send -s fresh -m openai/c1 --continue-partial --no-stdin");
+    assert_eq!(refused.code, 66, "{}", refused.err);
+    let done = home.run("send -s s -m openai/echo --continue-partial --no-stdin");
+    assert_eq!(done.code, 0, "{}", done.err);
+    let body: Value = serde_json::from_str(&home.mock.requests().last().unwrap().body).unwrap();
+    let messages = body["messages"].as_array().unwrap();
+    assert_eq!(messages[0]["content"], "count");
+    assert!(messages[1]["content"].as_str().unwrap().starts_with(first.trim_end()), "{messages:?}");
+    assert!(messages[2]["content"].as_str().unwrap().contains("Go on exactly where it stops"));
+    let whole = home.run("send -s s --continue-partial --no-stdin");
+    assert_eq!((whole.code, whole.err.contains("was not cut off")), (66, true), "{}", whole.err);
+}
+
+#[test]
+fn beside_a_turn_in_flight_a_fork_goes_on() {
+    let home = Home::new();
+    assert_eq!(home.run("send -s s -m openai/echo one").code, 0);
+    let (mut child, _) = begun(&home, &["-s", "s", "two"]);
+    let busy = home.run("send -s s -m openai/echo three");
+    assert_eq!((busy.code, busy.err.contains("in flight")), (75, true), "{}", busy.err);
+    let forked = home.run("send -s s -m openai/echo --fork three");
+    assert_eq!((forked.code, forked.out.as_str()), (0, "three\n"), "{}", forked.err);
+    assert!(forked.err.contains("this goes on in its fork ses_"), "{}", forked.err);
+    let body: Value = serde_json::from_str(&home.mock.requests().last().unwrap().body).unwrap();
+    let texts: Vec<_> = body["messages"].as_array().unwrap().iter().map(|m| m["content"].clone()).collect();
+    assert_eq!(texts, ["one", "one", "three"]);
+    signal(&child, "INT");
+    let _ = rest(&mut child);
+    assert_eq!(code(child.wait().unwrap()), 130);
+    let done = home.run("send -s s -m openai/echo --fork four");
+    assert!(done.code == 0 && !done.err.contains("fork"), "what is idle is gone on with: {}", done.err);
+    assert_eq!(home.run("events verify --all").code, 0);
+}

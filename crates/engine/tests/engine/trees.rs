@@ -104,6 +104,20 @@ async fn nothing_is_answered_where_nothing_was_asked() {
 }
 
 #[tokio::test]
+async fn an_answer_that_was_cut_off_is_gone_on_with() {
+    let cut = Turn::new().say("one two").fail(Error::new(ErrorKind::Truncated, "cut"));
+    let (store, provider) = (Memory::new(), Scripted::new([cut, Turn::new().say(" three").stop()]));
+    let engine = engine(&store, &provider);
+    let session = say(&engine, None, "count").await.session;
+    put(&engine, &session, "", After::Head).await;
+    let sent = sent(&provider, 1);
+    assert_eq!(sent[..2], ["count", "one two"]);
+    assert!(sent[2].contains("Go on exactly where it stops"));
+    assert_eq!(branch(&engine, &session).await[3], " three");
+    assert_rebuilds(&engine, &store).await;
+}
+
+#[tokio::test]
 async fn branches_have_names_and_are_switched_between() {
     let (store, provider) = (Memory::new(), Scripted::echo());
     let engine = engine(&store, &provider);
