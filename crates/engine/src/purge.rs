@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aichat_events::{Event, SessionErased};
 use aichat_message::{ErrorKind, SessionId, TurnId};
-use aichat_store::{ErrorKind as StoreErrorKind, Replacement, Scan, Table, Write};
+use aichat_store::{ErrorKind as StoreErrorKind, Replacement, Scan, Table, Unit, Write};
 use serde::Serialize;
 
 use crate::document::is_system;
@@ -126,31 +126,42 @@ impl Engine {
             if self.row(session.as_str().as_bytes()).await?.is_some_and(|row| row.erased) {
                 return Ok((Vec::new(), Vec::new()));
             }
-            let erased: Vec<Event> = events.iter().map(Event::erase).collect();
-            let mut tail = Tail::after(session, &erased);
-            tail.append(&scribe.fact(&SessionErased {}));
-            let mut unit = tail.into_unit();
-            let kept: HashSet<(Table, Vec<u8>)> =
-                unit.writes.iter().map(|write| (write.table, write.key.clone())).collect();
-            let places = projected(&events);
-            let names: BTreeSet<String> = places.iter().filter_map(blob).collect();
-            let gone = places.into_iter().filter(|place| !kept.contains(place));
-            unit.writes.extend(gone.map(|(table, key)| Write { table, key, value: None }));
-            unit.replaced = erased
-                .iter()
-                .map(|event| Replacement { id: event.id().clone(), bytes: event.line().as_bytes().to_vec() })
-                .collect();
+            let draft = scribe.fact(&SessionErased {});
+            let (unit, names) = erasing(session, &events, |tail| tail.append(&draft));
             match self.store().commit(vec![unit]).await {
                 Err(error) if error.kind() == StoreErrorKind::Conflict && conflicts < CONFLICTS => {
                     conflicts += 1;
                 }
                 done => {
                     done?;
-                    return Ok((events, names.into_iter().collect()));
+                    return Ok((events, names));
                 }
             }
         }
     }
+}
+
+/// Returns a unit that erases the events of a session, all of those it has, and goes on with what `then` appends; and
+/// the blobs that they refer to.
+pub(crate) fn erasing(
+    session: &SessionId,
+    events: &[Event],
+    then: impl FnOnce(&mut Tail),
+) -> (Unit, Vec<String>) {
+    let erased: Vec<Event> = events.iter().map(Event::erase).collect();
+    let mut tail = Tail::after(session, &erased);
+    then(&mut tail);
+    let mut unit = tail.into_unit();
+    let kept: HashSet<(Table, Vec<u8>)> =
+        unit.writes.iter().map(|write| (write.table, write.key.clone())).collect();
+    let places = projected(events);
+    let names: BTreeSet<String> = places.iter().filter_map(blob).collect();
+    let gone = places.into_iter().filter(|place| !kept.contains(place));
+    unit.writes.extend(gone.map(|(table, key)| Write { table, key, value: None }));
+    let replacement =
+        |event: &Event| Replacement { id: event.id().clone(), bytes: event.line().as_bytes().to_vec() };
+    unit.replaced = erased.iter().map(replacement).collect();
+    (unit, names.into_iter().collect())
 }
 
 /// Returns every entry that the projection wrote for a session.

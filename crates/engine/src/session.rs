@@ -434,12 +434,25 @@ impl Engine {
         .await
     }
 
-    async fn verify_log(&self, session: &SessionId) -> Result<Verified, Error> {
+    pub(crate) async fn verify_log(&self, session: &SessionId) -> Result<Verified, Error> {
         let mut chain = Chain::new();
         let mut fault = None;
+        let mut page = PAGE;
         'log: loop {
-            let rows = self.0.store.events(session, chain.seq() + 1, PAGE).await?;
-            let done = rows.len() < PAGE;
+            let rows = match self.0.store.events(session, chain.seq() + 1, page).await {
+                Ok(rows) => rows,
+                Err(error) if error.kind() == StoreErrorKind::Corrupt && page > 1 => {
+                    // One by one, to name the first that cannot be read.
+                    page = 1;
+                    continue;
+                }
+                Err(error) if error.kind() == StoreErrorKind::Corrupt => {
+                    fault = Some(format!("at {}: {error}", chain.seq() + 1));
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let done = rows.len() < page;
             for row in rows {
                 let text = String::from_utf8_lossy(&row.bytes);
                 let checked = match Event::parse(&text) {
@@ -481,7 +494,7 @@ impl Engine {
         .await
     }
 
-    async fn streams(&self) -> Result<Vec<SessionId>, Error> {
+    pub(crate) async fn streams(&self) -> Result<Vec<SessionId>, Error> {
         let mut all: Vec<SessionId> = Vec::new();
         loop {
             let page = self.0.store.streams(all.last(), PAGE).await?;

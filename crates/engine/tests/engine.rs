@@ -6,6 +6,8 @@
 mod agents;
 #[path = "engine/attachments.rs"]
 mod attachments;
+#[path = "engine/care.rs"]
+mod care;
 #[path = "engine/costs.rs"]
 mod costs;
 #[path = "engine/documents.rs"]

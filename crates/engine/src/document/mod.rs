@@ -19,7 +19,7 @@ use aichat_message::{ErrorKind, Extra, Json};
 
 use crate::error::Error;
 
-pub(crate) use shelf::is_system;
+pub(crate) use shelf::{SYSTEM, is_system};
 
 /// A kind of document, as what is in one.
 ///

@@ -80,6 +80,11 @@ impl Sled {
         &self.0.path
     }
 
+    /// Tells whether there is a store in the directory, or a turn in flight of one to come.
+    pub fn exists(&self) -> bool {
+        ["db", "db.old", "journal"].iter().any(|name| self.0.path.join(name).is_dir())
+    }
+
     /// Runs work that may block on a thread for it.
     async fn blocking<T: Send + 'static>(
         &self,
