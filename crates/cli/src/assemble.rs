@@ -279,16 +279,24 @@ fn driver<A: Adapter + 'static>(endpoint: Endpoint, adapter: A) -> Result<Arc<dy
 /// # Errors
 /// Fails with kind `unsupported` for a store that is not a directory.
 pub(crate) fn place(context: &Context, paths: &Paths) -> Result<PathBuf, Failure> {
-    match context.global.store.as_deref() {
-        None | Some("default") => Ok(paths.data.clone()),
-        Some("") => Err(Failure::new(ErrorKind::Usage, "--store is empty")),
-        Some(url) if url.contains("://") => {
+    located(context.global.store.as_deref().unwrap_or(DEFAULT), paths)
+}
+
+/// Returns the directory that a text stands for.
+fn located(text: &str, paths: &Paths) -> Result<PathBuf, Failure> {
+    match text {
+        DEFAULT => Ok(paths.data.clone()),
+        "" => Err(Failure::new(ErrorKind::Usage, "--store is empty")),
+        url if url.contains("://") => {
             Err(Failure::new(ErrorKind::Unsupported, "this version keeps sessions in directories only")
                 .hint("pass --store PATH"))
         }
-        Some(path) => Ok(PathBuf::from(path)),
+        path => Ok(PathBuf::from(path)),
     }
 }
+
+/// The text that the place of every day is called by.
+pub(crate) const DEFAULT: &str = "default";
 
 /// Returns an engine over the store on disk. Nothing is opened before it is needed.
 pub(crate) fn engine(context: &Context, providers: Providers) -> Result<Engine, Failure> {
@@ -314,12 +322,42 @@ fn equip(builder: Builder, context: &Context) -> Builder {
 }
 
 fn store(context: &Context) -> Result<Sled, Failure> {
+    Ok(sled(context, place(context, &context.paths()?)?))
+}
+
+fn sled(context: &Context, place: PathBuf) -> Sled {
     let talk = context.talk.clone();
     let say = move |notice: &Notice| match notice {
         Notice::Waiting { .. } => talk.note(&notice.to_string()),
         _ => talk.warning(&notice.to_string()),
     };
-    Ok(Sled::observed(place(context, &context.paths()?)?, say))
+    Sled::observed(place, say)
+}
+
+/// Returns engines that ask nobody over two places, to copy from one to the other.
+///
+/// # Errors
+/// Fails with kind `input` where there is nothing to copy from, or something that is no store where it shall go, and
+/// with kind `usage` where both are the same place.
+pub(crate) fn pair(context: &Context, from: &str, to: &str) -> Result<[Engine; 2], Failure> {
+    let paths = context.paths()?;
+    let (from, to) = (located(from, &paths)?, located(to, &paths)?);
+    let stores = [&from, &to].map(|place| sled(context, place.clone()));
+    if !stores[0].exists() {
+        let what = format!("there is no store in {}", from.display());
+        return Err(Failure::new(ErrorKind::Input, what).hint("name the directory that sessions are kept in"));
+    }
+    if !stores[1].exists() && std::fs::read_dir(&to).is_ok_and(|mut entries| entries.next().is_some()) {
+        let what = format!("{} holds something else than a store", to.display());
+        return Err(Failure::new(ErrorKind::Input, what).hint("name a new or empty directory, or a store"));
+    }
+    if std::fs::canonicalize(&from)
+        .ok()
+        .is_some_and(|from| std::fs::canonicalize(&to).is_ok_and(|to| to == from))
+    {
+        return Err(Failure::new(ErrorKind::Usage, "a store cannot be copied to itself"));
+    }
+    Ok(stores.map(|store| equip(Engine::builder(store), context).build()))
 }
 
 /// Returns what stands before the host of an address.

@@ -1,5 +1,8 @@
 //! `store`: look after the place where sessions are kept.
 
+use aichat_engine::{Compacted, Copied, Engine, Examined, Overview};
+use aichat_message::ErrorKind;
+
 use super::Context;
 use crate::args;
 use crate::assemble;
@@ -8,18 +11,161 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 pub(crate) fn run(context: &Context, args: args::Store) -> Result<u8, Failure> {
-    let args::Store::Rebuild = args;
+    let here = context.global.store.as_deref().unwrap_or(assemble::DEFAULT);
+    match &args {
+        args::Store::Backup { dest } => return copy(context, here, dest),
+        args::Store::Restore { source } => return copy(context, source, here),
+        args::Store::Copy { from, to } => return copy(context, from, to),
+        _ => {}
+    }
     let engine = assemble::archive(context)?;
     let mut output = Output::stdout()?;
     context.runtime()?.block_on(async {
-        let rebuilt = engine.rebuild().await?;
+        let code = look_after(context, &mut output, &engine, &args).await?;
         engine.shutdown().await?;
+        output.finish()?;
+        Ok(code)
+    })
+}
+
+async fn look_after(
+    context: &Context,
+    output: &mut Output,
+    engine: &Engine,
+    args: &args::Store,
+) -> Result<u8, Failure> {
+    let json = context.global.json;
+    match args {
+        args::Store::Verify => {
+            let examined = engine.examine().await?;
+            match json {
+                true => output.object("aichat.verified/1", &examined)?,
+                false => tell_examined(output, &examined)?,
+            }
+            return Ok(code(examined.findings.is_empty()));
+        }
+        args::Store::Rebuild => {
+            let rebuilt = engine.rebuild().await?;
+            match json {
+                true => output.object("aichat.rebuilt/1", &rebuilt)?,
+                false => output
+                    .line(&format!("rebuilt {} sessions from {} events", rebuilt.sessions, rebuilt.events))?,
+            }
+        }
+        args::Store::Compact => {
+            let compacted = engine.compact().await?;
+            match json {
+                true => output.object("aichat.compacted/1", &compacted)?,
+                false => output.line(&told(&compacted))?,
+            }
+        }
+        _ => {
+            let overview = engine.overview().await?;
+            match json {
+                true => output.object("aichat.store/1", &overview)?,
+                false => tell_overview(output, &overview)?,
+            }
+        }
+    }
+    Ok(exit::OK)
+}
+
+fn copy(context: &Context, from: &str, to: &str) -> Result<u8, Failure> {
+    let [from, to] = assemble::pair(context, from, to)?;
+    let mut output = Output::stdout()?;
+    context.runtime()?.block_on(async {
+        let copied = from.copy_to(&to).await?;
+        from.shutdown().await?;
+        to.shutdown().await?;
         match context.global.json {
-            true => output.object("aichat.rebuilt/1", &rebuilt)?,
-            false => output
-                .line(&format!("rebuilt {} sessions from {} events", rebuilt.sessions, rebuilt.events))?,
+            true => output.object("aichat.copied/1", &copied)?,
+            false => tell_copied(context, &mut output, &copied)?,
         }
         output.finish()?;
-        Ok(exit::OK)
+        Ok(code(copied.refused.is_empty()))
     })
+}
+
+fn code(holds: bool) -> u8 {
+    if holds { exit::OK } else { exit::code(ErrorKind::Store) }
+}
+
+fn tell_overview(output: &mut Output, overview: &Overview) -> Result<(), Failure> {
+    let row = |name: &str, value: String| [name.to_owned(), value];
+    let blobs = format!("{}, {}", overview.blobs, size(overview.blob_bytes));
+    let mut rows = vec![
+        row("place", overview.place.clone()),
+        row("backend", format!("{}, layout {}", overview.backend, overview.layout)),
+        row("sessions", overview.sessions.to_string()),
+        row("events", overview.events.to_string()),
+        row("blobs", blobs),
+        row("size", overview.bytes.map_or_else(|| "unknown".to_owned(), size)),
+        row("in flight", format!("{} turns", overview.turns_in_flight)),
+    ];
+    rows.extend(overview.set_aside.iter().map(|name| row("set aside", format!("{name}: {}", advice(name)))));
+    output.columns(&rows)
+}
+
+/// Says what became of something that was set aside, and what to do with it.
+fn advice(name: &str) -> &'static str {
+    if name.contains("damaged-snap") {
+        "an index that was damaged and was made anew; delete it"
+    } else if name.contains(".late") {
+        "what came after its turn was taken for dead; the log has the turn without it; look at it, then delete it"
+    } else {
+        "a turn with damaged bytes; the log has what could be read; look at it, then delete it"
+    }
+}
+
+fn tell_examined(output: &mut Output, examined: &Examined) -> Result<(), Failure> {
+    for finding in &examined.findings {
+        output.line(&format!("{} {}: {}", finding.subject, finding.place, finding.fault))?;
+        output.line(&format!("  {}", finding.remedy))?;
+    }
+    let Examined { sessions, events, blobs, documents, .. } = examined;
+    let what = format!("{sessions} sessions, {events} events, {blobs} blobs, {documents} documents");
+    output.line(&match examined.findings.len() {
+        0 => format!("all holds: {what}"),
+        faults => format!("{faults} faults in {what}"),
+    })
+}
+
+fn told(compacted: &Compacted) -> String {
+    let sizes = match (compacted.bytes_before, compacted.bytes) {
+        (Some(before), Some(now)) => format!("{} before, {} now", size(before), size(now)),
+        _ => "done".to_owned(),
+    };
+    format!("{sizes}; {} unused blobs removed", compacted.blobs_removed)
+}
+
+fn tell_copied(context: &Context, output: &mut Output, copied: &Copied) -> Result<(), Failure> {
+    for refused in &copied.refused {
+        context.talk.warning(&format!("{}: {}", refused.place, refused.reason));
+    }
+    if copied.turns_in_flight > 0 {
+        context.talk.note(&format!("{} turns in flight are not in the copy", copied.turns_in_flight));
+    }
+    if copied.repaired > 0 {
+        context.talk.note(&format!("{} things that were damaged there are whole again", copied.repaired));
+    }
+    if copied.erased > 0 {
+        let what = format!("{} sessions were erased there as well", copied.erased);
+        context.talk.note(&format!(
+            "{what}; `aichat store compact` of that place takes their bytes out of its files"
+        ));
+    }
+    let Copied { sessions, sessions_added, events, blobs, documents, bytes, .. } = copied;
+    output.line(&format!(
+        "copied {sessions_added} of {sessions} sessions: {events} events, {blobs} blobs, {documents} documents, {}",
+        size(*bytes)
+    ))
+}
+
+/// Returns a number of bytes as people read it.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{} kB", bytes.div_ceil(1_000)),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+    }
 }
