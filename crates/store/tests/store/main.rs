@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod model;
 #[cfg(feature = "postgres")]
 #[cfg(test)]
 mod postgres;
