@@ -18,6 +18,8 @@ const FIRST: &str = "AICHAT_STORE_FIRST";
 pub(super) enum Role {
     /// Begins, writes and folds turns for ever.
     Work,
+    /// Folds turns for ever.
+    Fold,
     /// Begins and finishes twenty turns.
     Begin,
     /// Opens the log and holds it for ever.
@@ -111,6 +113,13 @@ fn child() {
     runtime.block_on(async {
         match role.as_str() {
             "Work" => work(&store, first).await,
+            "Fold" => {
+                say("folds");
+                loop {
+                    fold(&store).await.unwrap();
+                    store.release().await.unwrap();
+                }
+            }
             "Begin" => {
                 for number in first..first + 20 {
                     let turn = store.begin(header(number), vec![record(number, 0)]).await.unwrap();

@@ -8,10 +8,14 @@ use aichat_store::{Claim, Sled, Store};
 use super::child::{Role, acknowledge, start};
 use super::work::{assert_kept, fold, names, records_of_turns, session};
 
-/// How many processes are killed; the variable asks for more.
+/// How many times processes are killed; the variable asks for more.
 fn rounds() -> u64 {
-    std::env::var("AICHAT_STORE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(40)
+    std::env::var("AICHAT_STORE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(500)
 }
+
+/// Two that write and fold, or one of them and one or two that only fold.
+const CREWS: [&[Role]; 3] =
+    [&[Role::Work, Role::Work], &[Role::Work, Role::Fold], &[Role::Work, Role::Fold, Role::Fold]];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_kill_9() {
@@ -20,7 +24,10 @@ async fn what_was_acknowledged_survives_kill_9() {
     let mut acknowledged = BTreeMap::new();
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     for round in 1..=rounds() {
-        let mut children = [0, 500_001].map(|of| start(Role::Work, &data, round * 1_000_000 + of, None));
+        let first = round * 1_000_000;
+        let crew = CREWS[round as usize % CREWS.len()].iter().zip(0..);
+        let mut children: Vec<_> =
+            crew.map(|(role, of)| start(*role, &data, first + of * 300_001, None)).collect();
         for child in &mut children {
             acknowledge(
                 &mut acknowledged,
@@ -28,8 +35,9 @@ async fn what_was_acknowledged_survives_kill_9() {
             );
         }
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        // The instant is the point of this pause: somewhere in the work, the fold and the open of a child.
-        std::thread::sleep(Duration::from_micros(random >> 40 & 0x1_ffff));
+        // The instant is the point of this pause: somewhere in the work, the fold and the open of a child. Most are
+        // short, as all of it happens in the first milliseconds.
+        std::thread::sleep(Duration::from_micros((random >> 40) % (1 << (10 + random % 8))));
         children.into_iter().for_each(|child| child.kill(&mut acknowledged));
     }
     let store = Sled::at(&data);
