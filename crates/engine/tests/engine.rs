@@ -8,6 +8,8 @@ mod agents;
 mod attachments;
 #[path = "engine/care.rs"]
 mod care;
+#[path = "engine/clock.rs"]
+mod clock;
 #[path = "engine/costs.rs"]
 mod costs;
 #[path = "engine/documents.rs"]
