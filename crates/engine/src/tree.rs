@@ -1,5 +1,7 @@
 //! Branches: the heads of a session's message tree are put on messages, named and switched between.
 
+use std::time::Duration;
+
 use aichat_events::{SessionHeadMoved, Transcript};
 use aichat_message::{MessageId, SessionId};
 use aichat_store::{Scan, Table};
@@ -24,6 +26,8 @@ impl Engine {
         at: &MessageId,
         name: Option<&str>,
     ) -> Result<Summary, Error> {
+        // A turn that began meanwhile would follow a head that is another one by then.
+        let _lease = self.store().lease(session, Duration::ZERO).await?;
         self.using_store(async {
             self.settle().await?;
             self.check_idle(session).await?;
@@ -57,6 +61,7 @@ impl Engine {
     /// Fails with kind `input` where the session has no such branch, with `busy` where one of its turns is in
     /// flight, and with kind `store`.
     pub async fn switch(&self, session: &SessionId, branch: &str) -> Result<Summary, Error> {
+        let _lease = self.store().lease(session, Duration::ZERO).await?;
         self.using_store(async {
             self.settle().await?;
             self.check_idle(session).await?;

@@ -144,6 +144,10 @@ impl Command<'_> {
             self.show(send).await?;
             return Ok(None);
         }
+        if send.message.parts.is_empty() {
+            // Nothing is begun for a turn that has nothing to answer.
+            self.engine.preview(send.clone()).await?;
+        }
         send.session = place.begin(&self.engine, &send).await?;
         send.after = After::Head;
         let (session, model) = (send.session.clone(), send.model.clone());
