@@ -7,6 +7,7 @@ mod common;
 mod agents;
 mod attachments;
 mod checkups;
+mod erase;
 mod errors;
 mod foreign;
 mod forms;

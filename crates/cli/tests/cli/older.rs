@@ -34,6 +34,9 @@ fn compare(home: &Home, expected: &Path) -> usize {
         let (id, kind) = name.rsplit_once('.').unwrap();
         let line = match (id, kind) {
             ("list", _) => "sessions list".to_owned(),
+            ("archived", _) => "sessions list --archived".to_owned(),
+            ("agents", _) => "agents list".to_owned(),
+            ("templates", _) => "templates list".to_owned(),
             ("verified", _) => "events verify --all".to_owned(),
             (id, "md") => format!("sessions show {id}"),
             (id, kind) => format!("sessions export {id} --format {kind}"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aichat_store::{Expect, Scan, Sled, Store, Table, Unit, Write};
+use aichat_store::{Expect, Row, Scan, Sled, Store, Table, Unit, Write};
 use serde_json::Value;
 
 use crate::common::{Done, Home};
@@ -274,4 +274,61 @@ fn what_a_later_version_left_is_refused_and_nothing_is_written() {
     fs::write(&journal, &bytes).unwrap();
     assert_eq!(home.run("sessions list").out.lines().count(), 5);
     assert_eq!(home.run("store verify").code, 0);
+}
+
+/// An event of a later version is kept; what needs it is refused, and writes nothing.
+#[tokio::test]
+async fn an_event_of_a_later_version_is_refused_by_name_and_kept() {
+    let home = lived_in();
+    let list = object(&home.run("sessions list --json"));
+    let first = list["items"].as_array().unwrap().iter().find(|session| session["name"] == "first").unwrap();
+    let stream: aichat_message::SessionId = first["id"].as_str().unwrap().parse().unwrap();
+    let store = Sled::at(home.data());
+    let head = store.head(&stream).await.unwrap().unwrap();
+    let last = store.events(&stream, head.seq, 1).await.unwrap().remove(0);
+    let text = String::from_utf8(last.bytes).unwrap();
+    assert!(text.starts_with("{\"v\":1,"), "{text}");
+    let later = Row {
+        seq: head.seq + 1,
+        id: aichat_message::EventId::from_bits([7; 10]),
+        hash: vec![7; 32],
+        bytes: text.replacen("\"v\":1,", "\"v\":9,", 1).into_bytes(),
+    };
+    store.commit(vec![Unit { events: vec![later], ..Unit::new(stream, Expect::At(head)) }]).await.unwrap();
+    store.release().await.unwrap();
+    // The engine writes its snapshot when it opens.
+    let listed = home.run("sessions list").out;
+    let before = files(&home.data());
+    // `lock` says who came last; `mark` counts commits, whatever the engine tidies up in files of its own.
+    let changed = || {
+        let mut names: Vec<PathBuf> = Vec::new();
+        let after = files(&home.data());
+        names.extend(
+            after.keys().chain(before.keys()).filter(|path| after.get(*path) != before.get(*path)).cloned(),
+        );
+        names.retain(|path| !path.ends_with("lock") && !path.starts_with(home.data().join("db")));
+        names
+    };
+    for line in [
+        "sessions show first",
+        "sessions export first",
+        "events list first",
+        "send -s first -m openai/c1 hi",
+        "store rebuild",
+    ] {
+        let done = home.run(line);
+        assert_eq!(done.code, 74, "{line}: {}", done.all());
+        assert_eq!(changed(), Vec::<PathBuf>::new(), "{line}");
+    }
+    let verified = home.run("store verify");
+    assert_eq!(verified.code, 74);
+    assert!(
+        verified.out.starts_with(&format!("log {}: at ", first["id"].as_str().unwrap())),
+        "{}",
+        verified.out
+    );
+    assert_eq!(changed(), Vec::<PathBuf>::new());
+    assert_eq!(home.run("sessions list").out, listed);
+    let backup = home.run("store backup saved");
+    assert!(backup.code == 74 && backup.out.starts_with("copied 5 of 5 sessions"), "{}", backup.all());
 }
