@@ -129,8 +129,10 @@ impl From<aichat_store::Error> for Error {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),
         };
+        let retryable =
+            matches!(error.kind(), aichat_store::ErrorKind::Busy | aichat_store::ErrorKind::Unavailable);
         let mut this = Self::new(kind, message).with_source(error);
-        this.0.retryable = kind == ErrorKind::Busy;
+        this.0.retryable = retryable;
         this
     }
 }

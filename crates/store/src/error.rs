@@ -21,6 +21,8 @@ pub enum ErrorKind {
     Conflict,
     /// Another process or turn holds the session or the store.
     Busy,
+    /// The server that keeps the store does not answer, or takes nobody for the moment.
+    Unavailable,
     /// No space, or a file-size limit.
     Full,
     /// The place cannot be created, read or written.
@@ -64,7 +66,7 @@ impl Error {
 
     /// Tells whether trying again later may succeed.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Conflict | ErrorKind::Busy)
+        matches!(self.0.kind, ErrorKind::Conflict | ErrorKind::Busy | ErrorKind::Unavailable)
     }
 }
 

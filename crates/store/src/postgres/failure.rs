@@ -85,7 +85,7 @@ impl Failure {
         let (kind, message) = match code(&error) {
             None => match &error {
                 sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => {
-                    (ErrorKind::Busy, format!("cannot {what}: the database {place} does not answer"))
+                    (ErrorKind::Unavailable, format!("cannot {what}: the database {place} does not answer"))
                 }
                 sqlx::Error::Tls(_) => {
                     (ErrorKind::Io, format!("cannot {what}: no TLS connection to the database {place}"))
@@ -127,7 +127,7 @@ fn kind(code: &str) -> ErrorKind {
         "40001" | "40P01" | "55P03" | "57014" => ErrorKind::Busy,
         "XX001" | "XX002" | "42P01" | "42703" | "3F000" | "23505" => ErrorKind::Corrupt,
         "22P02" | "22023" | "22003" | "54000" => ErrorKind::Invalid,
-        code if is_gone(code) => ErrorKind::Busy,
+        code if is_gone(code) => ErrorKind::Unavailable,
         _ => ErrorKind::Io,
     }
 }

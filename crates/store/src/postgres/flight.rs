@@ -309,6 +309,7 @@ impl Writer {
         Ok(true)
     }
 
+    /// Inserts row and first chunk, which is there even where no record is, and stands before every other.
     async fn insert(&self, connection: &mut PgConnection, first: &[u8]) -> Result<bool, Failure> {
         let TurnHeader { session, turn, base } = &self.header;
         let insert = "WITH flight AS (
@@ -316,7 +317,7 @@ impl Writer {
                     (session, turn, base, writer, records, bytes, over, began, expires)
                 VALUES ($1, $2, $3, $4, $5, $6, FALSE, now(), now() + $7::BIGINT * INTERVAL '1 millisecond')
                 ON CONFLICT (session, turn) DO NOTHING RETURNING session, turn)
-            INSERT INTO aichat.chunks (session, turn, first, bytes) SELECT session, turn, 0, $8 FROM flight";
+            INSERT INTO aichat.chunks (session, turn, first, bytes) SELECT session, turn, -1, $8 FROM flight";
         let records = self.records.len() as i64;
         let inserted = sqlx::query(insert)
             .bind(session.as_str().as_bytes())

@@ -49,7 +49,7 @@ const GROUND: &[&str] = &[
 /// The row of `leases` that whoever lays tables out holds.
 const LEASE: &[u8] = b"layout";
 /// How long one process may take to lay tables out before another tries.
-const LEASE_LENGTH: Duration = Duration::from_secs(60);
+const LEASE_LENGTH: Duration = Duration::from_secs(20);
 /// How long to wait before looking again whether another process is done.
 const PAUSE: Duration = Duration::from_millis(20);
 

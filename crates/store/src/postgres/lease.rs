@@ -191,7 +191,10 @@ impl Holding {
                 lent.settle(done)
             }
         });
-        let renewed = renewed.await?;
+        // What comes later than that comes too late.
+        let renewed = tokio::time::timeout(store.lease, renewed).await.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Unavailable, "cannot renew a lease: the database does not answer"))
+        })?;
         if renewed {
             self.belief.renewed(asked, store.lease);
         }

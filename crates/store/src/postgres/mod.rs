@@ -136,13 +136,13 @@ macro_rules! read {
     };
 }
 
-/// Does one piece of writing as a unit of work.
+/// Does one piece of writing as a unit of work, however much it is.
 macro_rules! write {
     ($self:ident, $what:literal, |$connection:ident| $write:expr) => {
         $self
             .0
             .server
-            .work($what, || async {
+            .work_within(server::LONG, $what, || async {
                 let mut lent = $self.0.server.begin().await?;
                 let $connection = &mut *lent;
                 let done = $write.await;
@@ -187,12 +187,13 @@ impl Store for Postgres {
 
     async fn commit(&self, units: Vec<Unit>) -> Result<(), Error> {
         let counts = self.0.counts(&units).await?;
-        write!(self, "commit", |connection| log::commit(connection, &units, &counts))?;
-        let mut claimed = self.0.claimed.lock().unwrap_or_else(PoisonError::into_inner);
-        for turn in units.iter().flat_map(|unit| &unit.folded) {
-            claimed.remove(turn);
+        let done = write!(self, "commit", |connection| log::commit(connection, &units, &counts));
+        // After a conflict they are claimed anew, if there is anything left of them.
+        if done.as_ref().err().is_none_or(|error| error.kind() == ErrorKind::Conflict) {
+            let mut claimed = self.0.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+            claimed.retain(|turn, _| !units.iter().any(|unit| unit.folded.contains(turn)));
         }
-        Ok(())
+        done
     }
 
     async fn folded(&self, turn: &TurnId) -> Result<bool, Error> {

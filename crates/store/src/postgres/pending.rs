@@ -71,9 +71,10 @@ impl Inner {
         {
             let claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
             for turn in turns {
-                match claimed.get(turn) {
-                    Some(count) => drop(counts.insert(turn.clone(), *count)),
-                    None => others.push(turn.as_str().as_bytes()),
+                if let Some(count) = claimed.get(turn) {
+                    counts.insert(turn.clone(), *count);
+                } else {
+                    others.push(turn.as_str().as_bytes());
                 }
             }
         }

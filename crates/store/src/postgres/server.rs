@@ -20,7 +20,9 @@ const AWAY: Duration = Duration::from_secs(5);
 /// The longest pause between two attempts.
 const LONGEST: Duration = Duration::from_millis(200);
 /// How long one attempt may take. A connection that is silent for so long is taken for dead.
-const SILENCE: Duration = Duration::from_secs(300);
+const SILENCE: Duration = Duration::from_secs(30);
+/// The same for work that depends on how much there is.
+pub(super) const LONG: Duration = Duration::from_secs(1800);
 
 /// A database that may not have been reached yet.
 pub(super) struct Server {
@@ -61,7 +63,23 @@ impl Server {
     ///
     /// # Errors
     /// Fails as the last attempt did; `what` says what was to be done.
-    pub(super) async fn work<T, F>(&self, what: &str, mut unit: impl FnMut() -> F) -> Result<T, Error>
+    pub(super) async fn work<T, F>(&self, what: &str, unit: impl FnMut() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.work_within(SILENCE, what, unit).await
+    }
+
+    /// Does a unit of work of which each attempt may take so long.
+    ///
+    /// # Errors
+    /// Fails as [`work`](Self::work) does.
+    pub(super) async fn work_within<T, F>(
+        &self,
+        silence: Duration,
+        what: &str,
+        mut unit: impl FnMut() -> F,
+    ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Failure>>,
     {
@@ -69,7 +87,7 @@ impl Server {
         let mut gone: Option<Instant> = None;
         let mut pause = Duration::from_millis(1);
         loop {
-            let done = tokio::time::timeout(SILENCE, unit()).await;
+            let done = tokio::time::timeout(silence, unit()).await;
             let silent = || Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into());
             let failure = match done.unwrap_or_else(|_| silent()) {
                 Ok(value) => {

@@ -3,7 +3,7 @@
 use sqlx::{Executor, PgConnection, Row};
 
 use super::failure::Failure;
-use super::{Inner, layout};
+use super::{Inner, layout, server};
 use crate::error::Error;
 use crate::store::Info;
 
@@ -39,7 +39,7 @@ impl Inner {
     pub(super) async fn compact(&self) -> Result<(), Error> {
         self.closing.settle().await;
         self.server
-            .work("give space back", || async {
+            .work_within(server::LONG, "give space back", || async {
                 let mut lent = self.server.lend().await?;
                 let done = vacuum(&mut lent).await;
                 lent.settle(done)

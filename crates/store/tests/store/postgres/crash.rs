@@ -20,10 +20,10 @@ async fn what_was_acknowledged_is_there_after_a_crash() {
 
     server.crash();
     let error = store.events(&session(1), 1, 10).await.unwrap_err();
-    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Busy, true), "{error:?}");
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true), "{error:?}");
     flight.append(b"while it was away".to_vec());
     let error = flight.sync().await.unwrap_err();
-    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Busy, true), "{error:?}");
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true), "{error:?}");
 
     assert!(server.run(), "the server does not come back");
     assert_eq!(store.events(&session(1), 1, 10).await.unwrap(), [row(1, 1), row(1, 2)]);

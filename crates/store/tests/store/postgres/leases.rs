@@ -89,6 +89,21 @@ async fn a_turn_that_was_folded_under_its_writer_comes_back_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_turn_may_begin_with_nothing() {
+    let Some(server) = server() else { return };
+    let store = open(&server.database(), LONG);
+    let mut flight = store.begin(header(1), vec![]).await.unwrap();
+    assert_eq!(store.pending(Claim::Look).await.unwrap()[0].records, Vec::<Vec<u8>>::new());
+    flight.append(b"first".to_vec());
+    flight.sync().await.unwrap();
+    flight.append(b"second".to_vec());
+    flight.finish().await.unwrap();
+    let records: [&[u8]; 2] = [b"first", b"second"];
+    assert_eq!(store.pending(Claim::Fold(9)).await.unwrap()[0].records, records);
+    assert_eq!(store.backlog().await.unwrap(), (1, 11));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_renewed_turn_outlives_its_lease() {
     let Some(server) = server() else { return };
     let url = server.database();

@@ -76,18 +76,19 @@ async fn a_unit_that_breaks_a_deadlock_is_done_again() {
     panic!("there was no deadlock");
 }
 
-/// Makes every transaction of a database serializable, as CockroachDB does.
-fn serializable(server: &Server) -> String {
+/// Makes a database whose transactions are stricter: serializable as on CockroachDB, or of one snapshot each as on
+/// YugabyteDB.
+fn strict(server: &Server, level: &str) -> String {
     let url = server.database();
     let name = url.rsplit_once('/').unwrap().1;
-    server.sql(&url, &format!("ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'"));
+    server.sql(&url, &format!("ALTER DATABASE {name} SET default_transaction_isolation = '{level}'"));
     url
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_unit_that_cannot_be_serialised_is_done_again() {
     let Some(server) = server() else { return };
-    let url = serializable(server);
+    let url = strict(server, "serializable");
     let store = open(&url, LONG);
     store.commit(vec![unit(1, 1..=1)]).await.unwrap();
     let mut other = beside(server, &url).await;
@@ -104,18 +105,24 @@ async fn a_unit_that_cannot_be_serialised_is_done_again() {
     assert_eq!(store.events(&session(1), 1, 10).await.unwrap(), [row(1, 1), row(1, 2)]);
 }
 
-/// The whole contract where every transaction is serializable.
-mod contract {
-    use super::*;
+/// The whole contract where transactions are stricter.
+macro_rules! contract_at {
+    ($name:ident, $level:literal) => {
+        mod $name {
+            use super::*;
 
-    fn place() -> Option<Place> {
-        let address = PostgresAddress::parse(&serializable(server()?)).unwrap();
-        let store = Postgres::at(address);
-        Some(Place::new(move || Arc::new(store.clone())))
-    }
+            fn place() -> Option<Place> {
+                let store = Postgres::at(PostgresAddress::parse(&strict(server()?, $level)).unwrap());
+                Some(Place::new(move || Arc::new(store.clone())))
+            }
 
-    aichat_store::contract!(place);
+            aichat_store::contract!(place);
+        }
+    };
 }
+
+contract_at!(serializable, "serializable");
+contract_at!(repeatable_read, "repeatable read");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writers_of_many_streams_do_not_disturb_each_other() {

@@ -44,7 +44,7 @@ async fn a_server_that_is_not_there_is_no_reason_to_wait() {
         over_tcp(&format!("postgres://me@127.0.0.1:{port}/chat?sslmode=disable"), Some("s3cr3t-w0rd"));
     let error = store.backlog().await.unwrap_err();
     let said = format!("{error} {error:?}");
-    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Busy, true), "{said}");
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true), "{said}");
     assert!(said.contains(&format!("the database 127.0.0.1:{port}/chat does not answer")), "{said}");
     assert!(!said.contains("s3cr3t") && !said.contains("sslmode"), "{said}");
 }
