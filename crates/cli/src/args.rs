@@ -18,8 +18,8 @@ pub(crate) struct Cli {
 /// What every command understands.
 #[derive(Args)]
 pub(crate) struct Global {
-    /// Where sessions are kept
-    #[arg(long, global = true, value_name = "default|PATH", help_heading = "Global options")]
+    /// Directory or database (postgres://…) where sessions are kept
+    #[arg(long, global = true, value_name = "default|PATH|URL", help_heading = "Global options")]
     pub(crate) store: Option<String>,
     /// Configuration file to use instead of the usual one
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Global options")]

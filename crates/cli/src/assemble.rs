@@ -1,7 +1,7 @@
 //! Puts the parts together: the only file that names concrete providers, transports and stores.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use aichat_providers::{
     Adapter, Anthropic, Azure, Driver, Endpoint, Finding, Gemini, Http, Ollama, OpenaiChat, OpenaiResponses,
     Profile, Provider, ResponsesProfile, RetryPolicy,
 };
-use aichat_store::{Memory, Notice, Sled};
+use aichat_store::{Memory, Notice, Postgres, Sled, Store};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::commands::Context;
@@ -20,7 +20,8 @@ use crate::directory::{Directory, Entry, key_variables};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::keys::{self, Keys};
-use crate::paths::Paths;
+use crate::location::{Complaint, Location};
+use crate::pgpass;
 
 /// Variables that may name a proxy.
 const PROXY_VARIABLES: [&str; 6] =
@@ -274,39 +275,68 @@ fn driver<A: Adapter + 'static>(endpoint: Endpoint, adapter: A) -> Result<Arc<dy
     Ok(Arc::new(Driver::new(endpoint, adapter).map_err(aichat_engine::Error::from)?))
 }
 
-/// Returns the directory that sessions are kept in.
+/// Returns where sessions are kept: as the flag says, or the configuration, or in the usual directory.
 ///
 /// # Errors
-/// Fails with kind `unsupported` for a store that is not a directory.
-pub(crate) fn place(context: &Context, paths: &Paths) -> Result<PathBuf, Failure> {
-    located(context.global.store.as_deref().unwrap_or(DEFAULT), paths)
+/// Fails with kind `usage` or `config` where that names no place.
+pub(crate) fn location(context: &Context) -> Result<Location, Failure> {
+    let paths = context.paths()?;
+    if let Some(text) = &context.global.store {
+        return named(context, text);
+    }
+    let Some(store) = context.config()?.store else { return Ok(Location::Directory(paths.data)) };
+    // The file may be used from anywhere.
+    let base = paths.config_file.parent().unwrap_or(Path::new(""));
+    Location::parse(&store.value, &paths.data, base).map_err(|Complaint { what, hint }| {
+        Failure::new(ErrorKind::Config, format!("store: {what}")).hint(hint)
+    })
 }
 
-/// Returns the directory that a text stands for.
-fn located(text: &str, paths: &Paths) -> Result<PathBuf, Failure> {
-    match text {
-        DEFAULT => Ok(paths.data.clone()),
-        "" => Err(Failure::new(ErrorKind::Usage, "--store is empty")),
-        url if url.contains("://") => {
-            Err(Failure::new(ErrorKind::Unsupported, "this version keeps sessions in directories only")
-                .hint("pass --store PATH"))
+/// Returns the place that an argument names.
+///
+/// # Errors
+/// Fails with kind `usage` where it names none.
+pub(crate) fn named(context: &Context, text: &str) -> Result<Location, Failure> {
+    let paths = context.paths()?;
+    Location::parse(text, &paths.data, Path::new("")).map_err(|Complaint { what, hint }| {
+        Failure::new(ErrorKind::Usage, format!("no place to keep sessions in: {what}")).hint(hint)
+    })
+}
+
+/// Returns the store at a place. Nothing is opened before it is needed.
+///
+/// # Errors
+/// Fails with kind `config` where the password of a database cannot be looked up.
+fn open(context: &Context, location: &Location) -> Result<Arc<dyn Store>, Failure> {
+    match location {
+        Location::Directory(path) => {
+            let talk = context.talk.clone();
+            let say = move |notice: &Notice| match notice {
+                Notice::Waiting { .. } => talk.note(&notice.to_string()),
+                _ => talk.warning(&notice.to_string()),
+            };
+            Ok(Arc::new(Sled::observed(path, say)))
         }
-        path => Ok(PathBuf::from(path)),
+        Location::Database(address) => {
+            let mut address = address.clone();
+            if let Some(password) = pgpass::find(&context.env, &address)? {
+                context.secrets.learn("PGPASSWORD", password.expose_secret());
+                address = address.with_password(password);
+            }
+            Ok(Arc::new(Postgres::at(address)))
+        }
     }
 }
 
-/// The text that the place of every day is called by.
-pub(crate) const DEFAULT: &str = "default";
-
-/// Returns an engine over the store on disk. Nothing is opened before it is needed.
+/// Returns an engine over the store that sessions are kept in. Nothing is opened before it is needed.
 pub(crate) fn engine(context: &Context, providers: Providers) -> Result<Engine, Failure> {
-    let builder = equip(Engine::builder(store(context)?), context);
+    let builder = equip(Engine::over(store(context)?), context);
     Ok(builder.catalog(context.catalog()?).registry(providers).build())
 }
 
 /// Returns an engine that asks nobody: for what is there already.
 pub(crate) fn archive(context: &Context) -> Result<Engine, Failure> {
-    Ok(equip(Engine::builder(store(context)?), context).build())
+    Ok(equip(Engine::over(store(context)?), context).build())
 }
 
 /// Returns an engine that remembers nothing.
@@ -321,17 +351,8 @@ fn equip(builder: Builder, context: &Context) -> Builder {
     builder.secrets(context.secrets.clone()).retry(retry)
 }
 
-fn store(context: &Context) -> Result<Sled, Failure> {
-    Ok(sled(context, place(context, &context.paths()?)?))
-}
-
-fn sled(context: &Context, place: PathBuf) -> Sled {
-    let talk = context.talk.clone();
-    let say = move |notice: &Notice| match notice {
-        Notice::Waiting { .. } => talk.note(&notice.to_string()),
-        _ => talk.warning(&notice.to_string()),
-    };
-    Sled::observed(place, say)
+fn store(context: &Context) -> Result<Arc<dyn Store>, Failure> {
+    open(context, &location(context)?)
 }
 
 /// Returns engines that ask nobody over two places, to copy from one to the other.
@@ -339,25 +360,24 @@ fn sled(context: &Context, place: PathBuf) -> Sled {
 /// # Errors
 /// Fails with kind `input` where there is nothing to copy from, or something that is no store where it shall go, and
 /// with kind `usage` where both are the same place.
-pub(crate) fn pair(context: &Context, from: &str, to: &str) -> Result<[Engine; 2], Failure> {
-    let paths = context.paths()?;
-    let (from, to) = (located(from, &paths)?, located(to, &paths)?);
-    let stores = [&from, &to].map(|place| sled(context, place.clone()));
-    if !stores[0].exists() {
-        let what = format!("there is no store in {}", from.display());
+pub(crate) fn pair(context: &Context, from: &Location, to: &Location) -> Result<[Engine; 2], Failure> {
+    if let Location::Directory(path) = from
+        && !Sled::at(path).exists()
+    {
+        let what = format!("there is no store in {}", path.display());
         return Err(Failure::new(ErrorKind::Input, what).hint("name the directory that sessions are kept in"));
     }
-    if !stores[1].exists() && std::fs::read_dir(&to).is_ok_and(|mut entries| entries.next().is_some()) {
-        let what = format!("{} holds something else than a store", to.display());
+    if let Location::Directory(path) = to
+        && !Sled::at(path).exists()
+        && std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some())
+    {
+        let what = format!("{} holds something else than a store", path.display());
         return Err(Failure::new(ErrorKind::Input, what).hint("name a new or empty directory, or a store"));
     }
-    if std::fs::canonicalize(&from)
-        .ok()
-        .is_some_and(|from| std::fs::canonicalize(&to).is_ok_and(|to| to == from))
-    {
+    if from.is(to) {
         return Err(Failure::new(ErrorKind::Usage, "a store cannot be copied to itself"));
     }
-    Ok(stores.map(|store| equip(Engine::builder(store), context).build()))
+    Ok([open(context, from)?, open(context, to)?].map(|store| equip(Engine::over(store), context).build()))
 }
 
 /// Returns what stands before the host of an address.

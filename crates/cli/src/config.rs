@@ -10,6 +10,7 @@ use toml_edit::{Document, Item, Key, Table, TableLike, Value};
 
 use crate::choice::nearest;
 use crate::failure::Failure;
+use crate::location::{Complaint, Location};
 
 /// The protocols a section may name.
 pub(crate) const PROTOCOLS: [&str; 7] =
@@ -32,6 +33,8 @@ const VARIABLE: &str = "env:";
 pub(crate) struct Config {
     /// The default model.
     pub(crate) model: Option<Located<String>>,
+    /// Where sessions are kept, a directory or a database.
+    pub(crate) store: Option<Located<String>>,
     /// Providers by name.
     pub(crate) providers: BTreeMap<String, Section>,
 }
@@ -116,6 +119,7 @@ impl Config {
         for (key, item) in entries(document.as_table()) {
             match key.get() {
                 "model" => config.model = Some(source.text(key, item)?),
+                "store" => config.store = Some(source.location(key, item)?),
                 "providers" => {
                     let table = source.table(key, item)?;
                     for (name, item) in entries(table) {
@@ -123,7 +127,7 @@ impl Config {
                         config.providers.insert(name.get().to_owned(), section);
                     }
                 }
-                _ => return Err(source.unknown(key, "", &["model", "providers"])),
+                _ => return Err(source.unknown(key, "", &["model", "store", "providers"])),
             }
         }
         if let Some(model) = &config.model
@@ -201,6 +205,19 @@ impl Source<'_> {
                 Ok(Located { value: text.to_owned(), line: self.line(key.span()) })
             }
             _ => Err(self.wrong(key, "text in quotes")),
+        }
+    }
+
+    /// Reads a place for sessions, which holds no password.
+    fn location(&self, key: &Key, item: &Item) -> Result<Located<String>, Failure> {
+        let text = self.text(key, item)?;
+        if text.value.starts_with('~') {
+            let what = "store: ~ stands for nothing here; write the whole path";
+            return Err(self.at(text.line, what.to_owned()));
+        }
+        match Location::parse(&text.value, Path::new(""), Path::new("")) {
+            Ok(_) => Ok(text),
+            Err(Complaint { what, hint }) => Err(self.at(text.line, format!("store: {what}")).hint(hint)),
         }
     }
 
@@ -293,7 +310,7 @@ pub(crate) fn changed(text: &str, path: &Path, key: &str, value: &str) -> Result
         .parse()
         .map_err(|_| Failure::new(ErrorKind::Config, format!("{} is not valid TOML", path.display())))?;
     match parse_key(key)? {
-        Setting::Model => put(document.as_table_mut(), "model", value.into()),
+        Setting::Top(name) => put(document.as_table_mut(), name, value.into()),
         Setting::Field { provider, field } => {
             let value = match field {
                 "local" => value
@@ -338,8 +355,8 @@ fn implicit() -> Table {
 
 /// A setting by its name.
 pub(crate) enum Setting<'a> {
-    /// `model`
-    Model,
+    /// `model` or `store`
+    Top(&'a str),
     /// `providers.NAME.FIELD`
     Field { provider: &'a str, field: &'a str },
 }
@@ -349,13 +366,13 @@ pub(crate) enum Setting<'a> {
 /// # Errors
 /// Fails with kind `usage` for a name that no setting has.
 pub(crate) fn parse_key(key: &str) -> Result<Setting<'_>, Failure> {
-    if key == "model" {
-        return Ok(Setting::Model);
+    if ["model", "store"].contains(&key) {
+        return Ok(Setting::Top(key));
     }
     let rest = key.strip_prefix("providers.").and_then(|rest| rest.rsplit_once('.'));
     let Some((provider, field)) = rest.filter(|(provider, _)| !provider.is_empty()) else {
         let failure = Failure::new(ErrorKind::Usage, format!("there is no setting `{key}`"));
-        return Err(failure.hint("settings are `model` and `providers.NAME.FIELD`"));
+        return Err(failure.hint("settings are `model`, `store` and `providers.NAME.FIELD`"));
     };
     if KEY_FIELDS.contains(&field) {
         let failure = Failure::new(ErrorKind::Usage, "a key does not belong in the configuration file");

@@ -218,6 +218,10 @@ fn advice(report: &Report, provider: Option<&str>) -> Option<String> {
         ErrorKind::ContextTooLong => "send less, or choose a model with a larger context window".to_owned(),
         ErrorKind::TooLarge => "send less".to_owned(),
         ErrorKind::InvalidRequest => "--dry-run shows what is sent".to_owned(),
+        // The class of codes with which a database lets nobody in.
+        ErrorKind::Store if report.message.contains("(SQLSTATE 28") => {
+            "set PGPASSWORD to the user's password, or keep it in ~/.pgpass".to_owned()
+        }
         ErrorKind::Store => {
             "`aichat paths` shows where sessions are kept; --store names another place".to_owned()
         }

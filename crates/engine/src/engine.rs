@@ -131,8 +131,13 @@ impl Builder {
 impl Engine {
     /// Begins to put an engine together over a store.
     pub fn builder(store: impl Store + 'static) -> Builder {
+        Self::over(Arc::new(store))
+    }
+
+    /// Begins to put an engine together over a store of a kind that is known when the program runs.
+    pub fn over(store: Arc<dyn Store>) -> Builder {
         Builder {
-            store: Arc::new(store),
+            store,
             providers: HashMap::new(),
             registry: None,
             secrets: Secrets::new(),

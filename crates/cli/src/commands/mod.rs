@@ -31,12 +31,14 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 
 use crate::args::{Cli, Color, Command, Form, Global};
+use crate::assemble;
 use crate::choice;
 use crate::config::Config;
 use crate::directory::{Directory, Entry};
 use crate::env::Env;
 use crate::exit;
 use crate::failure::{Failure, Report, phrase};
+use crate::location::Location;
 use crate::output::Output;
 use crate::paths::Paths;
 use crate::result::TurnResult;
@@ -103,10 +105,14 @@ impl Context {
 
     /// Starts the runtime of a command that waits for something.
     pub(crate) fn runtime(&self) -> Result<Runtime, Failure> {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-                Failure::new(ErrorKind::Unsupported, format!("cannot start: {}", phrase(&error)))
-            })?;
+        let mut builder = match assemble::location(self) {
+            // What is held in a database must be renewed even while nobody reads our output.
+            Ok(Location::Database(_)) => tokio::runtime::Builder::new_multi_thread(),
+            _ => tokio::runtime::Builder::new_current_thread(),
+        };
+        let runtime = builder.worker_threads(1).enable_all().build().map_err(|error| {
+            Failure::new(ErrorKind::Unsupported, format!("cannot start: {}", phrase(&error)))
+        })?;
         let guard = runtime.enter();
         crate::signals::survive_file_size_limit()?;
         drop(guard);

@@ -18,12 +18,12 @@ struct Places<'a> {
     data: &'a Path,
     state: &'a Path,
     cache: &'a Path,
-    store: &'a Path,
+    store: String,
 }
 
 pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
     let paths = context.paths()?;
-    let store = assemble::place(context, &paths)?;
+    let store = assemble::location(context)?.to_string();
     let places = Places {
         config: &paths.config,
         config_file: &paths.config_file,
@@ -31,7 +31,7 @@ pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
         data: &paths.data,
         state: &paths.state,
         cache: &paths.cache,
-        store: &store,
+        store,
     };
     let mut output = Output::stdout()?;
     if context.global.json {
@@ -44,9 +44,9 @@ pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
             ("data", places.data),
             ("state", places.state),
             ("cache", places.cache),
-            ("store", places.store),
         ];
-        output.columns(&rows.map(|(name, path)| [name.to_owned(), path.display().to_string()]))?;
+        let rows = rows.map(|(name, path)| [name.to_owned(), path.display().to_string()]);
+        output.columns(&[&rows[..], &[["store".to_owned(), places.store]]].concat())?;
     }
     output.finish()?;
     Ok(exit::OK)

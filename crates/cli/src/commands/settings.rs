@@ -74,12 +74,12 @@ pub(crate) fn run(context: &Context, args: args::Settings) -> Result<u8, Failure
 
 fn rows(config: &Config, context: &Context) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
-    if let Some(model) = &config.model {
-        rows.push(Row {
-            key: "model".to_owned(),
-            value: model.value.clone(),
-            origin: Origin::File(model.line).to_string(),
-        });
+    for (key, setting) in [("model", &config.model), ("store", &config.store)] {
+        rows.extend(setting.as_ref().map(|setting| Row {
+            key: key.to_owned(),
+            value: setting.value.clone(),
+            origin: Origin::File(setting.line).to_string(),
+        }));
     }
     let directory = Directory::of(config, &context.env)?;
     for entry in directory.entries().iter().filter(|entry| entry.configured) {

@@ -8,14 +8,16 @@ use crate::args;
 use crate::assemble;
 use crate::exit;
 use crate::failure::Failure;
+use crate::location::Location;
 use crate::output::Output;
 
 pub(crate) fn run(context: &Context, args: args::Store) -> Result<u8, Failure> {
-    let here = context.global.store.as_deref().unwrap_or(assemble::DEFAULT);
+    let here = || assemble::location(context);
+    let named = |text| assemble::named(context, text);
     match &args {
-        args::Store::Backup { dest } => return copy(context, here, dest),
-        args::Store::Restore { source } => return copy(context, source, here),
-        args::Store::Copy { from, to } => return copy(context, from, to),
+        args::Store::Backup { dest } => return copy(context, &here()?, &named(dest)?),
+        args::Store::Restore { source } => return copy(context, &named(source)?, &here()?),
+        args::Store::Copy { from, to } => return copy(context, &named(from)?, &named(to)?),
         _ => {}
     }
     let engine = assemble::archive(context)?;
@@ -70,7 +72,7 @@ async fn look_after(
     Ok(exit::OK)
 }
 
-fn copy(context: &Context, from: &str, to: &str) -> Result<u8, Failure> {
+fn copy(context: &Context, from: &Location, to: &Location) -> Result<u8, Failure> {
     let [from, to] = assemble::pair(context, from, to)?;
     let mut output = Output::stdout()?;
     context.runtime()?.block_on(async {

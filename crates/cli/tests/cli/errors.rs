@@ -290,7 +290,7 @@ fn stores_that_cannot_be_used() {
         assert_eq!(done.code, 74, "{line}: {}", done.err);
         assert!(done.err.contains("file") && done.err.contains("hint: "), "{}", done.err);
     }
-    assert_eq!(home.run("sessions list --store postgres://x/y").code, 1);
+    assert_eq!(home.run("sessions list --store mysql://me@x/y").code, 2);
     let json = home.run("sessions list --store file --json");
     assert!(json.out.starts_with(r#"{"schema":"aichat.error/1","error":{"kind":"store""#), "{}", json.out);
 }

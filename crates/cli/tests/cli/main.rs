@@ -3,10 +3,15 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../../../store/tests/store/postgres/server.rs"]
+#[cfg(test)]
+#[expect(dead_code, reason = "each program of tests has use for a part of it")]
+mod postgres;
 
 mod agents;
 mod attachments;
 mod checkups;
+mod databases;
 mod erase;
 mod errors;
 mod foreign;

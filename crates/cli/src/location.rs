@@ -1,0 +1,69 @@
+//! Where sessions are kept: a directory, or a database named by its address.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use aichat_store::PostgresAddress;
+
+/// Where sessions are kept.
+#[derive(Clone, Debug)]
+pub(crate) enum Location {
+    /// A directory.
+    Directory(PathBuf),
+    /// A database; its password is looked up when it is opened.
+    Database(PostgresAddress),
+}
+
+/// Why a text names no place, and what would help.
+pub(crate) struct Complaint {
+    pub(crate) what: String,
+    pub(crate) hint: &'static str,
+}
+
+impl Location {
+    /// Reads `default`, a path or an address; `usual` is what `default` stands for, and `base` is what a relative
+    /// path is relative to.
+    ///
+    /// # Errors
+    /// Fails with what is wrong with the text; a password in an address is wrong, and is not repeated.
+    pub(crate) fn parse(text: &str, usual: &Path, base: &Path) -> Result<Self, Complaint> {
+        match text {
+            "" => Err(Complaint { what: "it is empty".to_owned(), hint: "name a directory or a database" }),
+            "default" => Ok(Self::Directory(usual.to_owned())),
+            address if address.contains("://") => match PostgresAddress::parse(address) {
+                Ok(address) => Ok(Self::Database(address)),
+                Err(error) => Err(Complaint {
+                    hint: match error.to_string().contains("password") {
+                        true => "leave it out; set PGPASSWORD, or keep it in ~/.pgpass",
+                        false => "a database is written postgres://USER@HOST/DATABASE",
+                    },
+                    what: error.to_string(),
+                }),
+            },
+            path => Ok(Self::Directory(base.join(path))),
+        }
+    }
+}
+
+impl Location {
+    /// Tells whether both are one place, as far as their names tell.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Directory(one), Self::Directory(other)) => {
+                one == other
+                    || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|it| it == one))
+            }
+            (Self::Database(one), Self::Database(other)) => one.to_string() == other.to_string(),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => path.display().fmt(f),
+            Self::Database(address) => write!(f, "postgres://{address}"),
+        }
+    }
+}
