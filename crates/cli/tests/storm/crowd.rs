@@ -59,6 +59,29 @@ fn many_sends_at_once_keep_every_pair() {
 }
 
 #[test]
+fn sixty_four_at_once_on_a_fresh_store_lose_nothing() {
+    const CROWD: usize = 64;
+    for round in 1..=3 {
+        let home = Home::new();
+        let send =
+            |index| home.command(["send", "-m", "openai/echo-c4-d1000", &prompt(index)]).spawn().unwrap();
+        let sent: Vec<_> = (1..=CROWD).map(|index| (prompt(index), send(index))).collect();
+        for (prompt, child) in sent {
+            let done = Done::from(child.wait_with_output().unwrap());
+            assert_eq!(
+                (done.code, done.out, done.err),
+                (0, format!("{prompt}\n"), String::new()),
+                "round {round}"
+            );
+        }
+        let kept = ledger::exchanges(&home);
+        assert_eq!(kept.len(), CROWD, "round {round}");
+        assert!(kept.iter().all(|(prompt, kept)| kept.answer == *prompt && kept.status == "completed"));
+        ledger::verify(&home);
+    }
+}
+
+#[test]
 fn one_in_ten_killed_takes_nobody_along() {
     let home = Home::new();
     let count = chance::number("AICHAT_STORM_SENDS", 64);

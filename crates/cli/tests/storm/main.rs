@@ -13,5 +13,6 @@ mod kill;
 mod ledger;
 mod projection;
 mod race;
+mod readers;
 mod stop;
 mod sweep;
