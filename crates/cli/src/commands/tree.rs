@@ -20,6 +20,8 @@ struct Node<'a> {
     parent: Option<&'a MessageId>,
     /// How many of the messages before it have another one beside them that follows the same.
     depth: usize,
+    /// Whether it begins a branch: another one follows the same message, or it follows none.
+    begins: bool,
     role: Role,
     partial: bool,
     /// The branches that end here.
@@ -29,7 +31,8 @@ struct Node<'a> {
     excerpt: String,
 }
 
-/// Prints the tree. A message stands under its parent, indented only where there is more than one under it.
+/// Prints the tree. A message stands under its parent; where there is more than one under it, each begins a branch, which
+/// is indented and marked.
 pub(super) fn print(context: &Context, output: &mut Output, transcript: &Transcript) -> Result<(), Failure> {
     let nodes = nodes(transcript);
     if context.global.json {
@@ -45,7 +48,11 @@ pub(super) fn print(context: &Context, output: &mut Output, transcript: &Transcr
 }
 
 fn line(node: &Node<'_>) -> String {
-    let mark = if node.current { "* " } else { "- " };
+    let mark = match (node.current, node.begins) {
+        (true, _) => "* ",
+        (false, true) => "- ",
+        (false, false) => "  ",
+    };
     let cut = if node.partial { " [cut off]" } else { "" };
     let names: Vec<_> = node.branches.iter().map(|name| sanitise(name)).collect();
     let names = if names.is_empty() { String::new() } else { format!(" [{}]", names.join(", ")) };
@@ -65,20 +72,21 @@ fn nodes(transcript: &Transcript) -> Vec<Node<'_>> {
         parent.map_or(&mut roots, |parent| &mut children[*parent]).push(at);
     }
     // The last one first, because the stack turns the order round.
-    let below = |list: &[usize], depth: usize| -> Vec<(usize, usize)> {
-        let depth = depth + usize::from(list.len() > 1);
-        list.iter().rev().map(|at| (*at, depth)).collect()
+    let below = |list: &[usize], depth: usize| -> Vec<(usize, usize, bool)> {
+        let forks = list.len() > 1;
+        list.iter().rev().map(|at| (*at, depth + usize::from(forks), forks)).collect()
     };
     let mut nodes = Vec::with_capacity(entries.len());
     let mut stack = below(&roots, 0);
-    while let Some((at, depth)) = stack.pop() {
-        nodes.push(node(transcript, &entries[at], depth));
+    while let Some((at, depth, begins)) = stack.pop() {
+        let begins = begins || nodes.is_empty();
+        nodes.push(node(transcript, &entries[at], depth, begins));
         stack.extend(below(&children[at], depth));
     }
     nodes
 }
 
-fn node<'a>(transcript: &'a Transcript, entry: &'a Entry, depth: usize) -> Node<'a> {
+fn node<'a>(transcript: &'a Transcript, entry: &'a Entry, depth: usize, begins: bool) -> Node<'a> {
     let heads = &transcript.heads;
     let current = heads.head.as_ref() == Some(&entry.id);
     let mut branches: Vec<&str> = heads
@@ -95,6 +103,7 @@ fn node<'a>(transcript: &'a Transcript, entry: &'a Entry, depth: usize) -> Node<
         id: &entry.id,
         parent: entry.parent.as_ref(),
         depth,
+        begins,
         role: entry.role,
         partial: entry.partial,
         branches,

@@ -35,9 +35,9 @@ fn a_branch_is_begun_switched_and_drawn() {
     assert_eq!(sent(&home), ["one", "one", "three"]);
     insta::assert_snapshot!(home.plain(&home.run("sessions tree s").out), @r"
     - msg_ID user: one
-    - msg_ID assistant: one
+      msg_ID assistant: one
       - msg_ID user: two
-      - msg_ID assistant: two [main]
+        msg_ID assistant: two [main]
       - msg_ID user: three
       * msg_ID assistant: three [other]
     ");
