@@ -11,6 +11,7 @@ use std::fmt::Write;
 use aichat_message::{Finish, FinishReason, MessageId, Role, TurnId};
 
 pub use self::page::Page;
+use self::part::Media;
 use self::text::{line, short};
 use self::tree::{Place, Tree};
 use crate::time::rfc3339;
@@ -20,27 +21,28 @@ use crate::transcript::{Entry, Transcript, Turn, TurnStatus, Warning};
 const TEASER: usize = 60;
 
 impl Transcript {
-    /// Returns the transcript as a page of its own.
+    /// Returns the transcript as a page of its own; `media` finds the bytes that are kept under a hash.
     ///
     /// The branch of the head is shown, and beside it, folded away, what other branches hold. Everything that was
     /// said is text in the page: it holds no script and no link, and a browser that shows it makes no request.
-    pub fn to_html(&self) -> String {
+    pub fn to_html(&self, media: impl Fn(&str) -> Option<Vec<u8>>) -> String {
         let mut page = Page::new(self.name.as_deref().unwrap_or("Conversation"));
-        page.transcript(self);
+        page.transcript(self, media);
         page.into_html()
     }
 }
 
 impl Page {
     /// Puts a transcript into the page.
-    pub fn transcript(&mut self, transcript: &Transcript) {
-        Body::new(transcript).write(&mut self.body);
+    pub fn transcript(&mut self, transcript: &Transcript, media: impl Fn(&str) -> Option<Vec<u8>>) {
+        Body::new(transcript, &media).write(&mut self.body);
     }
 }
 
 /// A transcript with what is looked up while it is written.
 struct Body<'a> {
     transcript: &'a Transcript,
+    media: Media<'a>,
     /// The turns by the last message of each.
     ends: HashMap<&'a MessageId, &'a Turn>,
     warnings: HashMap<&'a TurnId, Vec<&'a Warning>>,
@@ -48,7 +50,7 @@ struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn new(transcript: &'a Transcript) -> Self {
+    fn new(transcript: &'a Transcript, media: Media<'a>) -> Self {
         let end = |turn: &'a Turn| turn.answer.as_ref().or(turn.input.as_ref()).map(|id| (id, turn));
         let ends: HashMap<_, _> = transcript.turns.iter().filter_map(end).collect();
         let mut warnings: HashMap<_, Vec<_>> = HashMap::new();
@@ -58,12 +60,12 @@ impl<'a> Body<'a> {
             }
         }
         let session = transcript.session.as_ref().map_or("", |id| id.as_str());
-        Self { transcript, ends, warnings, session }
+        Self { transcript, media, ends, warnings, session }
     }
 
     fn write(&self, out: &mut String) {
         self.header(out);
-        out.push_str("<main>\n");
+        out.push_str("<section>\n");
         let mut shown = HashSet::new();
         for place in Tree::of(self.transcript).walk() {
             match place {
@@ -77,7 +79,7 @@ impl<'a> Body<'a> {
         }
         let told = |warning: &&Warning| warning.turn.as_ref().is_some_and(|turn| shown.contains(turn));
         self.transcript.warnings.iter().filter(|warning| !told(warning)).for_each(|w| warn(out, w));
-        out.push_str("</main>\n");
+        out.push_str("</section>\n");
     }
 
     fn header(&self, out: &mut String) {
@@ -136,7 +138,7 @@ impl<'a> Body<'a> {
         let _ = writeln!(out, "{}</h2>", time(entry.ts));
         match entry.erased {
             true => out.push_str("<p class=\"note\">erased</p>\n"),
-            false => part::message(out, &entry.message),
+            false => part::message(out, &entry.message, self.media),
         }
         if entry.partial {
             out.push_str("<p class=\"end bad\">cut off here</p>\n");

@@ -8,17 +8,20 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::text::{blocks, line, preformatted};
 
+/// Finds the bytes that are kept under a hash.
+pub(super) type Media<'a> = &'a dyn Fn(&str) -> Option<Vec<u8>>;
+
 /// A result of more lines is folded away.
 const LONG: usize = 24;
 
 /// Appends all parts of a message.
-pub(super) fn message(out: &mut String, message: &Message) {
+pub(super) fn message(out: &mut String, message: &Message, media: Media<'_>) {
     for part in &message.parts {
-        write(out, part);
+        write(out, part, media);
     }
 }
 
-fn write(out: &mut String, part: &Part) {
+fn write(out: &mut String, part: &Part, media: Media<'_>) {
     match &part.kind {
         PartKind::Text { text, .. } => blocks(out, text),
         PartKind::Refusal { text } => {
@@ -42,13 +45,13 @@ fn write(out: &mut String, part: &Part) {
             let of = name.as_deref().map(|name| format!(" of {}", line(name))).unwrap_or_default();
             let what = if *is_error { "error" } else { "result" };
             let mut inner = String::new();
-            content.iter().for_each(|part| write(&mut inner, part));
+            content.iter().for_each(|part| write(&mut inner, part, media));
             let is_short = inner.lines().nth(LONG).is_none();
             folded(out, &format!("{what}{of}"), is_short, |out| out.push_str(&inner));
         }
         PartKind::Media { source, mime, name, .. } => {
             let what = line(name.as_deref().or(mime.as_deref()).unwrap_or("media"));
-            let bytes = bytes(source);
+            let bytes = bytes(source, media);
             match bytes.as_deref().and_then(|bytes| raster(bytes).map(|mime| (mime, bytes))) {
                 Some((mime, bytes)) => {
                     let data = STANDARD.encode(bytes);
@@ -80,9 +83,10 @@ pub(super) fn folded(out: &mut String, what: &str, open: bool, inner: impl FnOnc
     out.push_str("</div></details>\n");
 }
 
-fn bytes(source: &Source) -> Option<Vec<u8>> {
+fn bytes(source: &Source, media: Media<'_>) -> Option<Vec<u8>> {
     match source {
         Source::Base64(text) => STANDARD.decode(text).ok(),
+        Source::Blob(hash) => media(hash),
         _ => None,
     }
 }
