@@ -3,7 +3,7 @@
 
 mod shelf;
 
-use aichat_engine::{Document, Engine, ModelRef, Send};
+use aichat_engine::{Document, Engine, Export, ModelRef, Send};
 use aichat_providers::Scripted;
 
 use shelf::Shelf;
@@ -23,10 +23,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     // An export carries every event byte for byte, whatever store it comes from and goes to.
-    let lines = engine.export(&session).await?.to_jsonl();
+    let export = Export::of([session.clone()]);
+    let lines = engine.export(export.clone()).text().await?;
     let other = Engine::builder(Shelf::new()).provider(Scripted::echo()).build();
     other.import(&Document::parse(&lines)?).await?;
-    println!("carried over: {}", other.export(&session).await?.to_jsonl() == lines);
+    println!("carried over: {}", other.export(export).text().await? == lines);
     println!("chain holds:  {}", other.verify(&session).await?.fault.is_none());
     other.shutdown().await?;
     engine.shutdown().await?;

@@ -8,7 +8,7 @@ mod shelf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aichat_engine::{Document, Engine, ModelRef, Send, Status};
+use aichat_engine::{Document, Engine, Export, ModelRef, Send, Status};
 use aichat_message::ErrorKind;
 use aichat_providers::{Scripted, Turn};
 use aichat_store::{Scan, Store, Table, contract::Place};
@@ -58,11 +58,12 @@ async fn the_engine_sends_lists_exports_and_rebuilds_over_it() {
     engine.rebuild().await.unwrap();
     assert_eq!(projections(&shelf).await, before, "a rebuild gives the same bytes");
 
-    let lines = engine.export(&session).await.unwrap().to_jsonl();
+    let export = Export::of([session.clone()]);
+    let lines = engine.export(export.clone()).text().await.unwrap();
     let there = Shelf::new();
     let other = Engine::builder(there.clone()).provider(Scripted::echo()).build();
     other.import(&Document::parse(&lines).unwrap()).await.unwrap();
-    assert_eq!(other.export(&session).await.unwrap().to_jsonl(), lines);
+    assert_eq!(other.export(export).text().await.unwrap(), lines);
     assert_eq!(projections(&there).await, before);
     assert_eq!(other.verify(&session).await.unwrap().fault, None);
 }

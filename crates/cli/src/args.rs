@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use crate::since::Since;
+
 /// Talks to large language models and remembers every conversation.
 #[derive(Parser)]
 #[command(name = "aichat", bin_name = "aichat", version, max_term_width = 100)]
@@ -275,22 +277,13 @@ pub(crate) enum Sessions {
         #[arg(long)]
         yes: bool,
     },
-    /// Print a session whole
-    Export {
-        #[command(flatten)]
-        session: Session,
-        /// One object, one event a line, or Markdown; json and jsonl can be imported again without loss
-        #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
-        format: Export,
-        /// Leave out what was said, and keep the chain
-        #[arg(long)]
-        redact: bool,
-    },
-    /// Take in a session that was exported as json or jsonl
+    /// Print sessions whole
+    Export(Export),
+    /// Take in every session of files that were exported as json or jsonl
     Import {
-        /// The exported file; `-` is standard input
-        #[arg(value_name = "FILE|-", value_hint = ValueHint::FilePath)]
-        file: PathBuf,
+        /// The exported files; `-` is standard input
+        #[arg(value_name = "FILE|-", value_hint = ValueHint::FilePath, required = true)]
+        files: Vec<PathBuf>,
     },
 }
 
@@ -400,6 +393,27 @@ pub(crate) enum Kept {
     },
 }
 
+/// What to export.
+#[derive(Args)]
+pub(crate) struct Export {
+    /// Name, id, prefix of an id, @last or @last~1; may be repeated
+    #[arg(value_name = "SESSION", required_unless_present = "all")]
+    pub(crate) sessions: Vec<String>,
+    /// Export every session that is listed
+    #[arg(long, conflicts_with = "sessions")]
+    pub(crate) all: bool,
+    /// With --all: those used since a time, a date or so long ago (12h, 7d)
+    #[arg(long, requires = "all", conflicts_with = "sessions", value_name = "TIME|DURATION")]
+    pub(crate) since: Option<Since>,
+    /// One object, one event a line, Markdown, or a page for a browser; json and jsonl can be imported again
+    /// without loss
+    #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
+    pub(crate) format: Format,
+    /// Leave out what was said, and keep the chain
+    #[arg(long)]
+    pub(crate) redact: bool,
+}
+
 /// The session a command is about.
 #[derive(Args)]
 pub(crate) struct Session {
@@ -418,10 +432,11 @@ pub(crate) struct Limit {
 
 /// A form to export a session in.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Export {
+pub(crate) enum Format {
     Json,
     Jsonl,
     Md,
+    Html,
 }
 
 #[derive(Subcommand)]

@@ -25,6 +25,7 @@ mod result;
 mod schema;
 mod scope;
 mod signals;
+mod since;
 mod stdin;
 mod talk;
 

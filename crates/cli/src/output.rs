@@ -44,6 +44,22 @@ impl Output {
         Ok(())
     }
 
+    /// Prints text as it is, and waits for whoever reads it without holding up anything else.
+    ///
+    /// # Errors
+    /// Fails where it cannot be written.
+    pub(crate) async fn text(&mut self, text: String) -> Result<(), Failure> {
+        self.file.flush()?;
+        let mut file = self.file.get_ref().try_clone()?;
+        let terminal = self.terminal;
+        let write = move || match terminal {
+            true => file.write_all(sanitise(&text).as_bytes()),
+            false => file.write_all(text.as_bytes()),
+        };
+        let written = tokio::task::spawn_blocking(write).await;
+        Ok(written.unwrap_or_else(|_| Err(io::Error::other("the writer ended early")))?)
+    }
+
     /// Prints a value as one line of JSON.
     ///
     /// # Errors

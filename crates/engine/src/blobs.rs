@@ -3,7 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use aichat_message::{Message, Part, PartKind, Source};
+use serde::Deserialize;
+
+use aichat_events::Event;
+use aichat_message::{Json, Message, Part, PartKind, Source};
 use aichat_store::Lease;
 
 use crate::engine::Engine;
@@ -73,7 +76,19 @@ pub(crate) fn names(parts: &[Part]) -> Vec<&str> {
     found
 }
 
-fn is_name(text: &str) -> bool {
+/// Returns the names of the blobs that what was said in an event refers to.
+pub(crate) fn of(event: &Event) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct Said {
+        message: Message,
+    }
+    let may = |payload: &&Json| event.kind().starts_with("message.") && payload.get().contains("\"blob\"");
+    let said = event.payload().filter(may).and_then(|_| event.payload_as::<Said>().ok());
+    said.map(|said| names(&said.message.parts).into_iter().map(str::to_owned).collect()).unwrap_or_default()
+}
+
+/// Tells whether a text can be the name of a blob.
+pub(crate) fn is_name(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 

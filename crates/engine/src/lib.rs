@@ -72,5 +72,5 @@ pub use purge::Purged;
 pub use secrets::Secrets;
 pub use session::{Rebuilt, Verified};
 pub use template::{Piece, Template};
-pub use transfer::{Document, Imported};
+pub use transfer::{Document, Export, ExportForm, Exporting, Imported, Importing, MAX_LINE, Rejected};
 pub use turn::{After, ModelRef, Outcome, Progress, Send, Status, TurnStream};

@@ -73,7 +73,7 @@ pub(super) fn keeper(context: &Context) -> Result<Engine, Failure> {
 /// Does what is done with every kind of document alike.
 pub(super) fn run<T: Shown>(context: &Context, args: Kept) -> Result<u8, Failure> {
     let imported = match &args {
-        Kept::Import { file } => Some(sessions::read(file)?),
+        Kept::Import { file } => Some(read(file)?),
         _ => None,
     };
     let engine = match imported {
@@ -197,4 +197,13 @@ fn show<T: Shown>(context: &Context, output: &mut Output, version: &Versioned<T>
     let time = sessions::time(version.saved_us());
     output.line(&format!("{}, version {}, {time}", version.name(), version.version()))?;
     output.line(&page)
+}
+
+/// Returns the text of a file, or of standard input where it is `-`.
+pub(super) fn read(file: &std::path::Path) -> Result<String, Failure> {
+    match file == std::path::Path::new("-") {
+        true => crate::stdin::read(std::io::stdin(), crate::stdin::Patience::ENDLESS, || ())
+            .and_then(crate::stdin::text),
+        false => crate::prompt::text_of(file),
+    }
 }

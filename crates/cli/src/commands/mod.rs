@@ -17,6 +17,7 @@ mod sessions;
 mod settings;
 mod store;
 mod templates;
+mod transfer;
 mod tree;
 
 use std::ffi::{OsStr, OsString};

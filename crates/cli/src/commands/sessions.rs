@@ -1,32 +1,24 @@
 //! `sessions`: everything that is done with a session besides sending to it.
 
-use aichat_engine::{Document, Engine, ForkAt, ModelRef, Purged, Summary, recognise};
+use aichat_engine::{Engine, ForkAt, ModelRef, Purged, Summary};
 use aichat_message::{ErrorKind, SessionId};
 use serde::Serialize;
 
-use super::{Context, adopt, heads, tree};
-use crate::args::{self, Export};
+use super::{Context, heads, transfer, tree};
+use crate::args;
 use crate::assemble;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::prompt;
 use crate::scope;
 
 pub(crate) fn run(context: &Context, args: args::Sessions) -> Result<u8, Failure> {
     let model = match &args {
         args::Sessions::Create { model: Some(model), .. } => Some(model_of(context, model)?),
+        args::Sessions::Export(args) => return transfer::export(context, args),
+        args::Sessions::Import { files } => return transfer::import(context, files),
         _ => None,
     };
-    let imported = match &args {
-        args::Sessions::Import { file } => Some(read(file)?),
-        _ => None,
-    };
-    if let (args::Sessions::Import { file }, Some(text)) = (&args, &imported)
-        && let Some(importer) = recognise(text)
-    {
-        return adopt::run(context, file, importer.tool(), importer.read(text)?);
-    }
     let engine = assemble::archive(context)?;
     let mut output = Output::stdout()?;
     context.runtime()?.block_on(async {
@@ -118,25 +110,7 @@ pub(crate) fn run(context: &Context, args: args::Sessions) -> Result<u8, Failure
                     false => output.line(id.as_str())?,
                 }
             }
-            args::Sessions::Export { session, format, redact } => {
-                let id = engine.resolve(&session.session).await?;
-                export(&mut output, &engine, &id, format, redact).await?;
-            }
-            args::Sessions::Import { .. } => {
-                let text = imported.unwrap_or_default();
-                let imported = engine.import(&Document::parse(&text)?).await?;
-                if let Err(error) = engine.session(&imported.session).await {
-                    return Err(match error.kind() {
-                        ErrorKind::Input => Failure::new(
-                            ErrorKind::Input,
-                            format!("session {} was deleted", imported.session),
-                        )
-                        .hint("its log is kept, and what is deleted does not come back"),
-                        _ => error.into(),
-                    });
-                }
-                print(context, &mut output, &engine, &imported.session).await?;
-            }
+            args::Sessions::Export(_) | args::Sessions::Import { .. } => {}
         }
         engine.shutdown().await?;
         output.finish()?;
@@ -153,14 +127,6 @@ fn model_of(context: &Context, text: &str) -> Result<ModelRef, Failure> {
     context.model(text, &context.directory()?)
 }
 
-pub(super) fn read(file: &std::path::Path) -> Result<String, Failure> {
-    match file == std::path::Path::new("-") {
-        true => crate::stdin::read(std::io::stdin(), crate::stdin::Patience::ENDLESS, || ())
-            .and_then(crate::stdin::text),
-        false => prompt::text_of(file),
-    }
-}
-
 /// Prints a session, its id where a person asks.
 async fn print(
     context: &Context,
@@ -172,27 +138,6 @@ async fn print(
         true => output.object("aichat.summary/1", &engine.session(id).await?),
         false => output.line(id.as_str()),
     }
-}
-
-async fn export(
-    output: &mut Output,
-    engine: &Engine,
-    id: &SessionId,
-    format: Export,
-    redact: bool,
-) -> Result<(), Failure> {
-    if format == Export::Md {
-        return match redact {
-            true => Err(Failure::new(ErrorKind::Usage, "markdown without what was said would be empty")
-                .hint("use --format json or jsonl with --redact")),
-            false => output.line(&engine.transcript(id).await?.to_markdown()),
-        };
-    }
-    let mut document = engine.export(id).await?;
-    if redact {
-        document = document.erased();
-    }
-    output.line(&if format == Export::Json { document.to_json() } else { document.to_jsonl() })
 }
 
 /// Finds the session and the place in it that `SESSION@PLACE` names.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use aichat_engine::Template;
 
+use super::Context;
 use super::documents::{self, Shown};
-use super::{Context, sessions};
 use crate::args;
 use crate::exit;
 use crate::failure::Failure;
@@ -43,7 +43,7 @@ pub(crate) fn run(context: &Context, args: args::Templates) -> Result<u8, Failur
 /// Returns the text itself, what is in the file after an `@`, or what is on standard input.
 fn read(text: &str) -> Result<String, Failure> {
     match text {
-        "-" => Ok(sessions::read(Path::new("-"))?.trim_end().to_owned()),
+        "-" => Ok(documents::read(Path::new("-"))?.trim_end().to_owned()),
         text => prompt::system(text),
     }
 }

@@ -24,4 +24,5 @@ mod sessions;
 mod stops;
 mod store;
 mod templates;
+mod transfer;
 mod trees;

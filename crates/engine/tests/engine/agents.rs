@@ -1,12 +1,12 @@
 //! Agents: what a turn takes from one, and what a session remembers of it.
 
-use aichat_engine::{Agent, Engine, Form, ModelRef, Send, Versioned};
+use aichat_engine::{Agent, Document, Engine, Form, ModelRef, Send, Versioned};
 use aichat_events::{Fact, LlmRequestStarted, TurnStarted};
 use aichat_message::{Json, SessionId};
 use aichat_providers::{Options, Output, Scripted};
 use aichat_store::Memory;
 
-use crate::support::{assert_rebuilds, engine, model};
+use crate::support::{assert_rebuilds, engine, export, model};
 
 fn options(text: &str) -> Options {
     serde_json::from_str(text).unwrap()
@@ -109,7 +109,8 @@ async fn a_session_whose_agent_is_elsewhere_goes_on_without_it_and_says_so() {
     let there = engine(&Memory::new(), &Scripted::echo());
     // Another agent of the same name and version is not the one.
     keep(&there, None, &Agent { options: options(r#"{"seed":99}"#), ..pirate() }).await;
-    there.import(&here.export(&session).await.unwrap()).await.unwrap();
+    let exported = export(&here, &session).await;
+    there.import(&Document::parse(&exported).unwrap()).await.unwrap();
     let outcome = there.send(Send::to(session.clone(), "ahoy")).await.unwrap().outcome().await.unwrap();
     insta::assert_snapshot!(outcome.warnings.join("\n"), @r#"agent "pirate", version 1, is not kept here; the session goes on without its options"#);
     insta::assert_snapshot!(turns(&there, &session).await, @r#"

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use aichat_engine::{After, Agent, Engine, Finding, ForkAt, Send, Subject, attach};
+use aichat_engine::{After, Agent, Document, Engine, Export, Finding, ForkAt, Send, Subject, attach};
 use aichat_message::{Message, Part, Role, SessionId};
 use aichat_providers::Scripted;
 use aichat_store::{Expect, Memory, Replacement, Row, Scan, Sled, Store, Table, Unit, Write};
 
-use crate::support::{assert_rebuilds, engine, model, projections, say};
+use crate::support::{assert_rebuilds, engine, export, model, projections, say};
 
 const IMAGE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0an image";
 
@@ -292,7 +292,7 @@ async fn a_fork_of_a_parent_that_is_another_one_is_found() {
     let elsewhere = Memory::new();
     let other = engine(&elsewhere, &provider);
     // The fork without its parent, whose place another session takes.
-    let document = here.export(&fork).await.unwrap();
+    let document = Document::parse(&export(&here, &fork).await).unwrap();
     other.import(&document).await.unwrap();
     assert_holds(&other).await;
     let mut rows = store.events(&sessions[1], 1, 100).await.unwrap();
@@ -362,10 +362,10 @@ async fn a_rebuild_after_anything_gives_the_same_bytes() {
                     drop(turn.outcome().await.unwrap());
                 }
                 (_, Some(session)) => {
-                    let before = here.export(&session).await;
+                    let before = here.export(Export::of([session])).text().await;
                     let elsewhere = engine(&Memory::new(), &provider);
-                    if let Ok(document) = before {
-                        drop(elsewhere.import(&document).await);
+                    if let Ok(text) = before {
+                        drop(elsewhere.import(&Document::parse(&text).unwrap()).await);
                     }
                 }
             }

@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Barrier};
 
-use aichat_engine::{Agent, DocumentKind, Engine, Send, Template, Versioned};
+use aichat_engine::{Agent, Document, DocumentKind, Engine, Export, Send, Template, Versioned};
 use aichat_message::{ErrorKind, SessionId};
 use aichat_providers::Scripted;
 use aichat_store::{Expect, Memory, Sled, Store, Table, Unit, Write};
 
 use crate::support::{assert_rebuilds, engine, kinds, projections, say};
+use crate::transfer::with;
 
 fn agent(system: &str) -> Agent {
     Agent { system: Some(system.into()), model: Some("scripted/test-1".into()), ..Agent::default() }
@@ -303,7 +304,10 @@ async fn a_session_cannot_be_imported_over_the_stream_of_documents() {
     let here = engine(&Memory::new(), &Scripted::echo());
     here.save_document("x", None, &agent("one")).await.unwrap();
     let stream = here.sessions().await.unwrap().remove(0);
-    let exported = here.export(&stream).await.unwrap();
+    fails(here.export(Export::of([stream.clone()])).text(), ErrorKind::Input).await;
+    let events = here.events(&stream).await.unwrap();
+    let (last, before) = events.split_last().unwrap();
+    let forged = Document::parse(&with(before, last)).unwrap();
     let there = engine(&Memory::new(), &Scripted::echo());
-    fails(there.import(&exported), ErrorKind::Input).await;
+    fails(there.import(&forged), ErrorKind::Input).await;
 }

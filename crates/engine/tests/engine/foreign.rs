@@ -6,7 +6,7 @@ use aichat_message::{ErrorKind, Message, Part, PartKind, ReasoningBlock, Source}
 use aichat_providers::Scripted;
 use aichat_store::Memory;
 
-use crate::support::{assert_rebuilds, engine, kinds, model, say};
+use crate::support::{assert_rebuilds, engine, export, kinds, model, say};
 
 const RIVERS: &str = include_str!("samples/aichat-rivers.yaml");
 const PICTURE: &str = include_str!("samples/aichat-picture.yaml");
@@ -262,7 +262,7 @@ async fn what_is_taken_in_is_a_session_like_any_other_and_taking_it_in_again_cha
         let branch = transcript.branch(summary.heads.head.as_ref().unwrap());
         assert_eq!(branch.len(), transcript.entries.len(), "one branch holds everything");
         assert_eq!(transcript.warnings, []);
-        exports.push(engine.export(&one.session).await.unwrap().to_jsonl());
+        exports.push(export(&engine, &one.session).await);
     }
     assert_rebuilds(&engine, &store).await;
     for text in [LLM_OLD, TOUR, LLM, RIVERS, PICTURE, WEATHER, PACKED] {
@@ -273,8 +273,8 @@ async fn what_is_taken_in_is_a_session_like_any_other_and_taking_it_in_again_cha
                 .all(|one| one.new_turns == 0 && all.iter().any(|a| a.session == one.session))
         );
     }
-    for (one, export) in all.iter().zip(exports) {
-        assert_eq!(engine.export(&one.session).await.unwrap().to_jsonl(), export);
+    for (one, before) in all.iter().zip(exports) {
+        assert_eq!(export(&engine, &one.session).await, before);
     }
 }
 
@@ -457,10 +457,10 @@ async fn secrets_in_what_is_taken_in_are_masked_and_counted() {
     foreign.said[1].message.origin.as_mut().unwrap().model = CANARY.to_owned();
     foreign.said[2].message.parts.push(Part::tool_result("x", CANARY));
     let adopted = engine.adopt(tool, &[foreign]).await.unwrap();
-    let export = engine.export(&adopted[0].session).await.unwrap().to_jsonl();
+    let exported = export(&engine, &adopted[0].session).await;
     let shown = serde_json::to_string(&adopted).unwrap();
-    assert!(!export.contains(CANARY) && !shown.contains(CANARY), "{export}\n{shown}");
-    assert!(export.contains("‹secret:CANARY›") && export.contains("secret.redacted"), "{export}");
+    assert!(!exported.contains(CANARY) && !shown.contains(CANARY), "{exported}\n{shown}");
+    assert!(exported.contains("‹secret:CANARY›") && exported.contains("secret.redacted"), "{exported}");
 }
 
 #[tokio::test]

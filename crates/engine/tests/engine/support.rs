@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use aichat_engine::{Clock, Engine, Entropy, ModelRef, Outcome, Send};
+use aichat_engine::{Clock, Engine, Entropy, Export, ModelRef, Outcome, Send};
 use aichat_events::Event;
 use aichat_message::SessionId;
 use aichat_providers::{RetryPolicy, Scripted};
@@ -63,6 +63,11 @@ pub(crate) async fn say(engine: &Engine, session: Option<&SessionId>, text: &str
     let mut send = Send::new(model(), text);
     send.session = session.cloned();
     engine.send(send).await.unwrap().outcome().await.unwrap()
+}
+
+/// Returns a session as lines.
+pub(crate) async fn export(engine: &Engine, session: &SessionId) -> String {
+    engine.export(Export::of([session.clone()])).text().await.unwrap()
 }
 
 pub(crate) fn kinds(events: &[Event]) -> Vec<&str> {
