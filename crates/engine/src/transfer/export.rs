@@ -156,8 +156,34 @@ impl Writer {
         self.hand_out().await
     }
 
+    /// Returns what a session shares with those it was forked from, as far as they are here: where each of them is
+    /// left, the oldest first.
+    async fn ancestors(&self, session: &SessionId) -> Result<Vec<(SessionId, u64)>, Stop> {
+        let mut found: Vec<(SessionId, u64)> = Vec::new();
+        // Where a fork comes from is erased with the rest.
+        let mut next = if self.erased { None } else { self.engine.origin(session).await? };
+        while let Some(fork) = next {
+            let here = self.engine.store().head(&fork.parent).await?.is_some_and(|head| head.seq >= fork.seq);
+            // An import may be of forks that name each other.
+            if !here || fork.parent == *session || found.iter().any(|(known, _)| *known == fork.parent) {
+                break;
+            }
+            next = self.engine.origin(&fork.parent).await?;
+            found.push((fork.parent, fork.seq));
+        }
+        found.reverse();
+        Ok(found)
+    }
+
     async fn lines(&mut self, session: &SessionId) -> Result<(), Stop> {
         let end = self.end(session).await?;
+        for (ancestor, end) in self.ancestors(session).await? {
+            self.session_lines(&ancestor, end).await?;
+        }
+        self.session_lines(session, end).await
+    }
+
+    async fn session_lines(&mut self, session: &SessionId, end: u64) -> Result<(), Stop> {
         self.ready.push_str(&line::head(session));
         let (seq, hash, blobs) = self.events(session, end, ("", "\n")).await?;
         for hash in blobs {
@@ -169,7 +195,25 @@ impl Writer {
 
     async fn object(&mut self, session: &SessionId) -> Result<(), Stop> {
         let end = self.end(session).await?;
-        self.ready.push_str(&format!("{{\"schema\":\"{SCHEMA}\",\"session\":\"{session}\",\"events\":["));
+        let ancestors = self.ancestors(session).await?;
+        self.begin_object(session);
+        for (n, (ancestor, end)) in ancestors.iter().enumerate() {
+            self.ready.push_str(if n == 0 { "\"ancestors\":[\n" } else { ",\n" });
+            self.begin_object(ancestor);
+            self.finish_object(ancestor, *end).await?;
+        }
+        if !ancestors.is_empty() {
+            self.ready.push_str("\n],");
+        }
+        self.finish_object(session, end).await
+    }
+
+    fn begin_object(&mut self, session: &SessionId) {
+        self.ready.push_str(&format!("{{\"schema\":\"{SCHEMA}\",\"session\":\"{session}\","));
+    }
+
+    async fn finish_object(&mut self, session: &SessionId, end: u64) -> Result<(), Stop> {
+        self.ready.push_str("\"events\":[");
         let (seq, hash, blobs) = self.events(session, end, (",\n", "")).await?;
         self.ready.push_str("\n],\"documents\":[],\"blobs\":[");
         let mut before = "\n";

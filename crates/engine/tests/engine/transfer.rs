@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use aichat_engine::{Document, Engine, Export, ExportForm, Imported, Rejected, Send, attach};
+use aichat_engine::{Document, Engine, Export, ExportForm, ForkAt, Imported, Rejected, Send, attach};
 use aichat_events::{Draft, Event, Hash, Salt};
 use aichat_message::{ErrorKind, EventId, Json, Message, SessionId, WriterId};
 use aichat_providers::{Error, Scripted, Turn};
@@ -249,6 +249,36 @@ async fn a_blob_that_is_missing_is_reported_and_comes_with_the_next_import() {
     let healed = import(&there, &whole).await.remove(0).unwrap();
     assert_eq!((healed.added, healed.lossless), (0, true));
     assert_eq!(lines(&there, &sessions[2]).await, whole);
+}
+
+#[tokio::test]
+async fn a_fork_brings_what_it_shares_along_and_no_more() {
+    let here = engine(&Memory::new(), &Scripted::echo());
+    let first = say(&here, None, "one").await.session;
+    let second = here.fork(&first, &ForkAt::Head, Some("second"), None).await.unwrap();
+    say(&here, Some(&first), "not shared").await;
+    say(&here, Some(&second), "two").await;
+    let third = here.fork(&second, &ForkAt::Head, None, None).await.unwrap();
+    say(&here, Some(&third), "three").await;
+    let whole = lines(&here, &first).await;
+    for form in FORMS {
+        let export = Export::of([third.clone()]).form(form);
+        let text = here.export(export.clone()).text().await.unwrap();
+        assert!(!text.contains("not shared") && text.contains("two"), "{text}");
+        let there = engine(&Memory::new(), &Scripted::echo());
+        for _ in 0..2 {
+            let done = import(&there, &text).await;
+            let came: Vec<_> = done.into_iter().map(|one| one.unwrap().session).collect();
+            assert_eq!(came, [first.clone(), second.clone(), third.clone()]);
+            assert!(there.export(export.clone()).text().await.unwrap() == text, "{form:?}");
+        }
+        assert_eq!(there.transcript(&third).await.unwrap(), here.transcript(&third).await.unwrap());
+        let longer = import(&there, &whole).await.remove(0).unwrap();
+        assert!(longer.added > 0 && longer.added < longer.events);
+        assert!(import(&there, &text).await.into_iter().all(|one| one.unwrap().added == 0));
+        assert!(there.export(export).text().await.unwrap() == text, "{form:?}");
+        assert_eq!(lines(&there, &first).await, whole);
+    }
 }
 
 #[tokio::test]
