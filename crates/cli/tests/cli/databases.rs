@@ -222,3 +222,27 @@ fn many_processes_send_at_once() {
     assert_eq!((list["items"].as_array().unwrap().len(), turns), (7, 10));
     assert_eq!(there.run("events verify --all").code, 0);
 }
+
+#[test]
+fn everything_is_copied_from_a_directory_to_a_database_and_back() {
+    let Some(there) = There::new() else { return };
+    let home = &there.home;
+    assert_eq!(home.run("sessions create trip -m openai/echo").code, 0);
+    assert_eq!(home.run("send -s trip hello").out, "hello\n");
+    let there_too = home.run(&format!("store copy default {}", there.url));
+    assert_eq!(there_too.code, 0, "{}", there_too.all());
+    let export = home.run("sessions export trip --format jsonl").out;
+    assert_eq!(there.run("sessions export trip --format jsonl").out, export);
+    for line in ["store verify", "store compact", "store verify"] {
+        let done = there.run(line);
+        assert_eq!(done.code, 0, "{line}: {}", done.all());
+    }
+    let info = object(&there.run("store info --json").out).to_string();
+    assert!(info.contains("\"backend\":\"postgres\""), "{info}");
+    assert_eq!(there.run("send -s trip more").code, 0);
+    let back = home.run(&format!("store copy {} elsewhere", there.url));
+    assert_eq!(back.code, 0, "{}", back.all());
+    let export = there.run("sessions export trip --format jsonl").out;
+    assert_eq!(home.run("--store elsewhere sessions export trip --format jsonl").out, export);
+    assert_eq!(home.run(&format!("store copy {0} {0}", there.url)).code, 2, "to itself");
+}
