@@ -47,5 +47,5 @@ pub use notice::Notice;
 pub use postgres::{Postgres, PostgresAddress};
 #[cfg(feature = "sled")]
 pub use sled::Sled;
-pub use store::{Blob, Expect, Head, Info, Replacement, Row, Scan, Store, Table, Unit, Write};
+pub use store::{Blob, Expect, Head, Info, Replacement, Row, Scan, Store, Table, Unit, Visitor, Write};
 pub use turn::{Claim, Lease, Pending, State, Turn, TurnHeader};

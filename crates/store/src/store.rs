@@ -1,5 +1,6 @@
 //! The seam to every backend: an atomic compare-and-append beside ordered tables of bytes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -92,6 +93,35 @@ pub trait Store: Send + Sync {
     /// Fails with `io` or `corrupt`.
     async fn scan(&self, table: Table, scan: Scan) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error>;
 
+    /// Returns the values at keys, in the order of the keys.
+    ///
+    /// # Errors
+    /// Fails with `io` or `corrupt`.
+    async fn rows(&self, table: Table, keys: Vec<Vec<u8>>) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        let mut values = Vec::with_capacity(keys.len());
+        for key in keys {
+            values.push(self.get(table, &key).await?);
+        }
+        Ok(values)
+    }
+
+    /// Shows every entry whose key begins with `prefix` to `visitor`, each once, in any order and perhaps on several
+    /// threads: for whoever looks at much and keeps little.
+    ///
+    /// # Errors
+    /// Fails with `io` or `corrupt`; the visitor may have seen some entries by then.
+    async fn visit(&self, table: Table, prefix: &[u8], visitor: Visitor) -> Result<(), Error> {
+        let mut scan = Scan { prefix: prefix.to_vec(), limit: Some(VISITED), ..Scan::default() };
+        loop {
+            let entries = self.scan(table, scan.clone()).await?;
+            entries.iter().for_each(|(key, value)| visitor(key, value));
+            match entries.into_iter().nth(VISITED - 1) {
+                Some((last, _)) => scan.after = Some(last),
+                None => return Ok(()),
+            }
+        }
+    }
+
     /// Replaces the contents of every projection table. A crash on the way leaves the store saying that its
     /// projections are [`stale`](Self::stale).
     ///
@@ -170,6 +200,12 @@ pub trait Store: Send + Sync {
     /// Fails with `io` where buffered state could not be written.
     async fn release(&self) -> Result<(), Error>;
 }
+
+/// Who is shown entries: a key and its value.
+pub type Visitor = Arc<dyn Fn(&[u8], &[u8]) + Send + Sync>;
+
+/// How many entries a visit reads at once, where the backend has no way of its own.
+const VISITED: usize = 1_000;
 
 /// Where a stream ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -308,6 +344,8 @@ pub enum Table {
     /// Projection: what refers to a blob. Every key begins with the hash of a blob, 64 hex digits; the blob is not
     /// removed as long as there is one.
     Blobs,
+    /// Projection: the words of messages, made ready to be searched.
+    Words,
     /// Small versioned records outside sessions; no projection.
     Documents,
 }
@@ -323,6 +361,7 @@ impl Table {
         Self::Places,
         Self::Forks,
         Self::Blobs,
+        Self::Words,
         Self::Documents,
     ];
 
@@ -337,6 +376,7 @@ impl Table {
             Self::Places => "places",
             Self::Forks => "forks",
             Self::Blobs => "blobs",
+            Self::Words => "words",
             Self::Documents => "documents",
         }
     }

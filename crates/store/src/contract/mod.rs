@@ -77,6 +77,8 @@ macro_rules! contract {
             a_released_store_goes_on
             a_table_is_ordered
             a_scan_keeps_to_its_bounds
+            a_visit_sees_every_entry_once
+            rows_come_in_the_order_asked_for
             writes_replace_and_remove
             a_key_has_an_end
             a_rebuild_replaces_projections_only

@@ -1,5 +1,7 @@
 //! Cases of tables and blobs.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use super::samples::{after, all, stream, unit, write, writing};
 use super::{Place, ok, refused};
 use crate::error::ErrorKind;
@@ -54,6 +56,39 @@ pub async fn a_scan_keeps_to_its_bounds(place: &Place) {
     for (scan, wanted) in cases {
         assert_eq!(keys(&*store, scan.clone()).await, wanted, "{scan:?}");
     }
+}
+
+/// A visit shows every entry with a prefix, each once, however many there are and whatever their keys look like.
+pub async fn a_visit_sees_every_entry_once(place: &Place) {
+    let store = place.open();
+    let many = (0..2_500u32).map(|number| [b"m", &number.to_be_bytes()[..]].concat());
+    let mut keys: Vec<Vec<u8>> = many.chain([b"m".to_vec(), b"n".to_vec(), b"\xff\xff".to_vec()]).collect();
+    keys.sort_unstable();
+    let writes = keys.iter().map(|key| write(Table::Recent, key, key)).collect();
+    ok(store.commit(vec![writing(1, Expect::New, writes)]).await);
+    for prefix in [b"".as_slice(), b"m", b"m\0\0\x01", b"n", b"n2", b"\xff"] {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let notes = Arc::clone(&seen);
+        let visitor = move |key: &[u8], value: &[u8]| {
+            assert_eq!(key, value, "an entry is shown with its own value");
+            notes.lock().unwrap_or_else(PoisonError::into_inner).push(key.to_vec());
+        };
+        ok(store.visit(Table::Recent, prefix, Arc::new(visitor)).await);
+        let mut seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+        seen.sort_unstable();
+        let wanted: Vec<_> = keys.iter().filter(|key| key.starts_with(prefix)).cloned().collect();
+        assert_eq!(seen, wanted, "{prefix:?}");
+    }
+}
+
+/// Several values are read at once, also where there are none.
+pub async fn rows_come_in_the_order_asked_for(place: &Place) {
+    let store = place.open();
+    fill(&*store, &[b"a", b"b", b"c"]).await;
+    let keys = [b"c".as_slice(), b"x", b"a", b"c"].map(<[u8]>::to_vec).to_vec();
+    let wanted = [Some(b"c".to_vec()), None, Some(b"a".to_vec()), Some(b"c".to_vec())];
+    assert_eq!(ok(store.rows(Table::Recent, keys).await), wanted);
+    assert_eq!(ok(store.rows(Table::Recent, Vec::new()).await), []);
 }
 
 /// Writes of a unit are made in their order; removing what is not there is fine.

@@ -3,8 +3,14 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
+use std::iter;
+use std::num::NonZero;
+use std::ops::Bound;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use sled::transaction::{
     ConflictableTransactionError, TransactionError, Transactional, TransactionalTree,
@@ -22,8 +28,8 @@ use super::value;
 use crate::admit::{self, Log, Verdict};
 use crate::error::{Error, ErrorKind};
 use crate::journal::disk::Disk;
-use crate::range::range;
-use crate::store::{Head, Row, Scan, Table, Unit, Write};
+use crate::range::{Range, range};
+use crate::store::{Head, Row, Scan, Table, Unit, Visitor, Write};
 
 /// How many entries of a rebuild are written at once.
 const BATCH: usize = 512;
@@ -252,6 +258,46 @@ impl Database {
         Ok(self.log[place(table)].get(key)?.map(|value| value::read_bytes(blobs, &value)).transpose()?)
     }
 
+    pub(super) fn rows(
+        &self,
+        blobs: &Blobs,
+        table: Table,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+        keys.iter().map(|key| self.get(blobs, table, key)).collect()
+    }
+
+    /// Shows entries to a visitor, on as many threads as there are cores.
+    pub(super) fn visit(
+        &self,
+        blobs: &Blobs,
+        table: Table,
+        prefix: &[u8],
+        visitor: &Visitor,
+    ) -> Result<(), Failure> {
+        let tree = &self.log[place(table)];
+        let pieces = pieces(tree, prefix)?;
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
+                for entry in tree.range::<Vec<u8>, _>(piece.clone()) {
+                    let (key, value) = entry?;
+                    visitor(&key, &value::lend_bytes(blobs, &value)?);
+                }
+            }
+            Ok(())
+        };
+        let others = thread::available_parallelism().map_or(1, NonZero::get).min(pieces.len()).max(1) - 1;
+        thread::scope(|scope| {
+            let others: Vec<_> = (0..others).map(|_| scope.spawn(work)).collect();
+            let own = work();
+            // What the engine asserts on one of the threads is for whoever called.
+            let done =
+                others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            done.fold(own, Result::and)
+        })
+    }
+
     pub(super) fn scan(&self, blobs: &Blobs, table: Table, scan: &Scan) -> Result<Entries, Failure> {
         let Some(range) = range(scan) else { return Ok(Vec::new()) };
         let limit = scan.limit.unwrap_or(usize::MAX);
@@ -311,6 +357,23 @@ impl Database {
     pub(super) fn stale(&self) -> Result<bool, Failure> {
         Ok(self.log[META].contains_key(STALE_KEY)?)
     }
+}
+
+/// Cuts the keys that begin with `prefix` into ranges that several threads can take in turn, by the first byte in
+/// which the first and the last of them differ.
+fn pieces(tree: &Tree, prefix: &[u8]) -> Result<Vec<Range>, Failure> {
+    let whole = Scan { prefix: prefix.to_vec(), ..Scan::default() };
+    let Some((low, high)) = range(&whole) else { return Ok(Vec::new()) };
+    let mut ends = tree.range::<Vec<u8>, _>((low.clone(), high.clone())).keys();
+    let Some(first) = ends.next().transpose()? else { return Ok(Vec::new()) };
+    let last = ends.next_back().transpose()?.unwrap_or_else(|| first.clone());
+    let same = first.iter().zip(last.iter()).take_while(|(a, b)| a == b).count();
+    let byte = |key: &[u8]| key.get(same).copied().unwrap_or(0);
+    let cuts = byte(&first)..byte(&last);
+    let cut = |byte: u8| [&last[..same], &[byte + 1]].concat();
+    let lows = iter::once(low).chain(cuts.clone().map(|byte| Bound::Included(cut(byte))));
+    let highs = cuts.map(|byte| Bound::Excluded(cut(byte))).chain(iter::once(high));
+    Ok(lows.zip(highs).collect())
 }
 
 fn missing(stream: &SessionId, seq: u64) -> Failure {

@@ -27,7 +27,7 @@ use crate::error::{Error, ErrorKind};
 use crate::journal::JournalDir;
 use crate::journal::disk::Disk;
 use crate::notice::{Notice, Observer};
-use crate::store::{Blob, Head, Info, Row, Scan, Store, Table, Unit, Write};
+use crate::store::{Blob, Head, Info, Row, Scan, Store, Table, Unit, Visitor, Write};
 use crate::turn::{Claim, Lease, Pending, Turn, TurnHeader};
 
 /// A store in a directory. Clones share it.
@@ -247,6 +247,15 @@ impl Store for Sled {
 
     async fn scan(&self, table: Table, scan: Scan) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
         self.with(move |inner, database| database.scan(&inner.values, table, &scan)).await
+    }
+
+    async fn rows(&self, table: Table, keys: Vec<Vec<u8>>) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        self.with(move |inner, database| database.rows(&inner.values, table, &keys)).await
+    }
+
+    async fn visit(&self, table: Table, prefix: &[u8], visitor: Visitor) -> Result<(), Error> {
+        let prefix = prefix.to_vec();
+        self.with(move |inner, database| database.visit(&inner.values, table, &prefix, &visitor)).await
     }
 
     async fn replace_projections(&self, writes: Vec<Write>) -> Result<(), Error> {

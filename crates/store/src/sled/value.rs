@@ -1,5 +1,7 @@
 //! The layout of keys and values in the database.
 
+use std::borrow::Cow;
+
 use aichat_message::SessionId;
 
 use super::blobs::Blobs;
@@ -44,6 +46,14 @@ pub(super) fn large(value: &[u8]) -> Result<Option<blake3::Hash>, Error> {
     }
     let hash = rest.last_chunk::<32>().ok_or_else(damaged)?;
     Ok(Some(blake3::Hash::from_bytes(*hash)))
+}
+
+/// Lends the bytes of a value, and reads them first where they are kept beside the database.
+pub(super) fn lend_bytes<'a>(blobs: &Blobs, value: &'a [u8]) -> Result<Cow<'a, [u8]>, Error> {
+    match split(value)? {
+        (INLINE, rest) => Ok(Cow::Borrowed(rest)),
+        (tag, rest) => Ok(Cow::Owned(resolve(blobs, tag, rest)?)),
+    }
 }
 
 /// Returns the value of an event.
