@@ -18,6 +18,7 @@ use aichat_store::{Table, Write};
 
 use crate::blobs;
 use crate::document::is_system;
+use crate::search;
 use crate::turn::Status;
 
 /// Longest title taken from a first message, in characters.
@@ -243,6 +244,7 @@ impl Projection {
         let entry = Entry { seq: event.seq(), role: message.role, parent, turn: event.turn(), partial };
         let key = format!("{}\0{id}", event.session());
         self.put(Table::Messages, key.into_bytes(), &entry);
+        self.writes.extend(search::rows(event, message));
         for name in blobs::names(&message.parts) {
             let key = format!("{name}\0{}\0{id}", event.session()).into_bytes();
             self.writes.push(Write { table: Table::Blobs, key, value: Some(Vec::new()) });

@@ -90,13 +90,10 @@ impl Engine {
 
     async fn recent(&self, limit: Option<usize>) -> Result<Vec<Summary>, Error> {
         let scan = Scan { limit, ..Scan::default() };
-        let mut list = Vec::new();
-        for (key, _) in self.0.store.scan(Table::Recent, scan).await? {
-            let id = key.get(8..).unwrap_or_default();
-            if let Some(summary) = self.row(id).await? {
-                list.push(summary);
-            }
-        }
+        let recent = self.0.store.scan(Table::Recent, scan).await?;
+        let ids = recent.into_iter().map(|(key, _)| key.get(8..).unwrap_or_default().to_vec()).collect();
+        let rows = self.0.store.rows(Table::Sessions, ids).await?;
+        let mut list: Vec<Summary> = rows.iter().flatten().filter_map(|row| Summary::decode(row)).collect();
         for unfolded in self.unfolded().await?.into_iter().filter(|summary| !summary.archived) {
             list.retain(|summary: &Summary| summary.id != unfolded.id);
             list.push(unfolded);
