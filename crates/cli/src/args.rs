@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use crate::env::Env;
 use crate::since::Since;
 
 /// Talks to large language models and remembers every conversation.
@@ -48,11 +49,26 @@ pub(crate) enum Color {
     Never,
 }
 
+impl Color {
+    /// Tells whether to colour what goes to a terminal, or to something else.
+    pub(crate) fn applies(self, env: &Env, is_terminal: bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => {
+                is_terminal
+                    && env.text("NO_COLOR").is_none()
+                    && env.text("TERM").is_none_or(|term| term != "dumb")
+            }
+        }
+    }
+}
+
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Send a prompt and print the answer
     Send(Box<Send>),
-    /// Create, list, show, branch, fork, rename, archive, delete, purge, export and import sessions
+    /// Create, list, show, search, branch, fork, rename, archive, delete, purge, export and import sessions
     #[command(subcommand)]
     Sessions(Sessions),
     /// Keep agents: a model, its options and a standing instruction under one name
@@ -211,6 +227,8 @@ pub(crate) enum Sessions {
     },
     /// Print the conversation of a session
     Show(Session),
+    /// Find messages and names, the latest first
+    Search(Search),
     /// Give a session another name
     Rename {
         #[command(flatten)]
@@ -420,6 +438,41 @@ pub(crate) struct Session {
     /// Name, id, prefix of an id, @last or @last~1
     #[arg(value_name = "SESSION")]
     pub(crate) session: String,
+}
+
+/// What to look for, and where.
+#[derive(Args)]
+pub(crate) struct Search {
+    /// Words that must all occur, and "quoted phrases"
+    #[arg(value_name = "QUERY", required = true)]
+    pub(crate) query: Vec<String>,
+    /// Only in this session: name, id, prefix of an id, @last or @last~1
+    #[arg(long, value_name = "SESSION")]
+    pub(crate) session: Option<String>,
+    /// Only what this role said
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<Role>,
+    /// Only what was said to or by a model whose provider/model has this in it
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// Only from this time on: RFC 3339, a date, or how long ago, such as 12h or 7d
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<Since>,
+    /// Only before this time, written the same way
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<Since>,
+    /// Most entries to print
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) limit: usize,
+}
+
+/// Who said something.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    User,
+    Assistant,
+    System,
+    Tool,
 }
 
 /// How much of a list to print.

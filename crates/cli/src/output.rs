@@ -60,6 +60,31 @@ impl Output {
         Ok(written.unwrap_or_else(|_| Err(io::Error::other("the writer ended early")))?)
     }
 
+    /// Tells whether a person looks at it.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Prints a line some of whose characters are marked, from which one to before which other. Nothing in the line
+    /// steers a terminal but the marks.
+    ///
+    /// # Errors
+    /// Fails where it cannot be written.
+    pub(crate) fn marked(&mut self, line: &str, marks: &[(usize, usize)], bold: bool) -> Result<(), Failure> {
+        let mut marked = String::with_capacity(line.len());
+        for (n, c) in sanitise(line).chars().enumerate() {
+            if bold && marks.iter().any(|(start, _)| *start == n) {
+                marked.push_str("\x1b[1m");
+            }
+            marked.push(c);
+            if bold && marks.iter().any(|(_, end)| *end == n + 1) {
+                marked.push_str("\x1b[0m");
+            }
+        }
+        marked.push('\n');
+        Ok(self.file.write_all(marked.as_bytes())?)
+    }
+
     /// Prints a value as one line of JSON.
     ///
     /// # Errors

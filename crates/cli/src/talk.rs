@@ -20,15 +20,7 @@ pub(crate) struct Talk {
 impl Talk {
     /// Returns a voice that masks `secrets`; a quiet one says errors only.
     pub(crate) fn new(quiet: bool, color: Color, env: &Env, secrets: Secrets) -> Self {
-        let colour = match color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => {
-                env.text("NO_COLOR").is_none()
-                    && env.text("TERM").is_none_or(|term| term != "dumb")
-                    && std::io::stderr().is_terminal()
-            }
-        };
+        let colour = color.applies(env, std::io::stderr().is_terminal());
         Self { quiet, colour, secrets }
     }
 

@@ -12,6 +12,7 @@ mod models;
 mod paths;
 mod providers;
 mod schema;
+mod search;
 mod send;
 mod sessions;
 mod settings;

@@ -4,7 +4,7 @@ use aichat_engine::{Engine, ForkAt, ModelRef, Purged, Summary};
 use aichat_message::{ErrorKind, SessionId};
 use serde::Serialize;
 
-use super::{Context, heads, transfer, tree};
+use super::{Context, heads, search, transfer, tree};
 use crate::args;
 use crate::assemble;
 use crate::exit;
@@ -46,6 +46,7 @@ pub(crate) fn run(context: &Context, args: args::Sessions) -> Result<u8, Failure
                     false => output.line(&transcript.to_markdown())?,
                 }
             }
+            args::Sessions::Search(args) => search::run(context, &mut output, &engine, args).await?,
             args::Sessions::Rename { session, name } => {
                 let id = engine.resolve(&session.session).await?;
                 engine.rename(&id, name.as_deref()).await?;
@@ -166,18 +167,20 @@ fn purged_row(purged: &Purged) -> [String; 3] {
     [purged.id.to_string(), format!("{} events", purged.events), format!("{} attachments", purged.blobs)]
 }
 
+/// Returns what a session is called in a list: its name, or its title in quotes.
+pub(super) fn label(name: Option<&str>, title: Option<&str>) -> String {
+    let label = name.or(title).and_then(|text| text.lines().next()).unwrap_or_default();
+    let label: String = label.chars().take(48).collect();
+    if name.is_none() && !label.is_empty() { format!("“{label}”") } else { label }
+}
+
 fn row(session: &Summary) -> [String; 5] {
-    let label = session.name.as_deref().or(session.title.as_deref()).unwrap_or_default();
-    let mut label: String = label.lines().next().unwrap_or_default().chars().take(48).collect();
-    if session.name.is_none() && !label.is_empty() {
-        label = format!("“{label}”");
-    }
     [
         session.id.to_string(),
         time(session.updated_us),
         format!("{} turns", session.turns),
         session.model.clone().unwrap_or_default(),
-        label,
+        label(session.name.as_deref(), session.title.as_deref()),
     ]
 }
 

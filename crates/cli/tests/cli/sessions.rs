@@ -95,3 +95,37 @@ fn events_are_listed_and_drawn() {
     let verified = home.run("events verify @last");
     assert!(verified.out.contains("holds"), "{}", verified.out);
 }
+
+#[test]
+fn what_was_said_is_found() {
+    let home = Home::new();
+    let sent = home.pipe(
+        "send -m openai/echo -s trip -",
+        "Die STRASSE nach \u{1b}[31mRom\n\nund cafe\u{301}".as_bytes(),
+    );
+    assert_eq!(sent.code, 0, "{}", sent.err);
+    assert_eq!(home.run("send -m openai/echo something else").code, 0);
+    let hits = items(&home.run("sessions search --json straße CAFÉ").out);
+    assert_eq!(hits.len(), 2, "{hits:?}");
+    assert_eq!((&hits[0]["role"], &hits[1]["role"]), (&"assistant".into(), &"user".into()));
+    assert_eq!((&hits[0]["name"], &hits[0]["model"]), (&"trip".into(), &"openai/echo".into()));
+    assert_eq!(hits[0]["matches"], serde_json::json!([[4, 11], [30, 35]]));
+    assert!(hits[0]["message"].as_str().unwrap().starts_with("msg_"));
+    assert_eq!(items(&home.run("sessions search --json --role user --session trip rom").out).len(), 1);
+    assert_eq!(items(&home.run("sessions search --json --since 1h rom").out).len(), 2);
+    assert_eq!(items(&home.run("sessions search --json --until 1h rom").out).len(), 0);
+    assert_eq!(items(&home.run("sessions search --json --model gpt rom").out).len(), 0);
+    let shown = home.run("sessions search --limit 1 --color always trip");
+    assert!(
+        shown.out.contains("  name  ") && shown.out.contains("    \u{1b}[1mtrip\u{1b}[0m\n"),
+        "{}",
+        shown.all()
+    );
+    let plain = home.run("sessions search --limit 1 rom");
+    assert!(plain.out.ends_with("    Die STRASSE nach ␛[31mRom und cafe\u{301}\n"), "{}", plain.all());
+    assert!(plain.err.contains("--limit"), "more is there: {}", plain.err);
+    assert_eq!(home.run("sessions search").code, 2);
+    assert_eq!(home.run("sessions search --since yesterday rom").code, 2);
+    let nothing = home.run("sessions search \"\"");
+    assert_eq!((nothing.code, nothing.out.as_str()), (66, ""), "{}", nothing.err);
+}
