@@ -107,7 +107,7 @@ impl Place {
         }
     }
 
-    /// Begins the session where it is to be begun before the turn, and returns it.
+    /// Begins the session where it is to be begun before the turn, and returns it with whether it is new.
     ///
     /// # Errors
     /// Fails with kind `input` where the name cannot be given, and with kind `store`.
@@ -115,21 +115,22 @@ impl Place {
         self,
         engine: &Engine,
         send: &aichat_engine::Send,
-    ) -> Result<Option<SessionId>, Failure> {
+    ) -> Result<(Option<SessionId>, bool), Failure> {
         match self {
-            Self::New => Ok(None),
-            Self::In(session) => Ok(Some(session)),
+            Self::New => Ok((None, false)),
+            Self::In(session) => Ok((Some(session), false)),
             Self::Fork(session, message, name) => {
                 let at = ForkAt::Message(message);
-                Ok(Some(engine.fork(&session, &at, name.as_deref(), send.scope.as_deref()).await?))
+                let fork = engine.fork(&session, &at, name.as_deref(), send.scope.as_deref()).await?;
+                Ok((Some(fork), true))
             }
             Self::Named(name, unknown) => {
                 let created = engine.create(Some(&name), send.model.as_ref(), send.scope.as_deref()).await;
                 match created {
-                    Ok(session) => Ok(Some(session)),
+                    Ok(session) => Ok((Some(session), true)),
                     // Either somebody else gave the name just now, or it stood for several sessions all along.
                     Err(error) if error.kind() == ErrorKind::Input => match engine.resolve(&name).await {
-                        Ok(session) => Ok(Some(session)),
+                        Ok(session) => Ok((Some(session), false)),
                         Err(_) => Err(Failure::from(unknown).hint(error.to_string())),
                     },
                     Err(error) => Err(error.into()),

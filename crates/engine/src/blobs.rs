@@ -7,20 +7,20 @@ use serde::Deserialize;
 
 use aichat_events::Event;
 use aichat_message::{Json, Message, Part, PartKind, Source};
-use aichat_store::Lease;
+use aichat_store::{ErrorKind as StoreErrorKind, Lease};
 
 use crate::engine::Engine;
 use crate::error::Error;
 
 impl Engine {
     /// Keeps the media of a message as blobs, each once however often it is attached, and returns the message with
-    /// their names. What is returned beside it is to be held until the message is in a journal or in the log.
+    /// their names. Where there are any, `pin` is to be held until the message is in a journal or in the log.
     pub(crate) async fn keep_media(
         &self,
         message: &Message,
-    ) -> Result<(Message, Option<Box<dyn Lease>>), Error> {
+        pin: &mut Option<Box<dyn Lease>>,
+    ) -> Result<Message, Error> {
         let mut kept = message.clone();
-        let mut pin = None;
         for source in sources(&mut kept.parts) {
             // Base64 that would not come back byte for byte stays as it is.
             let bytes = match &*source {
@@ -31,26 +31,33 @@ impl Engine {
             };
             if let Some(bytes) = bytes {
                 if pin.is_none() {
-                    pin = Some(self.0.store.pin().await?);
+                    *pin = Some(self.0.store.pin().await?);
                 }
                 *source = Source::Blob(self.0.store.put_blob(&bytes).await?);
             }
         }
-        Ok((kept, pin))
+        Ok(kept)
     }
 
-    /// Puts the bytes of blobs into messages that are to be sent. A medium whose blob is gone is left out, with a
-    /// warning.
+    /// Returns the bytes of a blob, unless they are gone or damaged.
+    pub(crate) async fn whole_blob(&self, hash: &str) -> Result<Option<Vec<u8>>, Error> {
+        if !is_name(hash) {
+            return Ok(None);
+        }
+        match self.0.store.blob(hash).await {
+            Err(error) if error.kind() == StoreErrorKind::Corrupt => Ok(None),
+            read => Ok(read?),
+        }
+    }
+
+    /// Puts the bytes of blobs into messages that are to be sent. A medium whose blob is gone or damaged is left out,
+    /// with a warning.
     pub(crate) async fn fetch_media(&self, messages: &mut [Message]) -> Result<Vec<String>, Error> {
         let mut gone = Vec::new();
         for message in messages {
             for source in sources(&mut message.parts) {
                 let Source::Blob(hash) = &*source else { continue };
-                let bytes = match is_name(hash) {
-                    true => self.0.store.blob(hash).await?,
-                    false => None,
-                };
-                match bytes {
+                match self.whole_blob(hash).await? {
                     Some(bytes) => *source = Source::Base64(STANDARD.encode(bytes)),
                     None => gone.push(hash.clone()),
                 }
@@ -58,7 +65,7 @@ impl Engine {
             retain(&mut message.parts, &gone);
         }
         let warning =
-            |hash: &String| format!("an attachment is left out: its blob {hash} is not in the store");
+            |hash: &String| format!("an attachment is left out: its blob {hash} is not whole in the store");
         Ok(gone.iter().map(warning).collect())
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use aichat_message::ErrorKind;
+use aichat_message::{ErrorKind, SessionId};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -18,6 +18,7 @@ struct Inner {
     request_id: Option<String>,
     retryable: bool,
     retry_after: Option<Duration>,
+    in_flight: bool,
     source: Option<Source>,
 }
 
@@ -32,8 +33,21 @@ impl Error {
             request_id: None,
             retryable: kind.is_retryable() || kind == ErrorKind::Busy,
             retry_after: None,
+            in_flight: false,
             source: None,
         }))
+    }
+
+    /// Returns the error of a turn that another one of its session keeps out.
+    pub(crate) fn in_flight(session: &SessionId) -> Self {
+        let mut this = Self::new(ErrorKind::Busy, format!("another turn of session {session} is in flight"));
+        this.0.in_flight = true;
+        this
+    }
+
+    /// Tells whether another turn of the session is in flight, beside which a fork could go on.
+    pub fn is_in_flight(&self) -> bool {
+        self.0.in_flight
     }
 
     pub(crate) fn input(message: impl Into<String>) -> Self {
@@ -114,6 +128,7 @@ impl From<aichat_providers::Error> for Error {
             request_id: error.request_id().map(str::to_owned),
             retryable: error.is_retryable(),
             retry_after: error.retry_after(),
+            in_flight: false,
             source: Some(error.into()),
         }))
     }

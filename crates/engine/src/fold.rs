@@ -65,22 +65,26 @@ impl Engine {
             let at = match tails.iter().position(|tail| *tail.stream() == header.session) {
                 Some(at) => at,
                 None => {
-                    tails.push(Tail::read(self.store(), &header.session).await?);
+                    tails.push(Tail::read(self, &header.session).await?);
                     tails.len() - 1
                 }
             };
-            if self.store().folded(&header.turn).await? {
-                // Either a fold that died before it cleaned up, or a late completion by a writer that was
-                // taken for dead: whatever is new is appended, and the turn is forgotten afterwards.
-                for draft in &drafts {
-                    if self.store().find(&draft.id).await?.is_none() {
-                        tails[at].append(draft);
-                    }
+            let folded = self.store().folded(&header.turn).await?;
+            let in_log = match drafts.first() {
+                Some(first) => folded || self.store().find(&first.id).await?.is_some(),
+                None => folded,
+            };
+            for draft in &drafts {
+                // Either a fold died before it cleaned up, or a writer that was taken for dead completed late, or the
+                // log came from a copy: whatever is new is appended.
+                if !in_log || self.store().find(&draft.id).await?.is_none() {
+                    tails[at].append(draft);
                 }
-                known.push((at, header.turn.clone()));
-            } else {
-                drafts.iter().for_each(|draft| tails[at].append(draft));
-                tails[at].folds(&header.turn);
+            }
+            match folded {
+                // It is forgotten afterwards.
+                true => known.push((at, header.turn.clone())),
+                false => tails[at].folds(&header.turn),
             }
         }
         let forgets: Vec<_> = known.iter().map(|(at, turn)| tails[*at].forget(turn)).collect();

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use aichat_events::{Event, Fact, SessionForked, Transcript, TurnCompleted, TurnFailed, TurnInterrupted};
-use aichat_message::{ErrorKind, EventId, MessageId, SessionId};
+use aichat_message::{EventId, MessageId, SessionId};
 use aichat_store::{ErrorKind as StoreErrorKind, Expect, Unit};
 
 use crate::engine::Engine;
@@ -139,17 +139,10 @@ impl Engine {
             if !seen.insert(parent.clone()) {
                 break;
             }
-            let mut events = self.log(&parent).await?;
-            events.truncate(usize::try_from(fork.seq).unwrap_or(usize::MAX));
-            match events.last() {
-                None => break,
-                Some(last) if last.seq() == fork.seq && *last.hash() == fork.hash => {}
-                Some(_) => {
-                    return Err(Error::new(
-                        ErrorKind::Store,
-                        format!("session {parent} is not the one that {session} was forked from"),
-                    ));
-                }
+            let events = self.log_between(&parent, 1, fork.seq).await?;
+            // What is here under that name may be less, or have gone another way.
+            if events.last().is_none_or(|last| last.seq() != fork.seq || *last.hash() != fork.hash) {
+                break;
             }
             parts.push(events);
             next = self.origin(&parent).await?;

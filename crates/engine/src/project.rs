@@ -3,7 +3,7 @@
 //! What it writes depends on the events of one session alone, so that a rebuild in any order gives the same
 //! bytes; of the system stream, which is no session, it writes nothing. Keys: `sessions` by id; `recent` by
 //! `!updated·id`; `names` by `hash of the name·id`; `scopes` by `hash of the scope·!used·id`; `messages` by
-//! `session·0·message`; `places` by the id of a message or turn; `blobs` by `blob·0·session·0·message`; `forks` by `parent·0·fork`.
+//! `session·0·message`; `places` by `message or turn·0·session`; `blobs` by `blob·0·session·0·message`; `forks` by `parent·0·fork`.
 
 use serde::{Deserialize, Serialize};
 
@@ -136,6 +136,14 @@ pub(crate) struct Place {
     pub(crate) seq: u64,
 }
 
+impl Place {
+    /// Returns the key of the place of a message or turn in a session. Nothing keeps two sessions from naming the same
+    /// one, where both were taken in.
+    pub(crate) fn key(id: &str, session: &SessionId) -> Vec<u8> {
+        format!("{id}\0{session}").into_bytes()
+    }
+}
+
 /// What the `messages` table says about a message; its text is in the event at `seq`.
 #[derive(Serialize)]
 struct Entry<'a> {
@@ -157,6 +165,16 @@ impl Projection {
     /// Continues after the events that gave `summary`.
     pub(crate) fn after(summary: Option<Summary>) -> Self {
         Self { before: summary.clone(), now: summary, writes: Vec::new() }
+    }
+
+    /// Tells whether the session was purged.
+    pub(crate) fn is_erased(&self) -> bool {
+        self.now.as_ref().is_some_and(|now| now.erased)
+    }
+
+    /// Returns where the session's branches end by now.
+    pub(crate) fn heads(&self) -> Option<&Heads> {
+        self.now.as_ref().map(|now| &now.heads)
     }
 
     pub(crate) fn apply(&mut self, event: &Event) {
@@ -254,7 +272,7 @@ impl Projection {
 
     fn place(&mut self, event: &Event, id: &str) {
         let place = Place { session: event.session().clone(), seq: event.seq() };
-        self.put(Table::Places, id.as_bytes().to_vec(), &place);
+        self.put(Table::Places, Place::key(id, event.session()), &place);
     }
 
     fn put<T: Serialize>(&mut self, table: Table, key: Vec<u8>, value: &T) {

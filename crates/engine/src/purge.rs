@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use aichat_events::{Event, SessionErased};
+use aichat_events::{Event, Fact, SessionErased};
 use aichat_message::{ErrorKind, SessionId, TurnId};
 use aichat_store::{ErrorKind as StoreErrorKind, Replacement, Scan, Table, Unit, Write};
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::scribe::Scribe;
 use crate::session::CONFLICTS;
 use crate::tail::Tail;
 
-/// What a purge erased.
+/// What a purge erased. It may be repeated, and finishes what an earlier one could not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Purged {
     /// The session.
@@ -48,7 +48,10 @@ impl Engine {
         if sessions.len() > 1 && !with_forks {
             let forks: Vec<&str> = sessions[1..].iter().map(SessionId::as_str).collect();
             let what = if forks.len() == 1 { "a fork depends" } else { "forks depend" };
-            return Err(Error::input(format!("{what} on session {session}: {}", forks.join(", "))));
+            let forks = forks.join(", ");
+            return Err(Error::input(format!(
+                "{what} on session {session}, to be purged before or with it: {forks}"
+            )));
         }
         let mut purged = Vec::new();
         // Nobody is left without a parent, wherever this is broken off.
@@ -90,15 +93,19 @@ impl Engine {
         let mut seen = HashSet::from([session.clone()]);
         let mut next = 0;
         while let Some(parent) = found.get(next) {
-            let prefix = format!("{parent}\0").into_bytes();
-            let skip = prefix.len();
-            for (key, _) in self.store().scan(Table::Forks, Scan { prefix, ..Scan::default() }).await? {
-                let fork = std::str::from_utf8(&key[skip..]).ok().and_then(|id| id.parse().ok());
-                found.extend(fork.filter(|fork: &SessionId| seen.insert(fork.clone())));
-            }
+            let forks = self.forks_of(parent).await?;
+            found.extend(forks.into_iter().filter(|fork| seen.insert(fork.clone())));
             next += 1;
         }
         Ok(found)
+    }
+
+    /// Returns the forks of a session that depend on it.
+    pub(crate) async fn forks_of(&self, session: &SessionId) -> Result<Vec<SessionId>, Error> {
+        let prefix = format!("{session}\0").into_bytes();
+        let skip = prefix.len();
+        let rows = self.store().scan(Table::Forks, Scan { prefix, ..Scan::default() }).await?;
+        Ok(rows.iter().filter_map(|(key, _)| std::str::from_utf8(&key[skip..]).ok()?.parse().ok()).collect())
     }
 
     async fn purge_one(&self, session: &SessionId) -> Result<Purged, Error> {
@@ -112,8 +119,16 @@ impl Engine {
             .await?;
         let turns: BTreeSet<TurnId> = events.iter().filter_map(|event| event.turn().cloned()).collect();
         self.store().discard(&turns.into_iter().collect::<Vec<_>>()).await?;
-        let blobs = self.using_store(async { Ok(self.store().forget_blobs(&names).await?) }).await?;
-        let erased = events.iter().filter(|event| event.payload().is_some()).count();
+        let erased = events.iter().filter(|event| is_to_erase(event)).count();
+        let blobs = self
+            .using_store(async {
+                match erased {
+                    // An earlier purge may have been broken off here, and which they were is not known any more.
+                    0 => self.forget_unused().await,
+                    _ => Ok(self.store().forget_blobs(&names).await?),
+                }
+            })
+            .await?;
         Ok(Purged { id: session.clone(), events: erased as u64, blobs })
     }
 
@@ -123,8 +138,15 @@ impl Engine {
         let mut conflicts = 0;
         loop {
             let events = self.log(session).await?;
-            if self.row(session.as_str().as_bytes()).await?.is_some_and(|row| row.erased) {
-                return Ok((Vec::new(), Vec::new()));
+            if !events.iter().any(is_to_erase) {
+                return Ok((events, Vec::new()));
+            }
+            // Those that were there have been purged by now.
+            if let Some(fork) = self.forks_of(session).await?.first() {
+                return Err(Error::new(
+                    ErrorKind::Busy,
+                    format!("session {session} was forked meanwhile: {fork}"),
+                ));
             }
             let draft = scribe.fact(&SessionErased {});
             let (unit, names) = erasing(session, &events, |tail| tail.append(&draft));
@@ -139,6 +161,11 @@ impl Engine {
             }
         }
     }
+}
+
+/// Tells whether an event holds something that a purge erases.
+fn is_to_erase(event: &Event) -> bool {
+    event.payload().is_some() && event.kind() != SessionErased::TYPE
 }
 
 /// Returns a unit that erases the events of a session, all of those it has, and goes on with what `then` appends; and

@@ -12,7 +12,7 @@ use aichat_events::{
 };
 use aichat_message::{ErrorKind, Json, Message, MessageId, Role, SessionId, TurnId};
 use aichat_providers::{Call, Output, Provider, Request};
-use aichat_store::{Claim, Lease, State, TurnHeader};
+use aichat_store::{Claim, ErrorKind as StoreErrorKind, Lease, State, TurnHeader};
 
 use crate::answer::Form;
 use crate::attachment::left_out;
@@ -93,7 +93,10 @@ impl Engine {
     /// turn's outcome.
     pub async fn send(&self, send: Send) -> Result<TurnStream, Error> {
         let lease = match &send.session {
-            Some(session) => Some(self.0.store.lease(session, send.wait).await?),
+            Some(session) => Some(match self.0.store.lease(session, send.wait).await {
+                Err(error) if error.kind() == StoreErrorKind::Busy => return Err(Error::in_flight(session)),
+                lease => lease?,
+            }),
             None => None,
         };
         // The store keeps other processes out while it is open; no provider call is worth that.
@@ -230,6 +233,10 @@ impl Engine {
             }
             After::Nothing => None,
         };
+        if let Some(origin) = transcript.parent.as_ref().filter(|_| transcript.lacks_past()) {
+            let what = format!("session {session} goes on from {origin}, which is not here as it was then");
+            return Err(Error::input(format!("{what}; import it first")));
+        }
         let last = match parent.as_ref().and_then(|id| transcript.entry(id)).filter(|entry| !entry.erased) {
             Some(entry) if [Role::User, Role::Tool].contains(&entry.role) => Last::Question(entry.id.clone()),
             Some(entry) if entry.partial => Last::Half,
@@ -243,9 +250,7 @@ impl Engine {
     pub(crate) async fn check_idle(&self, session: &SessionId) -> Result<(), Error> {
         let pending = self.0.store.pending(Claim::Look).await?;
         match pending.iter().any(|turn| turn.header.session == *session && turn.state == State::Running) {
-            true => {
-                Err(Error::new(ErrorKind::Busy, format!("another turn of session {session} is in flight")))
-            }
+            true => Err(Error::in_flight(session)),
             false => Ok(()),
         }
     }
@@ -258,7 +263,7 @@ impl Engine {
         let begun_us = self.0.effects.clock.mono_us();
         let mut pin = None;
         if let Some(user) = &mut prepared.user {
-            (*user, pin) = self.keep_media(user).await?;
+            *user = self.keep_media(user, &mut pin).await?;
         }
         let turn_id = TurnId::from_bits(self.0.effects.bits());
         let mut scribe = Scribe::new(self, &prepared.session);

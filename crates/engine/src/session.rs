@@ -1,5 +1,7 @@
 //! Sessions: create, list, find, read, rename, delete, verify, rebuild.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use aichat_events::{
@@ -35,15 +37,6 @@ pub struct Verified {
     pub head: Hash,
     /// The first fault, in a phrase; `None` where the chain holds.
     pub fault: Option<String>,
-}
-
-/// What a rebuild read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Rebuilt {
-    /// How many sessions.
-    pub sessions: u64,
-    /// How many events.
-    pub events: u64,
 }
 
 impl Engine {
@@ -319,9 +312,22 @@ impl Engine {
 
     /// Reads what a stream holds in the log.
     pub(crate) async fn log(&self, session: &SessionId) -> Result<Vec<Event>, Error> {
+        self.log_between(session, 1, u64::MAX).await
+    }
+
+    /// Reads what a stream holds in the log from one place to another, both included.
+    pub(crate) async fn log_between(
+        &self,
+        session: &SessionId,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<Event>, Error> {
         let mut events = Vec::new();
         loop {
-            let rows = self.0.store.events(session, events.len() as u64 + 1, PAGE).await?;
+            let next = first + events.len() as u64;
+            let left = last.saturating_add(1).saturating_sub(next);
+            let limit = usize::try_from(left).unwrap_or(PAGE).min(PAGE);
+            let rows = self.0.store.events(session, next, limit).await?;
             let done = rows.len() < PAGE;
             for row in rows {
                 let line = String::from_utf8(row.bytes).map_err(|error| {
@@ -373,6 +379,8 @@ impl Engine {
     /// Fails with kind `input` where there is no such session, with `busy` where one of its turns is in flight, and
     /// with kind `store`.
     pub async fn delete(&self, session: &SessionId) -> Result<(), Error> {
+        // An answer that is paid for shall not end in a session that is hidden.
+        let _lease = self.store().lease(session, Duration::ZERO).await?;
         self.using_store(async {
             self.settle().await?;
             self.check_idle(session).await?;
@@ -387,7 +395,7 @@ impl Engine {
         let mut conflicts = 0;
         loop {
             self.summary(session).await?;
-            let mut tail = Tail::read(self.store(), session).await?;
+            let mut tail = Tail::read(self, session).await?;
             tail.append(&draft);
             match self.0.store.commit(vec![tail.into_unit()]).await {
                 Err(error) if error.kind() == StoreErrorKind::Conflict && conflicts < CONFLICTS => {
@@ -503,36 +511,6 @@ impl Engine {
         }
     }
 
-    /// Makes every projection anew out of the log.
-    ///
-    /// # Errors
-    /// Fails with kind `store`.
-    pub async fn rebuild(&self) -> Result<Rebuilt, Error> {
-        self.using_store(async {
-            // What waits is folded over the projections there are, which may be what is broken: it comes after.
-            let rebuilt = self.rebuild_log().await?;
-            self.fold_waiting().await?;
-            Ok(rebuilt)
-        })
-        .await
-    }
-
-    async fn rebuild_log(&self) -> Result<Rebuilt, Error> {
-        let mut rebuilt = Rebuilt::default();
-        let mut writes = Vec::new();
-        for session in self.streams().await? {
-            let mut projection = Projection::after(None);
-            let events = self.log(&session).await?;
-            events.iter().for_each(|event| projection.apply(event));
-            let (summary, projected) = projection.finish();
-            writes.extend(projected);
-            rebuilt.sessions += u64::from(summary.is_some());
-            rebuilt.events += events.len() as u64;
-        }
-        self.0.store.replace_projections(writes).await?;
-        Ok(rebuilt)
-    }
-
     /// Folds what waits before something is read. Where the store has no room or cannot be written, readers
     /// see what waits unfolded.
     pub(crate) async fn settle(&self) -> Result<(), Error> {
@@ -545,13 +523,5 @@ impl Engine {
             }
         }
         self.freshen().await
-    }
-
-    /// Finishes a rebuild that was broken off: nothing can be read or folded over half of it.
-    pub(crate) async fn freshen(&self) -> Result<(), Error> {
-        if self.0.store.stale().await? {
-            self.rebuild_log().await?;
-        }
-        Ok(())
     }
 }

@@ -1,10 +1,11 @@
 //! The end of a stream: where drafts become events, with their projection, as one unit to commit.
 
-use aichat_events::{Draft, Event, Hash};
+use aichat_events::{Draft, Event, Fact, Hash, Heads, SessionErased};
 use aichat_message::{SessionId, TurnId};
-use aichat_store::{Expect, Head, Row, Store, Table, Unit};
+use aichat_store::{Expect, Head, Row, Table, Unit};
 
 use crate::document::is_system;
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::project::{Projection, Summary};
 use aichat_message::ErrorKind;
@@ -22,7 +23,11 @@ pub(crate) struct Tail {
 
 impl Tail {
     /// Reads where a stream ends.
-    pub(crate) async fn read(store: &dyn Store, stream: &SessionId) -> Result<Self, Error> {
+    ///
+    /// A projection that is missing, while another process makes all of them anew for one, is made again with what is
+    /// appended.
+    pub(crate) async fn read(engine: &Engine, stream: &SessionId) -> Result<Self, Error> {
+        let store = engine.store();
         let (expect, seq, hash, summary) = match store.head(stream).await? {
             None => (Expect::New, 0, Hash::ZERO, None),
             Some(head) => {
@@ -30,7 +35,7 @@ impl Tail {
                 let row = store.get(Table::Sessions, stream.as_str().as_bytes()).await?;
                 let summary = row.as_deref().and_then(Summary::decode);
                 if summary.is_none() && !is_system(stream) {
-                    return Err(damaged(stream));
+                    return Ok(Self::after(stream, &engine.log(stream).await?));
                 }
                 (Expect::At(head.clone()), head.seq, Hash(hash), summary)
             }
@@ -73,9 +78,18 @@ impl Tail {
         this
     }
 
+    /// Returns where the session's branches end by now.
+    pub(crate) fn heads(&self) -> Option<&Heads> {
+        self.projection.heads()
+    }
+
     /// Gives a draft its place.
+    ///
+    /// What comes late to a session that was purged keeps its place and loses what it says.
     pub(crate) fn append(&mut self, draft: &Draft) {
-        self.push(draft.seal(self.seq + 1, &self.hash));
+        let event = draft.seal(self.seq + 1, &self.hash);
+        let erased = self.projection.is_erased() && draft.kind != SessionErased::TYPE;
+        self.push(if erased { event.erase() } else { event });
     }
 
     /// Appends an event that has its place already, which must be the next one.
@@ -115,8 +129,5 @@ impl Tail {
 }
 
 fn damaged(stream: &SessionId) -> Error {
-    Error::new(
-        ErrorKind::Store,
-        format!("session {stream} has a log but no projection; run `aichat store rebuild`"),
-    )
+    Error::new(ErrorKind::Store, format!("the head of session {stream} is no hash of an event"))
 }

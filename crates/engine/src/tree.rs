@@ -118,13 +118,18 @@ impl Engine {
             }
             let scan = Scan { prefix: text.into(), limit: Some(10), ..Scan::default() };
             let rows = self.store().scan(Table::Places, scan).await?;
-            let found = rows.iter().filter_map(|(key, _)| std::str::from_utf8(key).ok()?.parse().ok());
-            let id: MessageId = one(text, found.collect())?;
-            let place = rows.iter().find(|(key, _)| key == id.as_str().as_bytes());
-            let place = place.and_then(|(_, row)| serde_json::from_slice::<Place>(row).ok());
-            let session = place.ok_or_else(|| Error::input(format!("no message matches {text:?}")))?.session;
-            self.summary(&session).await?;
-            Ok((session, id))
+            let mut found: Vec<(MessageId, SessionId)> = Vec::new();
+            for (key, row) in &rows {
+                let id = std::str::from_utf8(key).ok().and_then(|key| key.split('\0').next()?.parse().ok());
+                let place = serde_json::from_slice::<Place>(row).ok();
+                if let Some((id, place)) = id.zip(place) {
+                    self.summary(&place.session).await?;
+                    found.push((id, place.session));
+                }
+            }
+            let id = one(text, found.iter().map(|(id, _)| id.clone()).collect())?;
+            let session = found.into_iter().find(|(found, _)| *found == id).map(|(_, session)| session);
+            Ok((session.expect("the message is one of those found"), id))
         })
         .await
     }

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::fact::SessionHeadMoved;
 
+/// How many turns without an end are remembered. More than a few come only from a log that somebody made up.
+const MAX_OPEN: usize = 16;
+
 /// Where the branches of a session end, as far as they have names.
 ///
 /// A fold of its own: whoever reads events tells it what they say, in the order of the log.
@@ -89,7 +92,7 @@ impl Heads {
 
     /// Takes in that something was said.
     pub fn said(&mut self, turn: Option<&TurnId>, role: Role, id: &MessageId, parent: Option<&MessageId>) {
-        if let Some(turn) = turn.filter(|_| role == Role::User) {
+        if let Some(turn) = turn.filter(|_| [Role::System, Role::User].contains(&role)) {
             self.open(turn, parent.cloned());
             if self.head.as_ref() == parent {
                 self.tip = Some(turn.clone());
@@ -118,6 +121,9 @@ impl Heads {
 
     fn open(&mut self, turn: &TurnId, before: Option<MessageId>) {
         if self.open.iter().all(|(open, _)| open != turn) {
+            if self.open.len() == MAX_OPEN {
+                self.open.remove(0);
+            }
             self.open.push((turn.clone(), before));
         }
     }
@@ -184,6 +190,12 @@ mod tests {
         heads.said(Some(&turn(3)), Role::User, &msg(3), Some(&msg(2)));
         heads.ended(&turn(3), None);
         assert_eq!((heads.head.as_ref(), heads.shown()), (Some(&msg(2)), Some(&msg(3))));
+        // So does one with a standing instruction before its message.
+        heads.started(&turn(8), &msg(9));
+        heads.said(Some(&turn(8)), Role::System, &msg(8), Some(&msg(2)));
+        heads.said(Some(&turn(8)), Role::User, &msg(9), Some(&msg(8)));
+        heads.ended(&turn(8), None);
+        assert_eq!((heads.head.as_ref(), heads.shown()), (Some(&msg(2)), Some(&msg(9))));
         // Answering once more moves the head to the question first; that fails, too.
         heads.moved(Some(&turn(4)), to("main", Some(1)));
         heads.started(&turn(4), &msg(1));

@@ -182,6 +182,13 @@ impl Transcript {
         self.heads.shown().and_then(|id| self.entry(id)).or(self.entries.last())
     }
 
+    /// Tells whether the branch that the next turn goes on from lacks its beginning, because the session it was forked
+    /// from is not here.
+    pub fn lacks_past(&self) -> bool {
+        let Some(head) = &self.heads.head else { return false };
+        self.branch(head).first().is_none_or(|first| first.parent.is_some())
+    }
+
     /// Returns the message of that id.
     pub fn entry(&self, id: &MessageId) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.id == *id)

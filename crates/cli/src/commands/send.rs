@@ -144,15 +144,12 @@ impl Command<'_> {
             self.show(send).await?;
             return Ok(None);
         }
-        if send.message.parts.is_empty() {
-            // Nothing is begun for a turn that has nothing to answer.
-            self.engine.preview(send.clone()).await?;
-        }
-        send.session = place.begin(&self.engine, &send).await?;
+        let (begun, is_new) = place.begin(&self.engine, &send).await?;
+        send.session = begun;
         send.after = After::Head;
         let (session, model) = (send.session.clone(), send.model.clone());
         let sent = match (self.engine.send(send.clone()).await, &session) {
-            (Err(error), Some(busy)) if error.kind() == ErrorKind::Busy && self.args.fork => {
+            (Err(error), Some(busy)) if error.is_in_flight() && self.args.fork => {
                 let fork = self.engine.fork(busy, &ForkAt::Head, None, send.scope.as_deref()).await?;
                 self.context.talk.note(&format!("{busy} is busy; this goes on in its fork {fork}"));
                 send.session = Some(fork);
@@ -165,6 +162,10 @@ impl Command<'_> {
             Err(error) => {
                 let mut report = Report::from(&error);
                 report.advise(self.model_of(session.as_ref(), model).await.as_ref());
+                // What was begun for this turn alone is not left behind without one; the error says why.
+                if let Some(session) = session.filter(|_| is_new) {
+                    let _ = self.engine.delete(&session).await;
+                }
                 Err(Failure::Error(Box::new(report)))
             }
         }

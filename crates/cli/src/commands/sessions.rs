@@ -93,10 +93,7 @@ pub(crate) fn run(context: &Context, args: args::Sessions) -> Result<u8, Failure
                     let what = format!("what was said in {id} would be gone for good");
                     return Err(Failure::new(ErrorKind::Usage, what).hint("pass --yes to purge it"));
                 }
-                let purged = engine.purge(&id, with_forks).await.map_err(|error| match error.kind() {
-                    ErrorKind::Input => Failure::from(error).hint("pass --with-forks to purge them as well"),
-                    _ => error.into(),
-                })?;
+                let purged = engine.purge(&id, with_forks).await?;
                 match context.global.json {
                     true => output.list(&purged)?,
                     false => output.columns(&purged.iter().map(purged_row).collect::<Vec<_>>())?,

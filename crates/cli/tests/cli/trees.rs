@@ -85,6 +85,8 @@ fn a_message_is_gone_on_from_in_a_fork() {
     assert_eq!(home.run("send -s named --no-stdin").code, 66);
     assert_eq!(home.run("send -s never-begun -m openai/echo --no-stdin").code, 66);
     assert_eq!(home.run(&format!("send --fork-at {answer} --no-stdin")).code, 66, "an answer is no question");
+    let done = home.run(&format!("send --fork-at {answer} -m anthropic/x six"));
+    assert_eq!(done.code, 77, "there is no key for it: {}", done.err);
     let done = home.run(&format!("send --fork-at {answer} --dry-run --json six"));
     assert!(done.out.contains("six") && done.code == 0, "{}", done.all());
     assert_eq!(items(&home, "sessions list").len(), 5, "nothing is begun by looking");

@@ -209,6 +209,11 @@ impl Carrier<'_> {
             self.copied.refuse(session, "it was erased, and went on differently there");
             return Ok(());
         }
+        if let Some(fork) = self.to.forks_of(session).await?.first() {
+            let what = format!("it was erased, and its fork {fork} depends on it there; purge that first");
+            self.copied.refuse(session, what);
+            return Ok(());
+        }
         let new = here.into_iter().skip(events.len()).take_while(|event| event.seq() <= end);
         let (unit, names) = erasing(session, &events, |tail| new.for_each(|event| tail.push(event)));
         for name in referring(&unit) {
@@ -230,7 +235,7 @@ impl Carrier<'_> {
         if self.units.iter().any(|unit| unit.stream == *session) {
             self.commit().await?;
         }
-        let mut tail = Tail::read(self.to.store(), session).await?;
+        let mut tail = Tail::read(self.to, session).await?;
         for row in rows {
             let next = event(&row).and_then(|event| {
                 chain.push(&event).map_err(|fault| fault.to_string())?;
@@ -262,13 +267,12 @@ impl Carrier<'_> {
         if self.pin.is_none() {
             self.pin = Some(self.to.store().pin().await?);
         }
-        let there = self.to.store().blob(name).await;
-        let is_damaged = there.is_err();
-        if whole(there)?.is_some() {
+        if self.to.whole_blob(name).await?.is_some() {
             return Ok(());
         }
+        let is_damaged = self.to.store().blob(name).await.is_err();
         // One that is not here either is named in the end.
-        if let Some(bytes) = whole(self.from.store().blob(name).await)? {
+        if let Some(bytes) = self.from.whole_blob(name).await? {
             self.to.store().put_blob(&bytes).await?;
             match is_damaged {
                 true => self.copied.repaired += 1,
@@ -355,7 +359,7 @@ impl Carrier<'_> {
         for name in self.from.referred_to().await? {
             if self.to.refers_to(&name).await? {
                 self.blob(&name).await?;
-                if whole(self.to.store().blob(&name).await)?.is_none() {
+                if self.to.whole_blob(&name).await?.is_none() {
                     self.copied.refuse(format!("blob {name}"), "it is missing or damaged in the source");
                 }
                 self.pause().await?;
@@ -411,14 +415,6 @@ fn referring(unit: &Unit) -> Vec<String> {
 /// Tells whether a commit was refused because of what is in it, not because the store failed.
 fn is_refusal(kind: StoreErrorKind) -> bool {
     matches!(kind, StoreErrorKind::Conflict | StoreErrorKind::Invalid)
-}
-
-/// Returns the bytes of a blob that is there and not damaged.
-fn whole(found: Result<Option<Vec<u8>>, aichat_store::Error>) -> Result<Option<Vec<u8>>, Error> {
-    match found {
-        Err(error) if error.kind() == StoreErrorKind::Corrupt => Ok(None),
-        found => Ok(found?),
-    }
 }
 
 fn event(row: &Row) -> Result<Event, String> {

@@ -168,6 +168,7 @@ impl Engine {
         found.sessions += u64::from(!is_system(session));
         let verified = self.verify_log(session).await?;
         found.events += verified.events;
+        let holds = verified.fault.is_none();
         if let Some(fault) = verified.fault {
             found.find(Subject::Log, session, fault, RESTORE);
         }
@@ -177,14 +178,15 @@ impl Engine {
         }
         let mut projection = Projection::after(None);
         events.iter().for_each(|event| projection.apply(event));
-        for write in projection.finish().1 {
+        // What a log that does not hold gives says nothing of the rows that are there.
+        for write in projection.finish().1.into_iter().filter(|write| holds || write.table == Table::Blobs) {
             let key = (write.table, write.key);
             match write.value {
                 Some(value) => drop(rows.insert(key, Hash::of(&value))),
                 None => drop(rows.remove(&key)),
             }
         }
-        Ok(true)
+        Ok(holds)
     }
 
     /// Checks that a fork's parent is the one it names, where that is here at all.

@@ -102,7 +102,7 @@ impl Engine {
     }
 
     /// Removes every blob that nothing refers to.
-    async fn forget_unused(&self) -> Result<u64, Error> {
+    pub(crate) async fn forget_unused(&self) -> Result<u64, Error> {
         let mut removed = 0;
         let mut after: Option<String> = None;
         loop {

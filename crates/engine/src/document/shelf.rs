@@ -154,7 +154,7 @@ impl Engine {
     ) -> Result<Versioned<T>, Error> {
         let mut conflicts = 0;
         loop {
-            let mut tail = Tail::read(self.store(), &SessionId::from_bits(SYSTEM)).await?;
+            let mut tail = Tail::read(self, &SessionId::from_bits(SYSTEM)).await?;
             let latest = self.latest::<T>(name).await?;
             let current = latest.as_ref().filter(|latest| !latest.is_deleted());
             if let (Some(_), None) = (current, before) {

@@ -54,7 +54,7 @@ pub struct Adopted {
 #[derive(Default)]
 struct Batch {
     units: Vec<Unit>,
-    pins: Vec<Box<dyn Lease>>,
+    pin: Option<Box<dyn Lease>>,
     bytes: usize,
 }
 
@@ -161,10 +161,8 @@ impl Engine {
         if base.is_none() {
             base = summary.as_ref().and_then(|s| Some((s.last_turn.clone()?, s.heads.head.clone()?)));
         }
-        let head = base.as_ref().map(|(_, message)| message.clone());
-        let heads = summary.as_ref().map(|summary| &summary.heads).filter(|heads| heads.head != head);
-        let moved = heads.map(|heads| SessionHeadMoved { branch: heads.branch.clone(), head });
-        if moved.is_some() {
+        let head = base.as_ref().map(|(_, message)| message);
+        if summary.as_ref().is_some_and(|summary| summary.heads.head.as_ref() != head) {
             adopted.notes.push("it had gone on another way, which is kept on a branch of its own".to_owned());
         }
         let name = match (&foreign.id, &foreign.name) {
@@ -182,7 +180,7 @@ impl Engine {
             }
             _ => None,
         };
-        let mut tail = Tail::read(self.store(), session).await?;
+        let mut tail = Tail::read(self, session).await?;
         let now = self.0.effects.clock.now_us();
         let mut pen = Pen::new(self, session, new, now);
         pen.write(
@@ -200,15 +198,16 @@ impl Engine {
             let model = foreign.said.iter().find_map(|said| model(&said.message));
             pen.write(&mut tail, &new[0].key, &SessionCreated { name, model, scope: None });
         }
-        if let Some(moved) = &moved {
-            pen.write(&mut tail, &new[0].key, moved);
-        }
         for turn in new {
             let mut messages = Vec::with_capacity(turn.said.len());
             for said in turn.said {
-                let (message, pin) = self.keep_media(&said.message).await?;
+                let message = self.keep_media(&said.message, &mut batch.pin).await?;
                 messages.push(pen.redactor.redact_message(&message));
-                batch.pins.extend(pin);
+            }
+            let follows = base.as_ref().map(|(_, message)| message.clone());
+            let heads = tail.heads().filter(|heads| heads.head != follows);
+            if let Some(branch) = heads.map(|heads| heads.branch.clone()) {
+                pen.write(&mut tail, &turn.key, &SessionHeadMoved { branch, head: follows });
             }
             pen.turn(&mut tail, turn, messages, base);
             base = Some((turn_id(session, turn), last_message(session, turn)));

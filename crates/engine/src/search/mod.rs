@@ -176,7 +176,7 @@ impl Finding<'_> {
         let model = match (&said.message.origin, model, &said.turn) {
             (Some(origin), _, _) => Some(format!("{}/{}", origin.provider, origin.model)),
             (None, Some(asked), _) => Some(asked),
-            (None, None, Some(turn)) => self.asked(turn).await?,
+            (None, None, Some(turn)) => self.asked(turn, &said.session).await?,
             (None, None, None) => None,
         };
         if !self.takes_model(model.as_deref()) {
@@ -212,9 +212,9 @@ impl Finding<'_> {
     }
 
     /// Returns the model that a turn of the log asked.
-    async fn asked(&self, turn: &TurnId) -> Result<Option<String>, Error> {
+    async fn asked(&self, turn: &TurnId, session: &SessionId) -> Result<Option<String>, Error> {
         let store = self.engine.store();
-        let place = store.get(Table::Places, turn.as_str().as_bytes()).await?;
+        let place = store.get(Table::Places, &Place::key(turn.as_str(), session)).await?;
         let Some(place) = place.and_then(|place| serde_json::from_slice::<Place>(&place).ok()) else {
             return Ok(None);
         };

@@ -287,7 +287,7 @@ impl Writer {
 
     /// Writes a blob, unless it is gone, and tells whether it was there.
     async fn blob(&mut self, hash: &str, before: &str, on_a_line: bool) -> Result<bool, Stop> {
-        let Some(bytes) = self.engine.store().blob(hash).await? else { return Ok(false) };
+        let Some(bytes) = self.engine.whole_blob(hash).await? else { return Ok(false) };
         let (head, tail) = line::around_blob(hash, on_a_line);
         self.ready.push_str(before);
         self.ready.push_str(&head);

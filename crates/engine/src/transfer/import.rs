@@ -130,7 +130,9 @@ impl Engine {
         let here = self.agreed(document).await?;
         let events = document.events();
         let new = usize::try_from(here).ok().and_then(|here| events.get(here..)).unwrap_or_default();
-        if (events.len() as u64) < here {
+        // What is shorter may be the past of a fork, which is here.
+        let is_shared = !self.forks_of(session).await?.is_empty();
+        if (events.len() as u64) < here && !is_shared {
             let row = self.store().get(Table::Sessions, session.as_str().as_bytes()).await?;
             if row.as_deref().and_then(Summary::decode).is_some_and(|summary| summary.deleted) {
                 return Err(Error::input("it was deleted here, and what is deleted does not come back"));
@@ -139,7 +141,7 @@ impl Engine {
         // Blobs are held until the commit that refers to them.
         let (missing_blobs, _pin) = self.take_blobs(document, new).await?;
         if !new.is_empty() {
-            let mut tail = Tail::read(self.store(), session).await?;
+            let mut tail = Tail::read(self, session).await?;
             new.iter().for_each(|event| tail.push(event.clone()));
             let done = self.store().commit(vec![tail.into_unit()]).await;
             if let Err(error) = done {
@@ -176,7 +178,7 @@ impl Engine {
             let referred = Scan { prefix: hash.clone().into_bytes(), limit: Some(1), ..Scan::default() };
             let is_wanted =
                 fresh.contains(&hash) || !self.store().scan(Table::Blobs, referred).await?.is_empty();
-            if !is_wanted || self.store().blob(&hash).await?.is_some() {
+            if !is_wanted || self.whole_blob(&hash).await?.is_some() {
                 continue;
             }
             match document.blobs().get(&hash) {

@@ -30,7 +30,7 @@ impl Engine {
         let mut pictures = HashMap::new();
         for hash in transcript.entries.iter().flat_map(|entry| named(&entry.message.parts)) {
             if !pictures.contains_key(hash)
-                && let Some(bytes) = self.store().blob(hash).await?
+                && let Some(bytes) = self.whole_blob(hash).await?
             {
                 pictures.insert(hash.to_owned(), bytes);
             }

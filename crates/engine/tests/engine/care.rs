@@ -5,7 +5,7 @@ use std::time::Duration;
 use aichat_engine::{After, Agent, Document, Engine, Export, Finding, ForkAt, Send, Subject, attach};
 use aichat_message::{Message, Part, Role, SessionId};
 use aichat_providers::Scripted;
-use aichat_store::{Expect, Memory, Replacement, Row, Scan, Sled, Store, Table, Unit, Write};
+use aichat_store::{Claim, Expect, Memory, Replacement, Row, Scan, Sled, Store, Table, Unit, Write};
 
 use futures::StreamExt;
 
@@ -388,4 +388,23 @@ async fn a_rebuild_after_anything_gives_the_same_bytes() {
         assert_eq!(here.copy_to(&other).await.unwrap().refused, []);
         assert!(everything(&copy).await == everything(&store).await, "seed {seed}");
     }
+}
+
+#[tokio::test]
+async fn a_turn_that_is_left_beside_a_log_that_has_it_is_folded_once() {
+    let (store, provider) = (Memory::new(), Scripted::echo());
+    let engine = engine(&store, &provider);
+    let outcome = say(&engine, None, "one").await;
+    let pending = store.pending(Claim::Look).await.unwrap();
+    engine.fold().await.unwrap();
+    // The log was lost and came back from a copy; the journal had stayed.
+    let other = Memory::new();
+    let copy = crate::support::engine(&other, &provider);
+    engine.copy_to(&copy).await.unwrap();
+    let turn = pending[0].clone();
+    other.begin(turn.header, turn.records).await.unwrap().finish().await.unwrap();
+    assert_eq!(copy.fold().await.unwrap(), 1);
+    assert_eq!(other.backlog().await.unwrap().0, 0);
+    assert_eq!(copy.events(&outcome.session).await.unwrap(), engine.events(&outcome.session).await.unwrap());
+    assert_eq!(copy.examine().await.unwrap().findings, []);
 }

@@ -106,3 +106,12 @@ pub(crate) async fn text_of(stream: &mut aichat_engine::TurnStream) -> String {
     }
     text
 }
+
+/// Waits for the first text of an answer.
+pub(crate) async fn first_text(stream: &mut aichat_engine::TurnStream) {
+    while let Some(progress) = stream.next().await {
+        if matches!(progress, aichat_engine::Progress::Delta(aichat_message::Delta::Text { .. })) {
+            return;
+        }
+    }
+}

@@ -264,3 +264,76 @@ async fn a_purge_leaves_a_chain_and_nothing_that_was_said() {
     assert_rebuilds(&engine, &store).await;
     assert!(store.scan(Table::Forks, Default::default()).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn what_comes_late_to_a_purged_session_says_nothing() {
+    let (store, provider) = (Memory::new(), Scripted::echo());
+    let engine = engine(&store, &provider);
+    let (session, _) = answer_of(&engine, None, "one").await;
+    // A writer that is taken for dead, and is not.
+    let hang = Scripted::new([Turn::new().say("CANARY half").hang()]);
+    let other = crate::support::engine(&store, &hang);
+    let mut turn = other.send(Send::to(session.clone(), "CANARY two")).await.unwrap();
+    crate::support::first_text(&mut turn).await;
+    let pending = store.pending(aichat_store::Claim::Look).await.unwrap();
+    let (header, records) = (pending[0].header.clone(), pending[0].records.clone());
+    drop(turn);
+    other.shutdown().await.unwrap();
+    engine.purge(&session, false).await.unwrap();
+    let again = aichat_store::TurnHeader { turn: aichat_message::TurnId::from_bits([7; 10]), ..header };
+    drop(store.begin(again, records).await.unwrap());
+    engine.fold().await.unwrap();
+    let events = engine.events(&session).await.unwrap();
+    assert!(events.iter().all(|event| !event.line().contains("CANARY")), "{events:#?}");
+    assert_eq!(engine.verify(&session).await.unwrap().fault, None);
+    assert_rebuilds(&engine, &store).await;
+}
+
+#[tokio::test]
+async fn a_fork_without_its_parent_shows_its_own_and_sends_nothing() {
+    let (store, provider) = (Memory::new(), Scripted::echo());
+    let whole = engine(&store, &provider);
+    let (parent, answer) = answer_of(&whole, None, "one").await;
+    let fork = whole.fork(&parent, &ForkAt::Message(answer), None, None).await.unwrap();
+    say(&whole, Some(&fork), "two").await;
+    whole.fold().await.unwrap();
+    let elsewhere = Memory::new();
+    let part = engine(&elsewhere, &provider);
+    let rows = store.events(&fork, 1, 100).await.unwrap();
+    let unit = aichat_store::Unit::new(fork.clone(), aichat_store::Expect::New);
+    elsewhere.commit(vec![aichat_store::Unit { events: rows, ..unit }]).await.unwrap();
+    part.rebuild().await.unwrap();
+    let transcript = part.transcript(&fork).await.unwrap();
+    assert_eq!(transcript.entries.len(), 2);
+    assert!(transcript.lacks_past() && transcript.warnings[0].text.contains(parent.as_str()));
+    let error = part.send(Send::to(fork.clone(), "three")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Input);
+    assert!(error.to_string().contains("import it first"), "{error}");
+    assert!(!whole.transcript(&fork).await.unwrap().lacks_past());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_beside_turns_takes_nothing_away() {
+    let (store, provider) = (Memory::new(), Scripted::echo());
+    let engine = engine(&store, &provider);
+    let (old, _) = answer_of(&engine, None, "old").await;
+    let rebuilding = {
+        let engine = engine.clone();
+        tokio::spawn(async move {
+            for _ in 0..60 {
+                engine.rebuild().await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        })
+    };
+    for number in 0..40 {
+        say(&engine, Some(&old), &number.to_string()).await;
+        say(&engine, None, &number.to_string()).await;
+        engine.fold().await.unwrap();
+    }
+    rebuilding.await.unwrap();
+    let before = projections(&store).await;
+    engine.rebuild().await.unwrap();
+    assert!(projections(&store).await == before, "what was committed beside a rebuild is projected");
+    assert_eq!(engine.session(&old).await.unwrap().turns, 41);
+}

@@ -11,11 +11,16 @@ use crate::store::Blob;
 /// The size of a part, in bytes.
 const PART: usize = 1 << 20;
 
-/// Keeps bytes under their hash, unless they are kept already.
+/// Keeps bytes under their hash, unless they are kept already; damaged ones are written anew.
 pub(super) async fn put(connection: &mut PgConnection, hash: &[u8], bytes: &[u8]) -> Result<(), Failure> {
-    let known = sqlx::query("SELECT 1 FROM aichat.blobs WHERE hash = $1 AND part = 0");
-    if known.bind(hash).fetch_optional(&mut *connection).await?.is_some() {
-        return Ok(());
+    let known = sqlx::query("SELECT bytes FROM aichat.blobs WHERE hash = $1 ORDER BY part");
+    let known = known.bind(hash).fetch_all(&mut *connection).await?;
+    if !known.is_empty() {
+        let parts = known.iter().map(|row| row.try_get::<&[u8], _>(0)).collect::<Result<Vec<_>, _>>()?;
+        if parts.concat() == bytes {
+            return Ok(());
+        }
+        sqlx::query("DELETE FROM aichat.blobs WHERE hash = $1").bind(hash).execute(&mut *connection).await?;
     }
     let insert = "INSERT INTO aichat.blobs (hash, part, size, bytes)
                   SELECT $1, part, $2, bytes FROM UNNEST($3::BIGINT[], $4::BYTEA[]) AS p (part, bytes)

@@ -13,7 +13,7 @@ mod value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -301,10 +301,20 @@ impl Store for Sled {
         hashes.iter().try_for_each(|hash| admit::check_hash(hash))?;
         let hashes = hashes.to_vec();
         self.blocking(move |inner| {
-            // Whoever holds a pin may need the database to let go of it.
-            inner.close();
-            let _alone = Pin::alone(&inner.blobs)?;
-            inner.with(|inner, database| inner.forget_blobs(database, &hashes))
+            let begun = Instant::now();
+            loop {
+                // The database first, as whoever pins with it open takes them; and let go of while somebody pins, who
+                // may need it before that ends.
+                let done = inner.with(|inner, database| match Pin::alone(&inner.blobs)? {
+                    Some(_alone) => inner.forget_blobs(database, &hashes).map(Some),
+                    None => Ok(None),
+                })?;
+                if let Some(removed) = done {
+                    return Ok(removed);
+                }
+                inner.close();
+                pin::wait(begun, "blobs are being kept")?;
+            }
         })
         .await
     }

@@ -22,30 +22,38 @@ impl Lease for Pin {}
 impl Pin {
     /// Relies on blobs.
     pub(super) fn shared(blobs: &Blobs) -> Result<Self, Error> {
-        take(blobs, File::try_lock_shared, "blobs are being removed")
+        let begun = Instant::now();
+        loop {
+            match take(blobs, File::try_lock_shared)? {
+                Some(pin) => return Ok(pin),
+                None => wait(begun, "blobs are being removed")?,
+            }
+        }
     }
 
-    /// Removes blobs.
-    pub(super) fn alone(blobs: &Blobs) -> Result<Self, Error> {
-        take(blobs, File::try_lock, "blobs are being kept or removed")
+    /// Removes blobs, unless somebody relies on one or removes some.
+    pub(super) fn alone(blobs: &Blobs) -> Result<Option<Self>, Error> {
+        take(blobs, File::try_lock)
     }
 }
 
-fn take(
-    blobs: &Blobs,
-    lock: impl Fn(&File) -> Result<(), TryLockError>,
-    meanwhile: &str,
-) -> Result<Pin, Error> {
+/// Waits for a moment.
+///
+/// # Errors
+/// Fails with `busy` where that has gone on for too long since `begun`.
+pub(super) fn wait(begun: Instant, meanwhile: &str) -> Result<(), Error> {
+    if begun.elapsed() > PATIENCE {
+        return Err(Error::new(ErrorKind::Busy, format!("{meanwhile} by another process")));
+    }
+    thread::sleep(PAUSE);
+    Ok(())
+}
+
+fn take(blobs: &Blobs, lock: impl Fn(&File) -> Result<(), TryLockError>) -> Result<Option<Pin>, Error> {
     let (path, file) = blobs.lock_file()?;
-    let begun = Instant::now();
-    loop {
-        match lock(&file) {
-            Ok(()) => return Ok(Pin(file)),
-            Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => thread::sleep(PAUSE),
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::new(ErrorKind::Busy, format!("{meanwhile} by another process")));
-            }
-            Err(TryLockError::Error(source)) => return Err(disk::lock_failed(&path, source)),
-        }
+    match lock(&file) {
+        Ok(()) => Ok(Some(Pin(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(source)) => Err(disk::lock_failed(&path, source)),
     }
 }
