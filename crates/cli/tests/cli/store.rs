@@ -67,7 +67,7 @@ fn a_store_says_what_is_in_it_and_holds() {
     let home = lived_in();
     let told = home.plain(&home.run("store info").out);
     assert!(
-        told.starts_with("place      ~/.local/share/aichat\nbackend    sled, layout 2\nsessions   5\n"),
+        told.starts_with("place      ~/.local/share/aichat\nbackend    sled, layout 3\nsessions   5\n"),
         "{told}"
     );
     let info = object(&home.run("store info --json"));
