@@ -197,7 +197,7 @@ mod tests {
             ("mysql://me@h/d", "mysql:// is no address"),
             ("postgres://h/d", "names no user"),
             ("postgres://me@h", "names no database"),
-            ("postgres://me@/d", "names no host"),
+            ("postgres://me@/d", "host"),
             ("postgres://me@h/d?sslmode=maybe", "sslmode is one of"),
             ("postgres://me@h/d?connect_timeout=3", "no parameter \"connect_timeout\""),
             ("postgres://me:s3cr3t@h/d", "holds no password"),
