@@ -44,6 +44,7 @@ mod fold;
 mod foreign;
 mod fork;
 mod journal;
+mod name;
 mod project;
 mod purge;
 mod rebuild;

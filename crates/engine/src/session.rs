@@ -14,6 +14,7 @@ use crate::document::is_system;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::fold::drafts;
+use crate::name;
 use crate::project::{Projection, Summary, index_key};
 use crate::scribe::Scribe;
 use crate::tail::Tail;
@@ -21,8 +22,6 @@ use crate::turn::ModelRef;
 
 /// How many events one read fetches.
 const PAGE: usize = 1_000;
-/// Longest name of a session, in bytes.
-const MAX_NAME: usize = 200;
 /// How often a change is tried again because another process changed the session at the same time.
 pub(crate) const CONFLICTS: usize = 8;
 
@@ -407,21 +406,11 @@ impl Engine {
     }
 
     pub(crate) async fn check_name(&self, name: &str) -> Result<(), Error> {
-        let refused = |why: &str| Err(Error::input(format!("a session cannot be named {name:?}: {why}")));
-        if name.trim().is_empty() || name != name.trim() {
-            return refused("a name has no blanks at its ends and is not empty");
-        }
-        if name.len() > MAX_NAME {
-            return refused("it is longer than 200 bytes");
-        }
-        if name.chars().any(char::is_control) {
-            return refused("it holds control characters");
-        }
-        if name.starts_with("ses_") || name.starts_with('@') {
-            return refused("it looks like an id");
-        }
+        name::check("a session", name, &["ses_", "@"])?;
         match self.named(name).await?.first() {
-            Some(taken) => refused(&format!("session {} has that name", taken.id)),
+            Some(taken) => {
+                Err(name::refused("a session", name, &format!("session {} has that name", taken.id)))
+            }
             None => Ok(()),
         }
     }

@@ -8,10 +8,8 @@ use aichat_store::{Scan, Table};
 
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::name;
 use crate::project::{Place, Summary};
-
-/// Longest name of a branch, in bytes.
-const MAX_NAME: usize = 200;
 
 impl Engine {
     /// Begins a branch at a message and goes on from there. Without a name it gets the next free one of the form
@@ -38,7 +36,7 @@ impl Engine {
             }
             let branch = match name {
                 Some(name) => {
-                    check_name(name)?;
+                    name::check("a branch", name, &["msg_", "@"])?;
                     if heads.find(name).is_some() {
                         return Err(Error::input(format!("session {session} has a branch {name:?} already")));
                     }
@@ -152,19 +150,4 @@ fn one(text: &str, found: Vec<MessageId>) -> Result<MessageId, Error> {
             }
         },
     }
-}
-
-fn check_name(name: &str) -> Result<(), Error> {
-    let why = if name.is_empty() || name.trim() != name {
-        "a name has no blanks at its ends and is not empty"
-    } else if name.len() > MAX_NAME {
-        "it is longer than 200 bytes"
-    } else if name.chars().any(char::is_control) {
-        "it holds control characters"
-    } else if name.starts_with("msg_") || name.starts_with('@') {
-        "it looks like the id of a message"
-    } else {
-        return Ok(());
-    };
-    Err(Error::input(format!("a branch cannot be named {name:?}: {why}")))
 }

@@ -9,14 +9,13 @@ use aichat_store::{ErrorKind as StoreErrorKind, Scan, Table, Write};
 use super::{DocumentKind, Versioned};
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::name;
 use crate::scribe::Scribe;
 use crate::tail::Tail;
 
 /// The stream of what happened outside sessions.
 pub(crate) const SYSTEM: [u8; 10] = [0; 10];
 
-/// Longest name of a document, in bytes.
-const MAX_NAME: usize = 200;
 /// Largest body of a document, in bytes.
 const MAX_BODY: usize = 1 << 20;
 /// How often a change is tried again because another document was changed at the same time.
@@ -277,18 +276,9 @@ fn missing<T: DocumentKind>(name: &str) -> Error {
 }
 
 fn check<T: DocumentKind>(name: &str, content: &T) -> Result<(), Error> {
-    let why = if name.trim().is_empty() || name != name.trim() {
-        "a name has no blanks at its ends and is not empty"
-    } else if name.len() > MAX_NAME {
-        "it is longer than 200 bytes"
-    } else if name.chars().any(char::is_control) {
-        "it holds control characters"
-    } else {
-        return match content.fault() {
-            Some(fault) => Err(Error::input(format!("{} {name:?}: {fault}", T::KIND))),
-            None => Ok(()),
-        };
-    };
-    let name: String = name.chars().take(MAX_NAME).collect();
-    Err(Error::input(format!("{} cannot be named {name:?}: {why}", T::KIND)))
+    name::check(T::KIND, name, &[])?;
+    match content.fault() {
+        Some(fault) => Err(Error::input(format!("{} {name:?}: {fault}", T::KIND))),
+        None => Ok(()),
+    }
 }
