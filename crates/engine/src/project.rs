@@ -325,6 +325,11 @@ pub(crate) fn index_key(text: &str) -> [u8; 16] {
     hash.as_bytes()[..16].try_into().expect("a hash has 32 bytes")
 }
 
+/// Returns the session of a key of the table of names.
+pub(crate) fn named_session(key: &[u8]) -> Option<&[u8]> {
+    key.get(16..)
+}
+
 /// Returns bytes that sort later times first.
 fn newest_first(ts: i64) -> [u8; 8] {
     (!u64::try_from(ts).unwrap_or(0)).to_be_bytes()

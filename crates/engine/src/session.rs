@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::fold::drafts;
 use crate::name;
-use crate::project::{Projection, Summary, index_key};
+use crate::project::{Projection, Summary, index_key, named_session};
 use crate::scribe::Scribe;
 use crate::tail::Tail;
 use crate::turn::ModelRef;
@@ -188,7 +188,7 @@ impl Engine {
         let scan = Scan { prefix: index_key(name).to_vec(), ..Scan::default() };
         let mut found = Vec::new();
         for (key, _) in self.0.store.scan(Table::Names, scan).await? {
-            found.extend(self.row(key.get(16..).unwrap_or_default()).await?);
+            found.extend(self.row(named_session(&key).unwrap_or_default()).await?);
         }
         for unfolded in self.unfolded().await? {
             found.retain(|summary: &Summary| summary.id != unfolded.id);

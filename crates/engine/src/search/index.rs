@@ -152,17 +152,23 @@ impl Sieve {
     }
 
     /// Returns what was found, the latest first.
-    pub(crate) fn into_candidates(self) -> Vec<Candidate> {
+    pub(crate) fn into_candidates(self) -> impl Iterator<Item = Candidate> {
         let found = std::mem::take(&mut *self.0.found.lock().unwrap_or_else(PoisonError::into_inner));
         let all = self.0.all;
         let parts = found.parts.into_iter().filter(|(_, (_, seen))| *seen == all);
-        let places = found.whole.into_iter().chain(parts.map(|(place, (ts, _))| (ts, place)));
-        let mut candidates: Vec<Candidate> = places.filter_map(|(ts, place)| candidate(ts, &place)).collect();
-        candidates.sort_unstable_by(|a, b| {
-            b.ts.cmp(&a.ts).then_with(|| a.session.cmp(&b.session)).then_with(|| b.seq.cmp(&a.seq))
+        let mut places = found.whole;
+        places.extend(parts.map(|(place, (ts, _))| (ts, place)));
+        // Of a frequent word there are far more than anybody asks for: only those that are taken are read.
+        places.sort_unstable_by(|(a_ts, a), (b_ts, b)| {
+            let ((a, a_seq), (b, b_seq)) = (session_and_seq(a), session_and_seq(b));
+            b_ts.cmp(a_ts).then_with(|| a.cmp(b)).then_with(|| b_seq.cmp(a_seq))
         });
-        candidates
+        places.into_iter().filter_map(|(ts, place)| candidate(ts, &place))
     }
+}
+
+fn session_and_seq(place: &[u8]) -> (&[u8], &[u8]) {
+    place.split_at(place.len().saturating_sub(8))
 }
 
 fn candidate(ts: i64, place: &[u8]) -> Option<Candidate> {

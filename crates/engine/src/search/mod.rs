@@ -7,7 +7,7 @@ mod snippet;
 mod words;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use aichat_events::{
     Draft, Event, Fact, MessageAssistant, MessageSystem, MessageTool, MessageUser, TurnStarted,
 };
 use aichat_message::{Fold, Json, Message, MessageId, Role, SessionId, TurnId};
-use aichat_store::{Claim, Table};
+use aichat_store::{Claim, Scan, Table};
 
 use self::index::{Sieve, Wanted};
 use self::query::Query;
@@ -23,7 +23,7 @@ use self::words::words;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::fold::drafts;
-use crate::project::{Place, Summary};
+use crate::project::{Place, Summary, named_session};
 use crate::record::Record;
 
 pub(crate) use self::index::rows;
@@ -229,20 +229,18 @@ impl Finding<'_> {
         if wanted.role.is_some() {
             return Ok(Vec::new());
         }
-        let rows = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&rows);
-        // Most sessions have no name, and their rows need not be read.
-        let unnamed = memchr::memmem::Finder::new(b"\"name\":null").into_owned();
-        let look = move |_: &[u8], value: &[u8]| {
-            if unnamed.find(value).is_none() {
-                kept.lock().unwrap_or_else(PoisonError::into_inner).extend(Summary::decode(value));
+        let store = self.engine.store();
+        let keys = match &wanted.session {
+            Some(session) => vec![session.as_str().as_bytes().to_vec()],
+            None => {
+                // Most sessions have no name, and their rows need not be read.
+                let named = store.scan(Table::Names, Scan::default()).await?;
+                named.iter().filter_map(|(key, _)| Some(named_session(key)?.to_vec())).collect()
             }
         };
-        let prefix = wanted.session.as_ref().map(|id| id.as_str().as_bytes()).unwrap_or_default();
-        self.engine.store().visit(Table::Sessions, prefix, Arc::new(look)).await?;
-        let rows = std::mem::take(&mut *rows.lock().unwrap_or_else(PoisonError::into_inner));
+        let rows = store.rows(Table::Sessions, keys).await?;
         let mut hits = Vec::new();
-        for row in rows {
+        for row in rows.iter().flatten().filter_map(|row| Summary::decode(row)) {
             let found = row.name.as_deref().and_then(|name| Some((name, self.query.find(name)?)));
             let Some((name, found)) = found else { continue };
             let in_time = wanted.since_us.is_none_or(|since| row.updated_us >= since)
