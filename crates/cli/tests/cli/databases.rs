@@ -246,3 +246,48 @@ fn everything_is_copied_from_a_directory_to_a_database_and_back() {
     assert_eq!(home.run("--store elsewhere sessions export trip --format jsonl").out, export);
     assert_eq!(home.run(&format!("store copy {0} {0}", there.url)).code, 2, "to itself");
 }
+
+#[test]
+fn exports_are_the_same_bytes_through_a_database_as_through_a_directory() {
+    let Some(there) = There::new() else { return };
+    let home = &there.home;
+    std::fs::write(home.path().join("a.png"), b"\x89PNG\r\n\x1a\n\0\0an image").unwrap();
+    for line in [
+        "send -s trip -m openai/echo one",
+        "send -s trip -f a.png what is this",
+        "sessions branch trip --at @last~2 --name other",
+        "send -s trip two",
+        "sessions clone trip --name copy",
+        "send -s copy three",
+        "send -s refused -m openai/e400 no",
+        "sessions archive refused",
+    ] {
+        // The refused one fails, as it shall.
+        assert_eq!(there.run(line).code == 0, !line.contains("e400"), "{line}");
+    }
+    for (format, sessions) in [("jsonl", "trip copy refused"), ("json", "copy")] {
+        let exported = there.run(&format!("sessions export {sessions} --format {format}"));
+        assert_eq!(exported.code, 0, "{}", exported.err);
+        std::fs::write(home.path().join("exported"), &exported.out).unwrap();
+        let place = format!("--store in-{format}");
+        for _ in 0..2 {
+            assert_eq!(home.run(&format!("{place} sessions import exported")).code, 0);
+            let again = home.run(&format!("{place} sessions export {sessions} --format {format}"));
+            assert!(again.out == exported.out, "through a directory, {format}: {}", again.err);
+        }
+        let Some(second) = There::new() else { return };
+        let file = home.path().join("exported");
+        for _ in 0..2 {
+            assert_eq!(second.run(&format!("sessions import {}", file.display())).code, 0);
+            let again = second.run(&format!("sessions export {sessions} --format {format}"));
+            assert!(again.out == exported.out, "through a database, {format}: {}", again.err);
+        }
+        assert_eq!(second.run("store verify").code, 0);
+    }
+    let purged = there.run("sessions purge trip --yes --with-forks");
+    assert_eq!(purged.code, 0, "{}", purged.all());
+    for line in ["store verify", "store rebuild", "store verify", "events verify --all"] {
+        let done = there.run(line);
+        assert_eq!(done.code, 0, "{line}: {}", done.all());
+    }
+}
