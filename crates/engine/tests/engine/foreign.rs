@@ -83,7 +83,7 @@ fn sessions_of_aichat_are_read() {
     - -
       user: "what is in this picture", Some("image/png") of 96 letters
       assistant: "One red pixel."
-      user: "what does the fragment say\n\n============ FILE: /home/me/note.txt ============\nA note.\nIt says:\n\ttabs and \"quotes\".\n"
+      user: "what does the fragment say\n\n============ FILE: /srv/me/note.txt ============\nA note.\nIt says:\n\ttabs and \"quotes\".\n"
       assistant: "It says what a fragment says."
       lost: use_tools: all
       lost: save_session: true
@@ -200,7 +200,7 @@ fn logs_of_llm_are_read() {
       lost: raw requests (2)
       lost: raw responses, but for their id and the reason of their end (2)
     01m8fagh60jxa3xgrmw3k7bxcx what is in this picture
-      user: "what is in this picture", llm.attachment {"type":"image/png","path":"/home/me/red.png"}
+      user: "what is in this picture", llm.attachment {"type":"image/png","path":"/srv/me/red.png"}
       assistant: "One red pixel."
       lost: raw requests (1)
       lost: raw responses, but for their id and the reason of their end (1)
