@@ -10,7 +10,7 @@ use crate::chance;
 use crate::common::{Home, code};
 use crate::ledger;
 
-/// How long ago a chunk must have been sent to survive, on a machine that lets the process run.
+/// How long ago a chunk must have been sent to be sure to survive.
 const SURE: Duration = Duration::from_millis(100);
 /// An answer of 60 numbered chunks that takes a quarter of a second.
 const MODEL: &str = "c60-d4000";
@@ -88,7 +88,7 @@ fn what_was_asked_and_answered_survives_kill_9() {
     ledger::verify(&home);
     let kept = ledger::exchanges(&home);
     let requests = home.mock.requests();
-    let (mut middle, mut whole, mut late, mut least) = (0, 0, 0, Duration::MAX);
+    let (mut middle, mut whole, mut least) = (0, 0, Duration::MAX);
     for round in &done {
         let Some(request) = requests.iter().find(|request| request.prompt == round.prompt) else {
             // Killed before the request left: the question may be there, an answer may not.
@@ -105,7 +105,7 @@ fn what_was_asked_and_answered_survives_kill_9() {
             continue;
         };
         let sure = texts[..request.sent_by(killed - SURE)].concat();
-        late += usize::from(!kept.answer.starts_with(&sure));
+        assert!(kept.answer.starts_with(&sure), "{:?} kept {:?} of {sure:?}", round.prompt, kept.answer);
         middle += usize::from((1..CHUNKS).contains(&request.sent_by(killed)));
         // How old the first chunk is that was sent and is not there.
         let lost = request.sent.iter().find(|(_, count)| texts[..*count].concat().len() > kept.answer.len());
@@ -116,10 +116,8 @@ fn what_was_asked_and_answered_survives_kill_9() {
     }
     println!(
         "{rounds} rounds: {middle} killed in mid-stream, {before} before the request, {whole} ended first; \
-         {folds} lists killed; {late} without what was {SURE:?} old; oldest chunk lost: {least:?} before the kill"
+         {folds} lists killed; oldest chunk lost: {least:?} before the kill"
     );
-    // One that gets no processor for so long has neither read nor written it.
-    assert!(late * 20 <= rounds, "{late} of {rounds} lost what was {SURE:?} old");
     assert!(middle * 3 >= rounds, "only {middle} of {rounds} in mid-stream");
     assert!(kept.keys().all(|prompt| done.iter().any(|round| round.prompt == *prompt)), "nobody asked that");
 
