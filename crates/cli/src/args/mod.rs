@@ -1,0 +1,161 @@
+//! The grammar: every command, argument and flag.
+
+mod documents;
+mod events;
+mod providers;
+mod send;
+mod sessions;
+mod settings;
+mod store;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::env::Env;
+
+pub(crate) use documents::{AgentFields, Agents, Kept, Templates};
+pub(crate) use events::Events;
+pub(crate) use providers::{Keys, Models, Providers, Test};
+pub(crate) use send::{Form, Send};
+pub(crate) use sessions::{Export, Format, Role, Search, Sessions};
+pub(crate) use settings::Settings;
+pub(crate) use store::Store;
+
+/// Talks to large language models and remembers every conversation.
+#[derive(Parser)]
+#[command(name = "aichat", bin_name = "aichat", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Args)]
+pub(crate) struct Global {
+    /// Directory or database (postgres://…) where sessions are kept
+    #[arg(long, global = true, value_name = "default|PATH|URL", help_heading = "Global options")]
+    pub(crate) store: Option<String>,
+    /// Configuration file to use instead of the usual one
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Global options")]
+    pub(crate) config: Option<PathBuf>,
+    /// Proxy for every request, instead of those the environment names
+    #[arg(long, global = true, value_name = "URL", value_hint = ValueHint::Url, help_heading = "Global options")]
+    pub(crate) proxy: Option<String>,
+    /// When to colour messages
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Global options")]
+    pub(crate) color: Color,
+    /// Print JSON
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// Print errors only, no notes and no warnings
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub(crate) quiet: bool,
+}
+
+/// When to colour messages; auto means on a terminal.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    /// Tells whether to colour what goes to a terminal, or to something else.
+    pub(crate) fn applies(self, env: &Env, is_terminal: bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => {
+                is_terminal
+                    && env.text("NO_COLOR").is_none()
+                    && env.text("TERM").is_none_or(|term| term != "dumb")
+            }
+        }
+    }
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Send a prompt and print the answer
+    Send(Box<Send>),
+    /// Create, list, show, search, branch, fork, rename, archive, delete, purge, export and import sessions
+    #[command(subcommand)]
+    Sessions(Sessions),
+    /// Keep agents: a model, its options and a standing instruction under one name
+    #[command(subcommand)]
+    Agents(Agents),
+    /// Keep templates: prompts with places to fill in
+    #[command(subcommand)]
+    Templates(Templates),
+    /// List, draw and verify what happened in a session
+    #[command(subcommand)]
+    Events(Events),
+    /// List and show models, offered or known
+    #[command(subcommand)]
+    Models(Models),
+    /// Keep keys, and say where each comes from
+    #[command(subcommand)]
+    Keys(Keys),
+    /// List, show and test providers
+    #[command(subcommand)]
+    Providers(Providers),
+    /// Show and change the configuration
+    #[command(subcommand)]
+    Settings(Settings),
+    /// Look after the place where sessions are kept
+    #[command(subcommand)]
+    Store(Store),
+    /// Print where configuration, sessions, state and cache are kept
+    Paths,
+    /// Print the JSON Schemas of everything printed as JSON
+    Schema,
+    /// Print a completion script
+    Completions {
+        /// The shell to complete in
+        shell: clap_complete::Shell,
+    },
+}
+
+/// The session a command is about.
+#[derive(Args)]
+pub(crate) struct Session {
+    /// Name, id, prefix of an id, @last or @last~1
+    #[arg(value_name = "SESSION")]
+    pub(crate) session: String,
+}
+
+/// How much of a list to print.
+#[derive(Args)]
+pub(crate) struct Limit {
+    /// Most entries to print
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn r_stays_unassigned() {
+        fn check(command: &clap::Command) {
+            assert!(
+                command.get_arguments().all(|arg| arg.get_short() != Some('r')),
+                "{}",
+                command.get_name()
+            );
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+}
