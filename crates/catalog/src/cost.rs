@@ -1,10 +1,10 @@
 //! What a call cost: an amount or none, how far it can be trusted, and how it came about.
 
+use aichat_message::{CostStatus, Currency, Money};
 use serde::{Deserialize, Serialize};
 
 use crate::found::Assumption;
 use crate::moment::Day;
-use crate::money::Money;
 use crate::names::MatchedBy;
 use crate::rate::{Bucket, Condition};
 
@@ -37,35 +37,6 @@ impl Cost {
     fn bare(amount: Option<Money>, status: CostStatus) -> Self {
         Self { amount, currency: Currency::Usd, status, lines: Vec::new(), price: None }
     }
-}
-
-/// A currency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum Currency {
-    /// United States dollars.
-    #[serde(rename = "USD")]
-    Usd,
-}
-
-/// How far an amount can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum CostStatus {
-    /// Every token was counted and priced.
-    Exact,
-    /// Every token was priced, but the counts contradict or overlap each other, something is billed that was not
-    /// counted, or the price is an assumption.
-    Estimated,
-    /// Some tokens have no known price; the amount is the sum of the others, a lower bound.
-    Partial,
-    /// There is no amount.
-    Unknown,
-    /// The provider is local and asks for nothing.
-    LocalFree,
-    /// The provider named the amount itself.
-    ProviderReported,
 }
 
 /// What is in one bucket and what it costs.

@@ -1,4 +1,4 @@
-//! What can go wrong: an amount, a day, a condition or a table that cannot be read.
+//! What can go wrong: a day, a condition or a table that cannot be read.
 
 use std::fmt;
 
@@ -6,8 +6,6 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A text is not a plain decimal amount.
-    Amount,
     /// A text is not a day of the calendar.
     Day,
     /// A text does not say when a price holds.

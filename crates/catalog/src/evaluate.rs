@@ -1,9 +1,9 @@
 //! From token counts and prices to a cost.
 
-use aichat_message::{Buckets, Usage};
+use aichat_message::{Buckets, CostStatus, Currency, Money, Usage};
 
-use crate::cost::{Cost, CostStatus, Currency, Line};
-use crate::money::Money;
+use crate::cost::{Cost, Line};
+use crate::price::Price;
 use crate::rate::{Bucket, Prices, Rate};
 
 /// Prices `usage` at a rate; the tier is given back beside a cost without a price reference.

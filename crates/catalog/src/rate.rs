@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aichat_message::Money;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind};
 use crate::moment::{Day, Moment};
-use crate::money::Money;
+use crate::price::Price;
 
 /// What a model costs under one condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -246,7 +247,7 @@ impl<'de> Visitor<'de> for ReadPrices {
                 wrong(&format_args!("there is no such bucket, only {}", names.join(", ")))
             })?;
             let price: Money = map.next_value().map_err(|error| wrong(&error))?;
-            if !price.is_price() {
+            if !price.can_be_price() {
                 return Err(wrong(&"is negative, above a million dollars, or has more than six decimals"));
             }
             if prices.0[bucket as usize].replace(price).is_some() {

@@ -1,9 +1,11 @@
 //! The built-in table: a text that is searched where it lies, and of which only the line that was asked for is read.
 
+use aichat_message::Money;
+
 use crate::address::covers;
 use crate::entry::{Entry, Modality, Reasoning};
-use crate::money::Money;
 use crate::names::{Hit, MatchedBy, Names, hit};
+use crate::price::Price;
 use crate::rate::{Bucket, Condition, Prices, Rate, Tier};
 
 /// The table; its format is described in `data/README.md`.

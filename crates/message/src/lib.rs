@@ -16,6 +16,7 @@
 //! assert_eq!(answer.parts, vec![Part::text("Because of Rayleigh scattering.")]);
 //! ```
 
+mod cost;
 mod delta;
 mod error;
 mod finish;
@@ -23,11 +24,13 @@ mod fold;
 mod id;
 mod json;
 mod message;
+mod money;
 mod origin;
 mod part;
 mod tool;
 mod usage;
 
+pub use cost::{CostStatus, Total};
 pub use delta::{Delta, Start};
 pub use error::ErrorKind;
 pub use finish::{Finish, FinishReason};
@@ -35,6 +38,7 @@ pub use fold::Fold;
 pub use id::{CallId, EventId, IdError, MessageId, SessionId, TurnId, WriterId};
 pub use json::{Extra, Json, JsonError};
 pub use message::{Message, Role};
+pub use money::{Currency, Money, MoneyError};
 pub use origin::{Origin, Protocol};
 pub use part::{Executor, MediaKind, Opaque, OpaqueKind, Part, PartKind, ReasoningBlock, Source};
 pub use tool::{Arguments, ToolSpec};

@@ -7,25 +7,23 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::error::{Error, ErrorKind};
-
 /// Decimal places of an amount.
 const PLACES: usize = 12;
 /// Pico-dollars of one dollar.
 const PER_DOLLAR: u128 = 1_000_000_000_000;
-/// Tokens a price is quoted for.
-const MILLION: i128 = 1_000_000;
+/// Pico-dollars of one nano-dollar.
+const PER_NANO: i128 = 1_000;
 
 /// An exact amount of dollars, in steps of one pico-dollar.
 ///
 /// It is written, in text and in JSON, as a plain decimal string: no exponent, no trailing zeros.
 ///
 /// ```
-/// use aichat_catalog::Money;
+/// use aichat_message::Money;
 ///
 /// let sum = "0.000123".parse::<Money>()? + "1.20".parse()?;
 /// assert_eq!(sum.to_string(), "1.200123");
-/// # Ok::<(), aichat_catalog::Error>(())
+/// # Ok::<(), aichat_message::MoneyError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Money(i128);
@@ -44,20 +42,16 @@ impl Money {
         self.0
     }
 
-    /// Says whether the amount can stand for a price per million tokens: neither negative nor above a million
-    /// dollars, and with at most six decimals, so that the price of a single token is exact.
-    pub(crate) fn is_price(self) -> bool {
-        (0..=MILLION * PER_DOLLAR as i128).contains(&self.0) && self.0 % MILLION == 0
+    /// Returns an amount of so many nano-dollars.
+    pub const fn from_nano_dollars(amount: u64) -> Self {
+        Self(amount as i128 * PER_NANO)
     }
 
-    /// Returns the price of a million where this is the price of a thousand.
-    pub(crate) fn thousandfold(self) -> Self {
-        Self(self.0.saturating_mul(1_000))
-    }
-
-    /// Returns what `tokens` cost at this price per million; exact for every price that `is_price`.
-    pub(crate) fn times(self, tokens: u64) -> Self {
-        Self((self.0 / MILLION).saturating_mul(tokens.into()))
+    /// Returns the amount in nano-dollars, rounded up: what is at least enough to pay it. A negative amount is none,
+    /// and one beyond 18 thousand million dollars stays at the largest number there is.
+    pub fn nano_dollars_up(self) -> u64 {
+        let up = self.0.max(0).saturating_add(PER_NANO - 1) / PER_NANO;
+        u64::try_from(up).unwrap_or(u64::MAX)
     }
 }
 
@@ -89,17 +83,37 @@ impl fmt::Display for Money {
 }
 
 impl FromStr for Money {
-    type Err = Error;
+    type Err = MoneyError;
 
     /// Reads a plain decimal with at most twelve places.
     ///
     /// # Errors
-    ///
-    /// [`ErrorKind::Amount`] for anything else, such as an exponent, a plus sign, a bare point, or an amount
-    /// beyond 10^26 dollars.
-    fn from_str(text: &str) -> Result<Self, Error> {
-        parse(text).map(Self).ok_or_else(|| Error::new(ErrorKind::Amount, "not a plain decimal amount"))
+    /// Fails for anything else, such as an exponent, a plus sign, a bare point, or an amount beyond 10^26 dollars.
+    fn from_str(text: &str) -> Result<Self, MoneyError> {
+        parse(text).map(Self).ok_or(MoneyError(()))
     }
+}
+
+/// Text that is not a plain decimal amount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MoneyError(());
+
+impl fmt::Display for MoneyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a plain decimal amount")
+    }
+}
+
+impl std::error::Error for MoneyError {}
+
+/// A currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Currency {
+    /// United States dollars.
+    #[default]
+    #[serde(rename = "USD")]
+    Usd,
 }
 
 /// Reads a decimal as pico-dollars, digit by digit towards its sign, so that the smallest amount can be read too.
@@ -174,12 +188,14 @@ mod tests {
     }
 
     #[test]
-    fn a_price_is_exact_for_one_token_or_no_price() {
-        let price = |text: &str| text.parse::<Money>().unwrap();
-        assert!(price("0.000001").is_price() && price("1000000").is_price() && Money::ZERO.is_price());
-        assert!(!price("0.0000001").is_price() && !price("1000000.1").is_price() && !price("-1").is_price());
-        assert_eq!(price("0.000001").times(1), Money(1));
-        assert_eq!(price("1000000").times(u64::MAX).to_string(), u64::MAX.to_string());
+    fn nano_dollars_are_never_too_few() {
+        for (text, nano) in
+            [("0", 0), ("-1", 0), ("0.000000000001", 1), ("0.000000001", 1), ("1.5", 1_500_000_000)]
+        {
+            assert_eq!(text.parse::<Money>().unwrap().nano_dollars_up(), nano, "{text}");
+        }
+        assert_eq!(Money(i128::MAX).nano_dollars_up(), u64::MAX);
+        assert_eq!(Money::from_nano_dollars(u64::MAX).nano_dollars_up(), u64::MAX);
     }
 
     #[test]
