@@ -169,14 +169,11 @@ fn close(pending: &Pending, drafts: &mut Vec<Draft>, fold: &Fold) {
             (request.call.clone(), request.span, request.parent_span);
         drafts.push(draft);
     }
-    let read = |draft: &Draft, kind: &str| (draft.kind == kind).then(|| draft.payload.clone());
-    let recorded = drafts.iter().find_map(|draft| read(draft, MessageAssistant::TYPE));
-    let answer = match recorded.and_then(|payload| payload.to::<MessageAssistant>().ok()) {
+    let answer = match drafts.iter().find_map(MessageAssistant::of_draft) {
         Some(answer) => Some(answer.id),
         None if fold.message().is_empty() => None,
         None => {
-            let turn = drafts.iter().find_map(|draft| read(draft, TurnStarted::TYPE));
-            let parent = turn.and_then(|payload| payload.to::<TurnStarted>().ok()).map(|turn| turn.input);
+            let parent = drafts.iter().find_map(TurnStarted::of_draft).map(|turn| turn.input);
             let id = MessageId::from_bits(derive(pending, "answer"));
             let mut message = fold.message();
             message.origin = started.and_then(|at| origin(&drafts[at], fold));
@@ -188,7 +185,7 @@ fn close(pending: &Pending, drafts: &mut Vec<Draft>, fold: &Fold) {
 }
 
 fn origin(request: &Draft, fold: &Fold) -> Option<Origin> {
-    let request: LlmRequestStarted = request.payload.to().ok()?;
+    let request = LlmRequestStarted::of_draft(request)?;
     let start = fold.started();
     Some(Origin {
         provider: request.provider,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::{Fault, What};
 use crate::error::{Error, ErrorKind};
+use crate::fact;
 use crate::hex::{Hash, Salt, Span};
 
 /// The version of the envelope that this program writes, and the newest that it reads.
@@ -333,13 +334,13 @@ impl Event {
     pub fn payload_as<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let payload =
             self.payload().ok_or_else(|| Error::new(ErrorKind::Erased, "the payload was erased"))?;
-        // Parts inside parts are read by recursion, and a hostile log shall not exhaust the stack.
-        if depth(payload.get()) > MAX_DEPTH {
-            return Err(Error::new(ErrorKind::Shape, "the payload is nested too deeply"));
-        }
-        payload
-            .to()
-            .map_err(|e| Error::new(ErrorKind::Shape, format!("the payload does not have its shape: {e}")))
+        read(payload)
+    }
+
+    /// Tells whether this version of the program does not know what the event says: its type, or the version of its
+    /// payload. Such an event is kept and handed on as it is.
+    pub fn is_opaque(&self) -> bool {
+        !fact::is_known(self.kind(), self.tv())
     }
 
     /// Returns the event without salt and payload; its hash, and so the chain, stays as it is.
@@ -389,6 +390,17 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.line)
     }
+}
+
+/// Reads a payload into a type.
+pub(crate) fn read<T: DeserializeOwned>(payload: &Json) -> Result<T, Error> {
+    // Parts inside parts are read by recursion, and a hostile log shall not exhaust the stack.
+    if depth(payload.get()) > MAX_DEPTH {
+        return Err(Error::new(ErrorKind::Shape, "the payload is nested too deeply"));
+    }
+    payload
+        .to()
+        .map_err(|e| Error::new(ErrorKind::Shape, format!("the payload does not have its shape: {e}")))
 }
 
 fn hash_payload(salt: &Salt, payload: &str) -> Hash {

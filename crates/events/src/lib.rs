@@ -2,7 +2,8 @@
 //!
 //! A [`Draft`] is an event as it is made, with a [`Fact`] as its payload. Sealing it gives it a place: an [`Event`]
 //! is one line of a session's log, kept byte for byte, and a [`Chain`] verifies that lines follow each other
-//! unchanged. [`Transcript`] and [`Timeline`] are pure folds over events. A [`Redactor`] is what everything passes
+//! unchanged. Payloads of earlier versions are read through [`Upcast`]s; what a later version wrote is opaque, kept and
+//! handed on as it is. [`Transcript`] and [`Timeline`] are pure folds over events. A [`Redactor`] is what everything passes
 //! through before it is recorded or reported.
 //!
 //! ```
@@ -57,7 +58,7 @@ pub use fact::{
     LlmResponseCompleted, LlmResponseFailed, LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant,
     MessageSystem, MessageTool, MessageUser, SecretCount, SecretRedacted, SessionArchived, SessionCreated,
     SessionDeleted, SessionErased, SessionForked, SessionHeadMoved, SessionImportedFrom, SessionRenamed,
-    Timing, TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered, TurnStarted, WarningRaised,
+    Timing, TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered, TurnStarted, Upcast, WarningRaised,
 };
 pub use heads::Heads;
 pub use hex::{Hash, HexError, Salt, Span};

@@ -337,7 +337,8 @@ impl Folding {
     ) {
         let erased = event.payload().is_none();
         if said.is_none() && !erased {
-            return self.warn(event, format!("the message of event {} cannot be read", event.seq()));
+            let why = if event.is_opaque() { ", a later version wrote it" } else { "" };
+            return self.warn(event, format!("the message of event {} cannot be read{why}", event.seq()));
         }
         if let Some((id, parent, ..)) = &said {
             self.done.heads.said(event.turn(), role, id, parent.as_ref());

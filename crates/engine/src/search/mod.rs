@@ -14,7 +14,7 @@ use serde::Serialize;
 use aichat_events::{
     Draft, Event, Fact, MessageAssistant, MessageSystem, MessageTool, MessageUser, TurnStarted,
 };
-use aichat_message::{Fold, Json, Message, MessageId, Role, SessionId, TurnId};
+use aichat_message::{Fold, Message, MessageId, Role, SessionId, TurnId};
 use aichat_store::{Claim, Scan, Table};
 
 use self::index::{Sieve, Wanted};
@@ -310,6 +310,5 @@ impl Finding<'_> {
 
 /// Returns the drafts of one kind with what they say.
 fn read<F: Fact>(drafts: &[Draft]) -> impl Iterator<Item = (&Draft, F)> {
-    let of_kind = drafts.iter().filter(|draft| draft.kind == F::TYPE && draft.tv <= F::VERSION);
-    of_kind.filter_map(|draft| Some((draft, Json::to(&draft.payload).ok()?)))
+    drafts.iter().filter_map(|draft| Some((draft, F::of_draft(draft)?)))
 }

@@ -1,7 +1,8 @@
 //! Facts: one type per event type, each family in its own file.
 //!
-//! Fields are only ever added. A field that was not there from the beginning has a default, a field that is
-//! not known is ignored, because the event keeps its bytes.
+//! Within a version of a payload fields are only ever added. A field that was not there from the beginning has a
+//! default, a field that is not known is ignored, because the event keeps its bytes. Any other change makes the next
+//! version, and an [`Upcast`] by which the earlier one is read.
 
 mod document;
 mod llm;
@@ -10,10 +11,13 @@ mod note;
 mod session;
 mod turn;
 
+use std::borrow::Cow;
+
+use aichat_message::{Json, JsonError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::envelope::Event;
+use crate::envelope::{self, Draft, Event};
 
 pub use document::{DocumentDeleted, DocumentSaved};
 pub use llm::{
@@ -30,27 +34,66 @@ pub use turn::{
     AgentRef, Interruption, TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered, TurnStarted,
 };
 
+/// Makes the payload of one version into that of the next.
+///
+/// It is pure, and is applied each time that a payload is read; what is in the log stays as it is.
+pub type Upcast = fn(&Json) -> Result<Json, JsonError>;
+
 /// The payload of one type of event.
 pub trait Fact: Serialize + DeserializeOwned {
     /// The event type, a dotted past-tense fact.
     const TYPE: &'static str;
-    /// The version of the payload; raised where a change is more than an added field.
-    const VERSION: u32;
+
+    /// How earlier payloads are read: the first makes version 1 into version 2, the last makes the one before into
+    /// [`VERSION`](Self::VERSION). There is one more where a change is more than an added field.
+    const UPCASTS: &'static [Upcast] = &[];
+
+    /// The version of the payload as it is written.
+    const VERSION: u32 = 1 + Self::UPCASTS.len() as u32;
 
     /// Reads this fact out of an event; `None` where the event is of another type, of a later version of the
     /// payload, erased, or not of its shape.
     fn of(event: &Event) -> Option<Self> {
-        let readable = event.kind() == Self::TYPE && event.tv() <= Self::VERSION;
-        readable.then(|| event.payload_as().ok()).flatten()
+        event.payload().and_then(|payload| read(event.kind(), event.tv(), payload))
+    }
+
+    /// Reads this fact out of an event that has no place yet, as [`of`](Self::of) does.
+    fn of_draft(draft: &Draft) -> Option<Self> {
+        read(&draft.kind, draft.tv, &draft.payload)
     }
 }
 
+fn read<F: Fact>(kind: &str, tv: u32, payload: &Json) -> Option<F> {
+    if kind != F::TYPE {
+        return None;
+    }
+    // Versions begin with 1, and after those that are lifted comes only the current one.
+    let upcasts = F::UPCASTS.get(usize::try_from(tv.checked_sub(1)?).ok()?..)?;
+    let mut payload = Cow::Borrowed(payload);
+    for upcast in upcasts {
+        payload = Cow::Owned(upcast(&payload).ok()?);
+    }
+    envelope::read(&payload).ok()
+}
+
+/// Tells whether this version can read payloads of a type and version.
+pub(crate) fn is_known(kind: &str, tv: u32) -> bool {
+    let families = [document::KNOWN, llm::KNOWN, message::KNOWN, note::KNOWN, session::KNOWN, turn::KNOWN];
+    families.into_iter().flatten().any(|(known, version)| *known == kind && (1..=*version).contains(&tv))
+}
+
+/// Makes types facts: `Type = "event.type";`, with `upcast [v1, v2]` before the semicolon where there are earlier
+/// versions, the functions that read them.
 macro_rules! fact {
-    ($($name:ident = $text:literal;)*) => {
+    ($($name:ident = $text:literal $(upcast $upcasts:expr)?;)*) => {
         $(impl $crate::fact::Fact for $name {
             const TYPE: &'static str = $text;
-            const VERSION: u32 = 1;
+            $(const UPCASTS: &'static [$crate::fact::Upcast] = &$upcasts;)?
         })*
+
+        /// The types of this family with their current versions.
+        pub(super) const KNOWN: &[(&str, u32)] =
+            &[$(($text, <$name as $crate::fact::Fact>::VERSION)),*];
     };
 }
 use fact;

@@ -90,6 +90,8 @@ pub enum RowKind {
     Warning,
     /// Secrets were masked.
     Redaction,
+    /// Something that this version does not know.
+    Opaque,
 }
 
 impl RowKind {
@@ -107,12 +109,13 @@ impl RowKind {
             Self::Recovery => "recovery",
             Self::Warning => "warning",
             Self::Redaction => "redaction",
+            Self::Opaque => "unknown",
         }
     }
 }
 
 impl Timeline {
-    /// Reads the turns out of the events of one session, in order; types that are not known are skipped.
+    /// Reads the turns out of the events of one session, in order; what is not known is an opaque row.
     pub fn of<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
         let mut session = None;
         let mut turns: Vec<Building> = Vec::new();
@@ -216,6 +219,9 @@ impl Building {
             }
             TurnCompleted::TYPE | TurnFailed::TYPE | TurnInterrupted::TYPE => self.end(event, now),
             _ => {}
+        }
+        if event.is_opaque() {
+            self.mark(RowKind::Opaque, now, Some(format!("{} of version {}", event.kind(), event.tv())));
         }
     }
 

@@ -1,10 +1,14 @@
 //! Facts: their JSON, and that older and newer data opens.
 
 use aichat_events::{
-    Fact, Hash, Interruption, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed, MessageAssistant,
-    SessionCreated, SessionDeleted, SessionImportedFrom, Timing, TurnInterrupted, TurnStarted,
+    Event, Fact, Hash, Interruption, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed,
+    MessageAssistant, RowKind, SessionCreated, SessionDeleted, SessionImportedFrom, Timeline, Timing,
+    Transcript, TurnInterrupted, TurnStarted, Upcast,
 };
-use aichat_message::{ErrorKind, Finish, FinishReason, Json, MessageId, Protocol, TurnId, Usage};
+use aichat_message::{
+    ErrorKind, Extra, Finish, FinishReason, Json, JsonError, MessageId, Protocol, TurnId, Usage,
+};
+use serde::{Deserialize, Serialize};
 
 use crate::log::{Log, bits};
 
@@ -87,4 +91,74 @@ fn a_fact_is_read_only_from_its_type_in_a_version_that_is_known() {
     let names: Vec<_> = log.events.iter().map(|e| SessionCreated::of(e).and_then(|fact| fact.name)).collect();
     assert_eq!(names, [Some("a".to_owned()), None, None, None]);
     assert_eq!(SessionCreated::of(&log.events[0].erase()), None);
+}
+
+/// A fact that has changed twice: from degrees Fahrenheit, and then to a place beside the temperature.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct WeatherMeasured {
+    celsius: i64,
+    place: String,
+}
+
+impl Fact for WeatherMeasured {
+    const TYPE: &'static str = "weather.measured";
+    const UPCASTS: &'static [Upcast] = &[v1, v2];
+}
+
+fn v1(old: &Json) -> Result<Json, JsonError> {
+    #[derive(Deserialize)]
+    struct V1 {
+        fahrenheit: i64,
+    }
+    let old: V1 = old.to()?;
+    Json::from_value(&serde_json::json!({ "celsius": (old.fahrenheit - 32) * 5 / 9 }))
+}
+
+fn v2(old: &Json) -> Result<Json, JsonError> {
+    let mut fields: Extra = old.to()?;
+    fields.set("place", Json::from_value("somewhere")?);
+    Json::from_value(&fields)
+}
+
+#[test]
+fn payloads_of_every_earlier_version_are_read_as_the_current_one_and_stay_as_they_are() {
+    assert_eq!((WeatherMeasured::VERSION, SessionCreated::VERSION), (3, 1));
+    let mut log = Log::new();
+    let payloads = [
+        (0, r#"{"kelvin":300}"#),
+        (1, r#"{"fahrenheit":68}"#),
+        (1, r#"{"celsius":20}"#),
+        (2, r#"{"celsius":20,"later":12345678901234567890}"#),
+        (3, r#"{"celsius":20,"place":"Turku"}"#),
+        (4, r#"{"celsius":20,"place":"Turku"}"#),
+        (u32::MAX, r#"{"celsius":20,"place":"Turku"}"#),
+    ];
+    for (tv, payload) in payloads {
+        log.add_raw(WeatherMeasured::TYPE, tv, Json::new(payload).unwrap());
+    }
+    let read: Vec<_> = log.events.iter().map(WeatherMeasured::of).collect();
+    let at = |place: &str| Some(WeatherMeasured { celsius: 20, place: place.into() });
+    assert_eq!(read, [None, at("somewhere"), None, at("somewhere"), at("Turku"), None, None]);
+    for (event, (tv, payload)) in log.events.iter().zip(payloads) {
+        assert_eq!((event.tv(), event.payload().unwrap().get()), (tv, payload));
+        assert!(event.is_opaque(), "the crate does not know it");
+        assert_eq!(Event::parse(event.line()).unwrap().line(), event.line());
+    }
+}
+
+#[test]
+fn what_is_neither_known_nor_readable_is_opaque_and_no_reason_to_refuse() {
+    let mut log = Log::new();
+    log.ask(1, None, "Why?").request(1);
+    log.add_raw("model.dreamt", 1, Json::new(r#"{"of":"sheep"}"#).unwrap());
+    log.add_raw(MessageAssistant::TYPE, 9, Json::new(r#"{"said":"in another way"}"#).unwrap());
+    log.complete(1);
+    let opaque: Vec<_> = log.events.iter().map(Event::is_opaque).collect();
+    assert_eq!(opaque, [false, false, false, true, true, false]);
+    let warnings: Vec<_> = Transcript::fold(&log.events).warnings.into_iter().map(|w| w.text).collect();
+    assert_eq!(warnings, ["the message of event 5 cannot be read, a later version wrote it"]);
+    let rows = Timeline::of(&log.events).turns.remove(0).rows;
+    let notes: Vec<_> = rows.iter().filter(|row| row.what == RowKind::Opaque).map(|row| &row.note).collect();
+    let note = |text: &str| Some(text.to_owned());
+    assert_eq!(notes, [&note("model.dreamt of version 1"), &note("message.assistant of version 9")]);
 }
