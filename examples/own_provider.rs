@@ -24,7 +24,7 @@ struct Eliza {
 impl Eliza {
     fn new() -> Self {
         let protocol = Protocol::Other("eliza".into());
-        Self { info: Info { name: "eliza".into(), protocol, host: String::new(), local: true } }
+        Self { info: Info { local: true, ..Info::new("eliza", protocol) } }
     }
 
     /// Answers the last thing the patient said, or comes back to what was said before.

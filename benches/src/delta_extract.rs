@@ -234,7 +234,7 @@ fn each(body: &[u8], length: impl Fn(&str) -> Option<usize>) -> Result<usize, Bo
 
 fn decoder(adapter: impl Adapter) -> Box<dyn Decoder> {
     let protocol = adapter.protocol();
-    adapter.decoder(&Info { name: "bench".to_owned(), protocol, host: String::new(), local: false })
+    adapter.decoder(&Info::new("bench", protocol))
 }
 
 fn openai_chat() -> Box<dyn Decoder> {

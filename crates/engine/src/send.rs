@@ -365,7 +365,10 @@ pub(crate) fn request_started(
         attempt,
         provider: info.name.clone(),
         protocol: info.protocol.clone(),
+        profile: info.profile.clone(),
+        api_version: info.api_version.clone(),
         host: info.host.clone(),
+        path: path(&call.url).to_owned(),
         model: call.request.model.clone(),
         options: Json::from_value(&call.request.options).expect("options have string keys only"),
         output: call
@@ -379,4 +382,10 @@ pub(crate) fn request_started(
         body_bytes: call.body.len() as u64,
         adapter: env!("CARGO_PKG_VERSION").to_owned(),
     }
+}
+
+/// Returns the path of an address that has no query.
+fn path(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    url[host..].find('/').map_or("", |at| &url[host + at..])
 }

@@ -88,6 +88,14 @@ impl<A: Adapter> Adapter for Azure<A> {
         }
     }
 
+    fn profile(&self) -> Option<&str> {
+        self.spoken.profile()
+    }
+
+    fn api_version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
     fn encode(&self, info: &Info, request: &Request) -> Result<Encoded, Error> {
         self.spoken.encode(info, request)
     }

@@ -45,6 +45,16 @@ pub trait Adapter: Send + Sync {
     /// Returns the protocol spoken.
     fn protocol(&self) -> Protocol;
 
+    /// Returns the name of the profile that it was made with, where the protocol has profiles.
+    fn profile(&self) -> Option<&str> {
+        None
+    }
+
+    /// Returns the version of the protocol that requests ask for, where they name one.
+    fn api_version(&self) -> Option<&str> {
+        None
+    }
+
     /// Writes a request. `info` says under which name opaque data is this provider's own.
     ///
     /// # Errors
@@ -160,7 +170,13 @@ impl<A: Adapter> Driver<A> {
             headers.insert(header, value);
         }
         let redactor = redactor(endpoint.redactor, &headers, endpoint.key, base.user_info);
-        let info = Info { name, protocol: adapter.protocol(), host: base.host, local: endpoint.local };
+        let info = Info {
+            host: base.host,
+            local: endpoint.local,
+            profile: adapter.profile().map(str::to_owned),
+            api_version: adapter.api_version().map(str::to_owned),
+            ..Info::new(name, adapter.protocol())
+        };
         Ok(Self {
             base_url: adapter.base_url(base.url),
             adapter,

@@ -381,7 +381,7 @@ mod tests {
     };
 
     fn info() -> Info {
-        Info { name: "here".into(), protocol: Protocol::Anthropic, host: String::new(), local: false }
+        Info::new("here", Protocol::Anthropic)
     }
 
     fn answer(provider: &str, parts: Vec<Part>) -> Message {

@@ -74,9 +74,19 @@ pub struct Info {
     pub host: String,
     /// Whether its calls cost nothing, as declared by whoever configured it.
     pub local: bool,
+    /// The profile of its protocol, by name, where the protocol has profiles.
+    pub profile: Option<String>,
+    /// The version of the protocol that its requests ask for, where they name one.
+    pub api_version: Option<String>,
 }
 
 impl Info {
+    /// Returns a provider of that name, reached nowhere and not local, of no profile or version.
+    pub fn new(name: impl Into<String>, protocol: Protocol) -> Self {
+        let host = String::new();
+        Self { name: name.into(), protocol, host, local: false, profile: None, api_version: None }
+    }
+
     /// Returns the origin of an answer of this provider: with it the answer goes back as it came, with the
     /// signatures and whatever else only its maker understands. `model` was asked for, and counts where the
     /// answer does not say who gave it.

@@ -128,12 +128,7 @@ impl Scripted {
     }
 
     fn with(state: State) -> Self {
-        let info = Info {
-            name: "scripted".to_owned(),
-            protocol: Protocol::Other("scripted".into()),
-            host: String::new(),
-            local: true,
-        };
+        let info = Info { local: true, ..Info::new("scripted", Protocol::Other("scripted".into())) };
         Self { info, state: Arc::new(Mutex::new(state)) }
     }
 

@@ -28,8 +28,7 @@ async fn cost(host: &str, local: bool, catalog: Option<&str>) -> Cost {
     let usage = Usage { input_tokens: Some(1_000_000), output_tokens: Some(0), ..Usage::default() };
     let script =
         Scripted::new([Turn::new().say("yes").delta(Delta::Usage(usage)).finish(FinishReason::Stop)]);
-    let info =
-        Info { name: "openai".to_owned(), protocol: Protocol::OpenaiChat, host: host.to_owned(), local };
+    let info = Info { host: host.to_owned(), local, ..Info::new("openai", Protocol::OpenaiChat) };
     let builder = Engine::builder(Memory::new()).provider(Placed(script, info));
     let builder = builder.clock(Ticking::new()).entropy(Counting);
     let engine = match catalog {

@@ -17,9 +17,18 @@ pub struct LlmRequestStarted {
     pub provider: String,
     /// The wire protocol.
     pub protocol: Protocol,
+    /// The profile of the protocol, by name, where the protocol has profiles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The version of the protocol that is asked for, where one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
     /// The host that it goes to.
     #[serde(default)]
     pub host: String,
+    /// The path there, without its query; empty where that is nowhere.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
     /// The model asked for, as the provider names it.
     #[serde(default)]
     pub model: String,

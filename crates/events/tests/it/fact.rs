@@ -33,7 +33,10 @@ fn facts_are_written_without_empty_options() {
         attempt: 1,
         provider: "openai".into(),
         protocol: Protocol::OpenaiChat,
+        profile: Some("openai".into()),
+        api_version: None,
         host: "api.openai.com".into(),
+        path: "/v1/chat/completions".into(),
         model: "gpt".into(),
         options: Json::new(r#"{"seed":123456789012345678901234567890}"#).unwrap(),
         output: None,
@@ -43,7 +46,7 @@ fn facts_are_written_without_empty_options() {
         body_bytes: 4,
         adapter: "0.1.0".into(),
     };
-    insta::assert_snapshot!(json(&request), @r#"{"attempt":1,"provider":"openai","protocol":"openai-chat","host":"api.openai.com","model":"gpt","options":{"seed":123456789012345678901234567890},"stream":true,"messages":["msg_081040g2081040g2"],"body_hash":"0be9c598ae63835518e7fb422dc3027f452d75f3dbdb94c90d843298b1180ad9","body_bytes":4,"adapter":"0.1.0"}"#);
+    insta::assert_snapshot!(json(&request), @r#"{"attempt":1,"provider":"openai","protocol":"openai-chat","profile":"openai","host":"api.openai.com","path":"/v1/chat/completions","model":"gpt","options":{"seed":123456789012345678901234567890},"stream":true,"messages":["msg_081040g2081040g2"],"body_hash":"0be9c598ae63835518e7fb422dc3027f452d75f3dbdb94c90d843298b1180ad9","body_bytes":4,"adapter":"0.1.0"}"#);
     let response = LlmResponseCompleted {
         model: None,
         response_id: Some("r".into()),

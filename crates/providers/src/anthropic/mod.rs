@@ -94,6 +94,10 @@ impl Adapter for Anthropic {
         Protocol::Anthropic
     }
 
+    fn api_version(&self) -> Option<&str> {
+        Some(VERSION)
+    }
+
     fn encode(&self, info: &Info, request: &Request) -> Result<Encoded, Error> {
         encode::encode(info, request)
     }

@@ -55,6 +55,10 @@ impl Adapter for OpenaiChat {
         Protocol::OpenaiChat
     }
 
+    fn profile(&self) -> Option<&str> {
+        Some(self.profile.name())
+    }
+
     fn encode(&self, info: &Info, request: &Request) -> Result<Encoded, Error> {
         encode::encode(&self.profile, info, request)
     }

@@ -87,6 +87,10 @@ impl Adapter for OpenaiResponses {
         Protocol::OpenaiResponses
     }
 
+    fn profile(&self) -> Option<&str> {
+        Some(self.profile.name())
+    }
+
     fn encode(&self, info: &Info, request: &Request) -> Result<Encoded, Error> {
         encode::encode(&self.profile, info, request)
     }

@@ -180,3 +180,18 @@ async fn models_are_listed_below_the_same_address() {
         assert_eq!(asked.uri().path_and_query().unwrap(), address);
     }
 }
+
+#[test]
+fn a_provider_says_of_what_profile_and_version_it_is() {
+    let said = |adapter: Box<dyn Adapter>| {
+        (adapter.profile().map(str::to_owned), adapter.api_version().map(str::to_owned))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(said(Box::new(Azure::v1(chat()))), (some("azure"), None));
+    assert_eq!(said(Box::new(Azure::dated(responses(), "v1"))), (some("azure"), some("v1")));
+    assert_eq!(said(Box::new(aichat_providers::Anthropic::new())), (None, some("2023-06-01")));
+    let endpoint = Endpoint::new("mine", "https://mine.openai.azure.com", Arc::new(Canned::sse(&[])));
+    let provider = Driver::new(endpoint, Azure::dated(chat(), "2024-10-21")).unwrap();
+    let info = provider.info();
+    assert_eq!((info.profile.as_deref(), info.api_version.as_deref()), (Some("azure"), Some("2024-10-21")));
+}

@@ -107,7 +107,7 @@ fn openai_responses() -> OpenaiResponses {
 
 fn decoder(adapter: impl Adapter) -> Box<dyn Decoder> {
     let protocol = adapter.protocol();
-    adapter.decoder(&Info { name: "test".into(), protocol, host: String::new(), local: false })
+    adapter.decoder(&Info::new("test", protocol))
 }
 
 pub(crate) fn provider(transport: Arc<dyn Transport>, adapter: impl Adapter + 'static) -> Box<dyn Provider> {
