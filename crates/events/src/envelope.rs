@@ -70,23 +70,46 @@ pub struct Draft {
 
 /// The fields of a line that its hash covers, as they are read.
 #[derive(Clone, Deserialize)]
-struct Head {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Head {
+    /// Names the event; never used for order.
+    #[cfg_attr(test, schemars(with = "crate::schema::EventId"))]
     id: EventId,
+    /// The stream it belongs to.
+    #[cfg_attr(test, schemars(with = "crate::schema::SessionId"))]
     session: SessionId,
+    /// Its place in the stream; the first is 1, and there is no gap.
     seq: u64,
+    /// When it happened, in microseconds since 1970 UTC.
     ts: i64,
+    /// When it happened, in microseconds since the writer started; for durations, because wall clocks jump.
     mono_us: u64,
+    /// The process that wrote it.
+    #[cfg_attr(test, schemars(with = "crate::schema::WriterId"))]
     writer: WriterId,
+    /// What happened, a dotted past-tense fact.
     #[serde(rename = "type")]
     kind: String,
+    /// The version of the payload.
     tv: u32,
+    /// The turn it belongs to.
+    #[cfg_attr(test, schemars(with = "Option<crate::schema::TurnId>"))]
     turn: Option<TurnId>,
+    /// The run it belongs to.
     run: Option<String>,
+    /// The call it belongs to.
+    #[cfg_attr(test, schemars(with = "Option<crate::schema::CallId>"))]
     call: Option<CallId>,
+    /// The span it starts, ends or falls into.
     span: Option<Span>,
+    /// The span around that span.
     parent_span: Option<Span>,
+    /// The event that led to this one.
+    #[cfg_attr(test, schemars(with = "Option<crate::schema::EventId>"))]
     cause: Option<EventId>,
+    /// BLAKE3 of the salt's 16 bytes and the payload as it was written.
     payload_hash: Hash,
+    /// The hash of the event before; of the first one 64 zeros.
     prev: Hash,
 }
 

@@ -45,6 +45,8 @@ mod html;
 mod markdown;
 mod redact;
 mod sanitise;
+#[cfg(test)]
+mod schema;
 mod time;
 mod timeline;
 mod tokens;

@@ -6,6 +6,7 @@ use crate::hex::Hash;
 
 /// A document has another version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DocumentSaved {
     /// What kind of document it is, in a word.
     pub kind: String,
@@ -19,6 +20,7 @@ pub struct DocumentSaved {
 
 /// A document is hidden and its name is free again; its versions stay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DocumentDeleted {
     /// What kind of document it is, in a word.
     pub kind: String,

@@ -8,6 +8,7 @@ use crate::hex::Hash;
 
 /// A request is sent; it refers to messages and does not repeat them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LlmRequestStarted {
     /// Which attempt of its call it is; the first is 1.
     #[serde(default)]
@@ -16,6 +17,7 @@ pub struct LlmRequestStarted {
     #[serde(default)]
     pub provider: String,
     /// The wire protocol.
+    #[cfg_attr(test, schemars(with = "crate::schema::Protocol"))]
     pub protocol: Protocol,
     /// The profile of the protocol, by name, where the protocol has profiles.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,15 +35,18 @@ pub struct LlmRequestStarted {
     #[serde(default)]
     pub model: String,
     /// The options of the request, an object.
+    #[cfg_attr(test, schemars(with = "crate::schema::Json"))]
     pub options: Json,
     /// What form the answer shall have, an object; free text where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::schema::Json>"))]
     pub output: Option<Json>,
     /// Whether the answer shall be streamed.
     #[serde(default)]
     pub stream: bool,
     /// The messages sent, in order.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "Vec<crate::schema::MessageId>"))]
     pub messages: Vec<MessageId>,
     /// The hash of the exact bytes of the body.
     pub body_hash: Hash,
@@ -55,6 +60,7 @@ pub struct LlmRequestStarted {
 
 /// An attempt failed and another one follows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LlmRequestRetried {
     /// The attempt that failed.
     #[serde(default)]
@@ -63,6 +69,7 @@ pub struct LlmRequestRetried {
     #[serde(default)]
     pub delay_ms: u64,
     /// What went wrong.
+    #[cfg_attr(test, schemars(with = "crate::schema::ErrorKind"))]
     pub kind: ErrorKind,
     /// The same in a phrase.
     #[serde(default)]
@@ -74,6 +81,7 @@ pub struct LlmRequestRetried {
 
 /// The first content arrived.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct LlmResponseFirstChunk {
     /// How long that took from the start of the request, in microseconds.
@@ -82,6 +90,7 @@ pub struct LlmResponseFirstChunk {
 
 /// An answer ended as its protocol says it should.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LlmResponseCompleted {
     /// The model that answered, as the provider names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,9 +102,11 @@ pub struct LlmResponseCompleted {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// Why the answer ended.
+    #[cfg_attr(test, schemars(with = "crate::schema::Finish"))]
     pub finish: Finish,
     /// What it consumed, where the provider said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::schema::Usage>"))]
     pub usage: Option<Usage>,
     /// How long it took.
     #[serde(default)]
@@ -107,8 +118,10 @@ pub struct LlmResponseCompleted {
 
 /// A request failed for good, or an answer broke off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LlmResponseFailed {
     /// What went wrong.
+    #[cfg_attr(test, schemars(with = "crate::schema::ErrorKind"))]
     pub kind: ErrorKind,
     /// The same in a phrase.
     #[serde(default)]
@@ -130,6 +143,7 @@ pub struct LlmResponseFailed {
     pub retry_after_ms: Option<u64>,
     /// What it consumed, where the provider said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::schema::Usage>"))]
     pub usage: Option<Usage>,
     /// How long it took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -138,11 +152,13 @@ pub struct LlmResponseFailed {
 
 /// An answer was stopped before its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LlmResponseInterrupted {
     /// What stopped it.
     pub reason: Interruption,
     /// What it consumed, where the provider said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::schema::Usage>"))]
     pub usage: Option<Usage>,
     /// How long it took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,6 +167,7 @@ pub struct LlmResponseInterrupted {
 
 /// How long a response took, in microseconds since its request started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Timing {
     /// Until the first content.

@@ -5,37 +5,49 @@ use serde::{Deserialize, Serialize};
 
 /// The operator gave a standing instruction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MessageSystem {
     /// Names the message.
+    #[cfg_attr(test, schemars(with = "crate::schema::MessageId"))]
     pub id: MessageId,
     /// The message before it on its branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::schema::MessageId>"))]
     pub parent: Option<MessageId>,
     /// The message.
+    #[cfg_attr(test, schemars(with = "crate::schema::Message"))]
     pub message: Message,
 }
 
 /// The user said something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MessageUser {
     /// Names the message.
+    #[cfg_attr(test, schemars(with = "crate::schema::MessageId"))]
     pub id: MessageId,
     /// The message before it on its branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::schema::MessageId>"))]
     pub parent: Option<MessageId>,
     /// The message.
+    #[cfg_attr(test, schemars(with = "crate::schema::Message"))]
     pub message: Message,
 }
 
 /// The model said something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MessageAssistant {
     /// Names the message.
+    #[cfg_attr(test, schemars(with = "crate::schema::MessageId"))]
     pub id: MessageId,
     /// The message before it on its branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::schema::MessageId>"))]
     pub parent: Option<MessageId>,
     /// The message, as far as it came.
+    #[cfg_attr(test, schemars(with = "crate::schema::Message"))]
     pub message: Message,
     /// Whether the answer was cut off.
     #[serde(default)]
@@ -44,13 +56,17 @@ pub struct MessageAssistant {
 
 /// Tools gave the results that the model had called them for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MessageTool {
     /// Names the message.
+    #[cfg_attr(test, schemars(with = "crate::schema::MessageId"))]
     pub id: MessageId,
     /// The message before it on its branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::schema::MessageId>"))]
     pub parent: Option<MessageId>,
     /// The message.
+    #[cfg_attr(test, schemars(with = "crate::schema::Message"))]
     pub message: Message,
 }
 

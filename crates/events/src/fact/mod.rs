@@ -76,10 +76,24 @@ fn read<F: Fact>(kind: &str, tv: u32, payload: &Json) -> Option<F> {
     envelope::read(&payload).ok()
 }
 
+/// The types and current versions of each family of facts.
+const FAMILIES: [&[(&str, u32)]; 6] =
+    [session::KNOWN, turn::KNOWN, message::KNOWN, llm::KNOWN, note::KNOWN, document::KNOWN];
+
 /// Tells whether this version can read payloads of a type and version.
 pub(crate) fn is_known(kind: &str, tv: u32) -> bool {
-    let families = [document::KNOWN, llm::KNOWN, message::KNOWN, note::KNOWN, session::KNOWN, turn::KNOWN];
-    families.into_iter().flatten().any(|(known, version)| *known == kind && (1..=*version).contains(&tv))
+    FAMILIES.into_iter().flatten().any(|(known, version)| *known == kind && (1..=*version).contains(&tv))
+}
+
+/// Returns type, version and the schema of the payload of every fact.
+#[cfg(test)]
+pub(crate) fn schemas(
+    generator: &mut schemars::SchemaGenerator,
+) -> Vec<((&'static str, u32), schemars::Schema)> {
+    let families =
+        [session::schemas, turn::schemas, message::schemas, llm::schemas, note::schemas, document::schemas];
+    let schemas: Vec<_> = families.into_iter().flat_map(|schemas| schemas(generator)).collect();
+    FAMILIES.concat().into_iter().zip(schemas).collect()
 }
 
 /// Makes types facts: `Type = "event.type";`, with `upcast [v1, v2]` before the semicolon where there are earlier
@@ -94,6 +108,12 @@ macro_rules! fact {
         /// The types of this family with their current versions.
         pub(super) const KNOWN: &[(&str, u32)] =
             &[$(($text, <$name as $crate::fact::Fact>::VERSION)),*];
+
+        /// The schema of each payload of this family.
+        #[cfg(test)]
+        pub(super) fn schemas(generator: &mut schemars::SchemaGenerator) -> Vec<schemars::Schema> {
+            vec![$(<$name as schemars::JsonSchema>::json_schema(generator)),*]
+        }
     };
 }
 use fact;

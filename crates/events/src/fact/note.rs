@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Something happened that is no reason to fail.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct WarningRaised {
     /// What happened, in a phrase.
@@ -12,6 +13,7 @@ pub struct WarningRaised {
 
 /// Secrets were masked before they were recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct SecretRedacted {
     /// How often each of them was masked.
@@ -20,6 +22,7 @@ pub struct SecretRedacted {
 
 /// How often one secret was masked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct SecretCount {
     /// The secret's name; never its value.

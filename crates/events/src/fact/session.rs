@@ -8,6 +8,7 @@ use crate::hex::Hash;
 
 /// A session begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct SessionCreated {
     /// Its name, where it was given one.
@@ -23,6 +24,7 @@ pub struct SessionCreated {
 
 /// A session has another name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct SessionRenamed {
     /// The new name; `None` takes the name away.
@@ -32,6 +34,7 @@ pub struct SessionRenamed {
 
 /// A session is hidden and its name is free again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct SessionDeleted {}
 
@@ -39,8 +42,10 @@ pub struct SessionDeleted {}
 ///
 /// What is shared stays where it is. The hash is that of the last event shared, so that nobody can exchange it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SessionForked {
     /// The session it was forked from.
+    #[cfg_attr(test, schemars(with = "crate::schema::SessionId"))]
     pub parent: SessionId,
     /// The place of the last event that is shared.
     pub seq: u64,
@@ -48,6 +53,7 @@ pub struct SessionForked {
     pub hash: Hash,
     /// The message that the next one follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::schema::MessageId>"))]
     pub head: Option<MessageId>,
     /// Its name, where it was given one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,16 +75,19 @@ pub struct SessionForked {
 /// A branch ends with another message now, and is the one that turns go on from. Within a turn it is said before the
 /// turn's message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SessionHeadMoved {
     /// The name of the branch; a new name begins one.
     pub branch: String,
     /// The message that the next one follows; `None` for the beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::schema::MessageId>"))]
     pub head: Option<MessageId>,
 }
 
 /// A session was put away, or taken up again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct SessionArchived {
     /// Whether it is hidden from lists now.
@@ -87,6 +96,7 @@ pub struct SessionArchived {
 
 /// Every payload before this event was erased for good.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct SessionErased {}
 
@@ -95,6 +105,7 @@ pub struct SessionErased {}
 ///
 /// The event's own time is when that part of the conversation began there, where the tool says so.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct SessionImportedFrom {
     /// The tool it was held with.

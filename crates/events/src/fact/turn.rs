@@ -9,11 +9,14 @@ use crate::hex::Hash;
 
 /// A turn begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TurnStarted {
     /// The turn that it follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::schema::TurnId>"))]
     pub base: Option<TurnId>,
     /// The user's message.
+    #[cfg_attr(test, schemars(with = "crate::schema::MessageId"))]
     pub input: MessageId,
     /// The model asked, `provider/model`.
     #[serde(default)]
@@ -28,6 +31,7 @@ pub struct TurnStarted {
 
 /// One version of an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AgentRef {
     /// The agent's name.
     pub name: String,
@@ -39,38 +43,47 @@ pub struct AgentRef {
 
 /// A turn ended with an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TurnCompleted {
     /// The answer.
+    #[cfg_attr(test, schemars(with = "crate::schema::MessageId"))]
     pub answer: MessageId,
     /// Why the answer ended.
+    #[cfg_attr(test, schemars(with = "crate::schema::Finish"))]
     pub finish: Finish,
 }
 
 /// A turn ended without a whole answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TurnFailed {
     /// What went wrong.
+    #[cfg_attr(test, schemars(with = "crate::schema::ErrorKind"))]
     pub kind: ErrorKind,
     /// The same in a phrase.
     #[serde(default)]
     pub message: String,
     /// What there is of an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::schema::MessageId>"))]
     pub answer: Option<MessageId>,
 }
 
 /// A turn was stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TurnInterrupted {
     /// What stopped it.
     pub reason: Interruption,
     /// What there is of an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::schema::MessageId>"))]
     pub answer: Option<MessageId>,
 }
 
 /// A turn whose writer died was brought into the log by someone else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct TurnRecovered {
     /// How many records the journal held.
@@ -81,6 +94,7 @@ pub struct TurnRecovered {
 
 /// What stopped a turn or a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Interruption {
