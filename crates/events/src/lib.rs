@@ -36,6 +36,7 @@
 //! ```
 
 mod chain;
+mod cost;
 mod envelope;
 mod error;
 mod fact;
@@ -53,10 +54,12 @@ mod tokens;
 mod transcript;
 
 pub use chain::{Chain, Fault, What};
+pub use cost::{may_cost, tally};
 pub use envelope::{Draft, ENVELOPE_VERSION, Event};
 pub use error::{Error, ErrorKind};
 pub use fact::{
-    AgentRef, DocumentDeleted, DocumentSaved, Fact, Interruption, LlmRequestRetried, LlmRequestStarted,
+    AgentRef, BudgetCommitted, BudgetExceeded, BudgetReleased, BudgetReserved, CostCalculated, CostLine,
+    CostRevised, DocumentDeleted, DocumentSaved, Fact, Interruption, LlmRequestRetried, LlmRequestStarted,
     LlmResponseCompleted, LlmResponseFailed, LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant,
     MessageSystem, MessageTool, MessageUser, SecretCount, SecretRedacted, SessionArchived, SessionCreated,
     SessionDeleted, SessionErased, SessionForked, SessionHeadMoved, SessionImportedFrom, SessionRenamed,

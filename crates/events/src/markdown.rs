@@ -35,6 +35,10 @@ impl Transcript {
         if self.tokens.calls > 0 {
             let _ = writeln!(out, "- tokens: {} in, {} out", self.tokens.input, self.tokens.output);
         }
+        // Where nothing is known there is nothing to say.
+        if self.cost.calls > self.cost.unpriced {
+            let _ = writeln!(out, "- cost: {}", self.cost);
+        }
         let ends: Ends<'_> =
             self.turns.iter().map(|turn| (turn.answer.as_ref().or(turn.input.as_ref()), turn)).collect();
         let branch = self.head().map(|head| self.branch(&head.id)).unwrap_or_default();

@@ -2,15 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use aichat_message::{ErrorKind, Finish, Message, MessageId, Role, SessionId, TurnId};
+use aichat_message::{ErrorKind, Finish, Message, MessageId, Role, SessionId, Total, TurnId};
 use serde::Serialize;
 
+use crate::cost::tally;
 use crate::envelope::Event;
 use crate::fact::{
-    AgentRef, Fact, Interruption, LlmResponseCompleted, LlmResponseFailed, LlmResponseInterrupted,
-    MessageAssistant, MessageSystem, MessageTool, MessageUser, SessionCreated, SessionDeleted, SessionErased,
-    SessionForked, SessionHeadMoved, SessionRenamed, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted,
-    WarningRaised,
+    AgentRef, CostCalculated, CostRevised, Fact, Interruption, LlmResponseCompleted, LlmResponseFailed,
+    LlmResponseInterrupted, MessageAssistant, MessageSystem, MessageTool, MessageUser, SessionCreated,
+    SessionDeleted, SessionErased, SessionForked, SessionHeadMoved, SessionRenamed, TurnCompleted,
+    TurnFailed, TurnInterrupted, TurnStarted, WarningRaised,
 };
 use crate::heads::Heads;
 use crate::tokens::Tokens;
@@ -41,6 +42,8 @@ pub struct Transcript {
     pub turns: Vec<Turn>,
     /// What its calls consumed.
     pub tokens: Tokens,
+    /// What its calls cost.
+    pub cost: Total,
     /// Warnings, in the order of the log.
     pub warnings: Vec<Warning>,
 }
@@ -267,7 +270,9 @@ impl Folding {
             }
             LlmResponseCompleted::TYPE | LlmResponseFailed::TYPE | LlmResponseInterrupted::TYPE => {
                 self.done.tokens.count(event);
+                tally(&mut self.done.cost, event);
             }
+            CostCalculated::TYPE | CostRevised::TYPE => tally(&mut self.done.cost, event),
             _ => {}
         }
     }
@@ -287,6 +292,7 @@ impl Folding {
         (self.done.created, self.done.deleted) = (Some(event.ts()), false);
         self.done.heads = Heads::at(fact.head);
         self.done.tokens = Tokens::default();
+        self.done.cost = Total::default();
         self.done.warnings.clear();
         if missing {
             self.warn(

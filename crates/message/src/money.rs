@@ -47,6 +47,35 @@ impl Money {
         Self(amount as i128 * PER_NANO)
     }
 
+    /// Reads an amount that came as a JSON number, exponent and all; what is finer than a pico-dollar is rounded up.
+    /// `None` for what is no number, is negative or too large.
+    pub fn from_number(text: &str) -> Option<Self> {
+        let (digits, exponent) = match text.split_once(['e', 'E']) {
+            Some((digits, exponent)) => (digits, exponent.parse::<i32>().ok()?),
+            None => (text, 0),
+        };
+        let (whole, places) = digits.split_once('.').unwrap_or((digits, ""));
+        let mut amount: i128 = 0;
+        // How many decimal places the amount is short of a pico-dollar.
+        let mut shift = i64::from(exponent) + PLACES as i64 - places.len() as i64;
+        let mut rest = false;
+        if whole.is_empty() || whole.len() + places.len() > 64 {
+            return None;
+        }
+        for byte in whole.bytes().chain(places.bytes()) {
+            let digit = byte.is_ascii_digit().then(|| i128::from(byte - b'0'))?;
+            amount = amount.checked_mul(10)?.checked_add(digit)?;
+        }
+        while shift > 0 && amount != 0 {
+            (amount, shift) = (amount.checked_mul(10)?, shift - 1);
+        }
+        while shift < 0 && amount != 0 {
+            rest |= amount % 10 != 0;
+            (amount, shift) = (amount / 10, shift + 1);
+        }
+        amount.checked_add(i128::from(rest)).map(Self)
+    }
+
     /// Returns the amount in nano-dollars, rounded up: what is at least enough to pay it. A negative amount is none,
     /// and one beyond 18 thousand million dollars stays at the largest number there is.
     pub fn nano_dollars_up(self) -> u64 {
@@ -196,6 +225,27 @@ mod tests {
         }
         assert_eq!(Money(i128::MAX).nano_dollars_up(), u64::MAX);
         assert_eq!(Money::from_nano_dollars(u64::MAX).nano_dollars_up(), u64::MAX);
+    }
+
+    #[test]
+    fn numbers_of_others_are_read_exactly_or_rounded_up() {
+        let read = |text: &str| Money::from_number(text).map(|money| money.to_string());
+        for (text, amount) in [
+            ("0", "0"),
+            ("0.00014", "0.00014"),
+            ("1.4e-05", "0.000014"),
+            ("1.4E2", "140"),
+            ("12", "12"),
+            ("0.0000000000011", "0.000000000002"),
+            ("1e-400", "0.000000000001"),
+            ("0e999999", "0"),
+        ] {
+            assert_eq!(read(text).as_deref(), Some(amount), "{text}");
+        }
+        let long = "9".repeat(400);
+        for text in ["", "-1", "null", "\"1\"", ".5", "1e", "1e30", "1e999999999999", "NaN", &long] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 
     #[test]

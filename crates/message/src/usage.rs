@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::json::Json;
+use crate::money::Money;
 
 /// Token counts of one call; a count the provider did not give is `None`, never zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct Usage {
     /// The part of the output that was audio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_output_tokens: Option<u64>,
+    /// What the call costs in dollars by the provider's own account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
     /// The provider's own usage object, unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<Json>,

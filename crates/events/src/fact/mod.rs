@@ -4,6 +4,7 @@
 //! default, a field that is not known is ignored, because the event keeps its bytes. Any other change makes the next
 //! version, and an [`Upcast`] by which the earlier one is read.
 
+mod cost;
 mod document;
 mod llm;
 mod message;
@@ -19,6 +20,9 @@ use serde::de::DeserializeOwned;
 
 use crate::envelope::{self, Draft, Event};
 
+pub use cost::{
+    BudgetCommitted, BudgetExceeded, BudgetReleased, BudgetReserved, CostCalculated, CostLine, CostRevised,
+};
 pub use document::{DocumentDeleted, DocumentSaved};
 pub use llm::{
     LlmRequestRetried, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed, LlmResponseFirstChunk,

@@ -4,9 +4,10 @@ mod render;
 
 use std::collections::HashMap;
 
-use aichat_message::{SessionId, TurnId};
+use aichat_message::{SessionId, Total, TurnId};
 use serde::Serialize;
 
+use crate::cost::tally;
 use crate::envelope::Event;
 use crate::fact::{
     Fact, LlmRequestRetried, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed,
@@ -44,6 +45,8 @@ pub struct TurnTimeline {
     pub model: String,
     /// What its calls consumed.
     pub tokens: Tokens,
+    /// What its calls cost.
+    pub cost: Total,
     /// What happened in it, in the order in which it began.
     pub rows: Vec<Row>,
 }
@@ -160,8 +163,8 @@ impl Building {
     fn new(turn: TurnId, start: Event) -> Self {
         let model = TurnStarted::of(&start).map(|fact| fact.model).unwrap_or_default();
         let (seq, ts) = (start.seq(), start.ts());
-        let (tokens, status) = (Tokens::default(), TurnStatus::Open);
-        let done = TurnTimeline { turn, seq, ts, total_us: 0, status, model, tokens, rows: Vec::new() };
+        let (tokens, cost, status) = (Tokens::default(), Total::default(), TurnStatus::Open);
+        let done = TurnTimeline { turn, seq, ts, total_us: 0, status, model, tokens, cost, rows: Vec::new() };
         Self { done, start, attempt: None, requested: false, failed_us: None }
     }
 
@@ -171,6 +174,7 @@ impl Building {
             self.done.total_us = self.done.total_us.max(now);
         }
         self.done.tokens.count(event);
+        tally(&mut self.done.cost, event);
         match event.kind() {
             LlmRequestStarted::TYPE => self.request(now),
             LlmRequestRetried::TYPE => {

@@ -27,7 +27,8 @@ impl TurnTimeline {
         let tokens = (self.tokens.calls > 0)
             .then(|| format!("tokens: {} in, {} out", self.tokens.input, self.tokens.output));
         let model = (!self.model.is_empty()).then(|| self.model.clone());
-        let second: Vec<String> = model.into_iter().chain(tokens).collect();
+        let cost = (self.cost.calls > 0).then(|| format!("cost: {}", self.cost));
+        let second: Vec<String> = model.into_iter().chain(tokens).chain(cost).collect();
         let mut out = label(&first, width);
         if !second.is_empty() {
             out.push_str("\n  ");

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall panic, in what it is built from too")]
 
 mod chain;
+mod cost;
 mod envelope;
 mod fact;
 mod html;

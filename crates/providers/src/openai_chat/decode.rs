@@ -9,6 +9,7 @@ use aichat_message::{
     Delta, ErrorKind, Extra, Finish, FinishReason, Json, Opaque, OpaqueKind, Part, PartKind, Start,
 };
 
+use super::profile::Billing;
 use super::wire::{self, Choice, Chunk, ChunkSeed, Content, ContentPart, Said, ToolCall, Unknown};
 use crate::classify;
 use crate::decoder::{Decoder, Frame};
@@ -20,6 +21,7 @@ use crate::stencil::Stencil;
 #[derive(Debug)]
 pub(super) struct ChatDecoder {
     provider: String,
+    billing: Billing,
     /// The shape of the last chunk, and what its text is.
     stencil: Stencil,
     repeats: Option<Fragment>,
@@ -78,9 +80,10 @@ struct Detail {
 }
 
 impl ChatDecoder {
-    pub(super) fn new(provider: String) -> Self {
+    pub(super) fn new(provider: String, billing: Billing) -> Self {
         Self {
             provider,
+            billing,
             stencil: Stencil::default(),
             repeats: None,
             unknown: Unknown::default(),
@@ -159,7 +162,7 @@ impl ChatDecoder {
         if self.usage.as_deref() == Some(raw.get()) {
             return;
         }
-        if let Some(usage) = wire::usage(raw) {
+        if let Some(usage) = wire::usage(raw, self.billing) {
             self.usage = Some(raw.get().into());
             out.push(Delta::Usage(usage));
         }

@@ -64,7 +64,7 @@ impl Adapter for OpenaiChat {
     }
 
     fn decoder(&self, info: &Info) -> Box<dyn Decoder> {
-        Box::new(decode::ChatDecoder::new(info.name.clone()))
+        Box::new(decode::ChatDecoder::new(info.name.clone(), self.profile.billing))
     }
 
     fn path(&self, _: &Request) -> String {

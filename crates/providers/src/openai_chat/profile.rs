@@ -21,6 +21,18 @@ pub struct Profile {
     pub(super) echo: bool,
     /// Whether tool call ids must be nine letters or digits.
     pub(super) short_ids: bool,
+    pub(super) billing: Billing,
+}
+
+/// What the usage says of money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Billing {
+    /// Nothing that is understood.
+    Silent,
+    /// `cost` in dollars; with a key of one's own it is a fee beside `cost_details.upstream_inference_cost`.
+    Dollars,
+    /// `cost_in_usd_ticks`, ten thousand million to a dollar.
+    Ticks,
 }
 
 /// How the amount of reasoning is asked for.
@@ -58,6 +70,7 @@ const GENERIC: Profile = Profile {
     empty_content: false,
     echo: true,
     short_ids: false,
+    billing: Billing::Silent,
 };
 
 impl Profile {
@@ -73,7 +86,13 @@ impl Profile {
             "openai" | "azure" => Self { max_tokens: "max_completion_tokens", developer: true, ..GENERIC },
             // What a dated address of before September 2024 takes.
             "azure-early" => Self { stream_options: false, effort: Effort::Unknown, ..GENERIC },
-            "openrouter" => Self { top_k: true, effort: Effort::Object, replay: Replay::Details, ..GENERIC },
+            "openrouter" => Self {
+                top_k: true,
+                effort: Effort::Object,
+                replay: Replay::Details,
+                billing: Billing::Dollars,
+                ..GENERIC
+            },
             "groq" => Self { echo: false, ..GENERIC },
             "deepseek" => {
                 Self { effort: Effort::Switch, replay: Replay::Content, empty_content: true, ..GENERIC }
@@ -87,7 +106,7 @@ impl Profile {
                 short_ids: true,
                 ..GENERIC
             },
-            "xai" => Self { echo: false, ..GENERIC },
+            "xai" => Self { echo: false, billing: Billing::Ticks, ..GENERIC },
             "llamacpp" => Self { top_k: true, effort: Effort::Unknown, replay: Replay::Content, ..GENERIC },
             "vllm" | "lmstudio" => Self { top_k: true, ..GENERIC },
             "generic" => GENERIC,

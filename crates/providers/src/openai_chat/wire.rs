@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use aichat_message::{Extra, Json, Usage};
+use aichat_message::{Extra, Json, Money, Usage};
 
+use super::profile::Billing;
 use crate::history::RESPONSE;
 use crate::scalar::{Text, count};
 
@@ -376,6 +377,48 @@ struct Counts {
     completion_tokens_details: Option<Details>,
 }
 
+/// What a usage object says of money, its numbers as they are written.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Charged<'a> {
+    #[serde(borrow)]
+    cost: Option<&'a RawValue>,
+    is_byok: Option<bool>,
+    cost_details: Option<ChargedElsewhere<'a>>,
+    cost_in_usd_ticks: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ChargedElsewhere<'a> {
+    #[serde(borrow)]
+    upstream_inference_cost: Option<&'a RawValue>,
+}
+
+/// Returns what the provider says that the call costs.
+fn charged(raw: &RawValue, billing: Billing) -> Option<Money> {
+    let read = |number: Option<&RawValue>| Money::from_number(number?.get());
+    match billing {
+        Billing::Silent => None,
+        Billing::Dollars => {
+            let charged: Charged<'_> = serde_json::from_str(raw.get()).ok()?;
+            let cost = read(charged.cost)?;
+            match charged.is_byok {
+                Some(true) => Some(cost + read(charged.cost_details?.upstream_inference_cost)?),
+                _ => Some(cost),
+            }
+        }
+        Billing::Ticks => {
+            let charged: Charged<'_> = serde_json::from_str(raw.get()).ok()?;
+            let ticks = read(charged.cost_in_usd_ticks)?;
+            Some(Money::from_pico_dollars(ticks.pico_dollars() / TICKS))
+        }
+    }
+}
+
+/// Ticks of one dollar.
+const TICKS: i128 = 10_000_000_000;
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Details {
@@ -389,7 +432,7 @@ struct Details {
 ///
 /// Some servers count reasoning (xAI) or audio (Mistral) beside the totals they belong to. The grand total
 /// tells: what it holds beyond input and output is exactly what stood beside them.
-pub(super) fn usage(raw: &RawValue) -> Option<Usage> {
+pub(super) fn usage(raw: &RawValue, billing: Billing) -> Option<Usage> {
     if !raw.get().starts_with('{') {
         return None;
     }
@@ -427,6 +470,7 @@ pub(super) fn usage(raw: &RawValue) -> Option<Usage> {
             _ => {}
         }
     }
+    usage.cost = charged(raw, billing);
     usage.raw = Some(Json::from_raw(raw.to_owned()));
     Some(usage)
 }
@@ -438,7 +482,8 @@ mod tests {
     #[test]
     fn what_is_no_count_is_unknown() {
         let read = |json: &str| {
-            usage(serde_json::from_str(json).unwrap()).map(|u| (u.input_tokens, u.output_tokens))
+            usage(serde_json::from_str(json).unwrap(), Billing::Silent)
+                .map(|u| (u.input_tokens, u.output_tokens))
         };
         assert_eq!(read(r#"{"prompt_tokens":5.0,"completion_tokens":2}"#), Some((Some(5), Some(2))));
         let huge = r#"{"prompt_tokens":123456789012345678901234567890,"completion_tokens":2}"#;
@@ -448,5 +493,31 @@ mod tests {
             Some((None, None))
         );
         assert_eq!(read("[1,2]"), None);
+    }
+
+    #[test]
+    fn money_is_read_where_the_server_is_known_to_mean_dollars() {
+        let read = |json: &str, billing| {
+            let usage = usage(serde_json::from_str(json).unwrap(), billing).unwrap();
+            usage.cost.map(|cost| cost.to_string())
+        };
+        let routed = r#"{"prompt_tokens":5,"completion_tokens":2,"cost":1.45e-05,"is_byok":false,
+            "cost_details":{"upstream_inference_cost":null}}"#;
+        assert_eq!(read(routed, Billing::Dollars).as_deref(), Some("0.0000145"));
+        assert_eq!(read(routed, Billing::Silent), None);
+        let own_key = r#"{"prompt_tokens":5,"completion_tokens":2,"cost":0.01,"is_byok":true,
+            "cost_details":{"upstream_inference_cost":0.2}}"#;
+        assert_eq!(read(own_key, Billing::Dollars).as_deref(), Some("0.21"));
+        let half = r#"{"prompt_tokens":5,"completion_tokens":2,"cost":0.01,"is_byok":true}"#;
+        assert_eq!(read(half, Billing::Dollars), None, "a fee is not the cost");
+        let ticks = r#"{"prompt_tokens":5,"completion_tokens":2,"cost_in_usd_ticks":158500}"#;
+        assert_eq!(read(ticks, Billing::Ticks).as_deref(), Some("0.00001585"));
+        for strange in [
+            r#"{"prompt_tokens":5,"cost":"free"}"#,
+            r#"{"prompt_tokens":5,"cost":-1}"#,
+            r#"{"prompt_tokens":5}"#,
+        ] {
+            assert_eq!(read(strange, Billing::Dollars), None);
+        }
     }
 }
