@@ -81,8 +81,8 @@ fn read<F: Fact>(kind: &str, tv: u32, payload: &Json) -> Option<F> {
 }
 
 /// The types and current versions of each family of facts.
-const FAMILIES: [&[(&str, u32)]; 6] =
-    [session::KNOWN, turn::KNOWN, message::KNOWN, llm::KNOWN, note::KNOWN, document::KNOWN];
+const FAMILIES: [&[(&str, u32)]; 7] =
+    [session::KNOWN, turn::KNOWN, message::KNOWN, llm::KNOWN, cost::KNOWN, note::KNOWN, document::KNOWN];
 
 /// Tells whether this version can read payloads of a type and version.
 pub(crate) fn is_known(kind: &str, tv: u32) -> bool {
@@ -94,8 +94,15 @@ pub(crate) fn is_known(kind: &str, tv: u32) -> bool {
 pub(crate) fn schemas(
     generator: &mut schemars::SchemaGenerator,
 ) -> Vec<((&'static str, u32), schemars::Schema)> {
-    let families =
-        [session::schemas, turn::schemas, message::schemas, llm::schemas, note::schemas, document::schemas];
+    let families = [
+        session::schemas,
+        turn::schemas,
+        message::schemas,
+        llm::schemas,
+        cost::schemas,
+        note::schemas,
+        document::schemas,
+    ];
     let schemas: Vec<_> = families.into_iter().flat_map(|schemas| schemas(generator)).collect();
     FAMILIES.concat().into_iter().zip(schemas).collect()
 }

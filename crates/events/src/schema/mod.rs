@@ -13,8 +13,8 @@ use crate::envelope::Head;
 use crate::hex::{Hash, Salt, Span};
 
 pub(crate) use said::{
-    CallId, ErrorKind, EventId, Finish, Json, Message, MessageId, Protocol, SessionId, TurnId, Usage,
-    WriterId,
+    CallId, CostStatus, Currency, ErrorKind, EventId, Finish, Json, Message, MessageId, Money, Protocol,
+    SessionId, TurnId, Usage, WriterId,
 };
 
 /// One line of a log: the fields that the hash covers, then the hash, salt and payload.

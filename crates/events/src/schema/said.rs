@@ -20,6 +20,7 @@ texts! {
     EventId = "^evt_[0-9a-hjkmnp-tv-z]{1,64}$";
     CallId = "^cal_[0-9a-hjkmnp-tv-z]{1,64}$";
     WriterId = "^wrt_[0-9a-hjkmnp-tv-z]{1,64}$";
+    Money = "^-?[0-9]+([.][0-9]{1,12})?$";
 }
 
 /// Any JSON, kept as the bytes that it came in.
@@ -110,8 +111,37 @@ pub(crate) struct Usage {
     audio_input_tokens: Option<u64>,
     /// The part of the output that was audio.
     audio_output_tokens: Option<u64>,
+    /// What the call costs in dollars by the provider's own account.
+    cost: Option<Money>,
     /// The provider's own usage object, unchanged.
     raw: Option<Json>,
+}
+
+/// A currency.
+#[derive(JsonSchema)]
+pub(crate) enum Currency {
+    /// United States dollars.
+    #[serde(rename = "USD")]
+    Usd,
+}
+
+/// How far an amount can be trusted. A reader takes a word that it does not know for `unknown`.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CostStatus {
+    /// Every token was counted and priced.
+    Exact,
+    /// Every token was priced, but the counts contradict or overlap each other, something is billed that was not
+    /// counted, or the price is an assumption.
+    Estimated,
+    /// Some tokens have no known price; the amount is the sum of the others, a lower bound.
+    Partial,
+    /// The provider is local and asks for nothing.
+    LocalFree,
+    /// The provider named the amount itself.
+    ProviderReported,
+    /// There is no amount.
+    Unknown,
 }
 
 /// One message of a conversation.

@@ -269,8 +269,36 @@ fn everything_that_may_be_written_is_described() {
         reasoning_tokens: Some(1),
         audio_input_tokens: Some(1),
         audio_output_tokens: Some(1),
+        cost: Some(aichat_message::Money::from_nano_dollars(1)),
         raw: Some(json("{}")),
     };
+    use aichat_message::CostStatus as Status;
+    for status in [
+        Status::Exact,
+        Status::Estimated,
+        Status::Partial,
+        Status::LocalFree,
+        Status::ProviderReported,
+        Status::Unknown,
+    ] {
+        let amount = usage.cost;
+        let line = fact::CostLine { bucket: "input".into(), quantity: 1, price_per_million: amount, amount };
+        let cost = fact::CostCalculated {
+            amount,
+            status,
+            lines: vec![line],
+            price: Some(json("{}")),
+            calculated: amount,
+            agent: Some("a".into()),
+            input_tokens: Some(1),
+            output_tokens: Some(1),
+            ..Default::default()
+        };
+        schemas.check_fact(&cost);
+        schemas.check_fact(&fact::CostRevised { was: amount, was_status: status, cost });
+        schemas.check_fact(&fact::BudgetExceeded { needed: amount, ..Default::default() });
+        schemas.check_fact(&fact::BudgetReserved { output_tokens: Some(1), ..Default::default() });
+    }
     for kind in aichat_message::ErrorKind::ALL {
         schemas.check_fact(&LlmResponseFailed {
             kind: *kind,

@@ -52,7 +52,7 @@ fn a_waterfall_shows_queue_attempts_waits_and_the_stream() {
     assert!(wide.contains("slow down␛[2J please, there are many of you today\n"), "{wide}");
     insta::assert_snapshot!(text, @r"
     trn_040g2081040g2081  2026-01-01T00:00:01Z  completed 2.00 s
-      openai/gpt  tokens: 12 in, 34 out
+      openai/gpt  tokens: 12 in, 34 out  cost: unknown (1 call unpriced)
       queue         │█                                       │ 0 us  100.0 ms
       request       │ ████                                   │ 100.0 ms  200.0 ms
       retry         │     ◆                                  │ 300.0 ms  attempt 1 rate_limited, waits …
@@ -87,7 +87,7 @@ fn the_data_has_the_numbers_that_the_text_shows() {
         (RowKind::Redaction, 2_000, None),
     ];
     assert_eq!(spans, expected);
-    insta::assert_snapshot!(serde_json::to_string(&timeline).unwrap().split_once(",\"rows\"").unwrap().0, @r#"{"session":"ses_040g2081040g2081","turns":[{"turn":"trn_040g2081040g2081","seq":1,"ts":1767225601000000,"total_us":2001000,"status":"completed","finish":{"reason":"stop","raw":null},"model":"openai/gpt","tokens":{"calls":1,"input":{"known":12,"unknown":0},"output":{"known":34,"unknown":0}}"#);
+    insta::assert_snapshot!(serde_json::to_string(&timeline).unwrap().split_once(",\"rows\"").unwrap().0, @r#"{"session":"ses_040g2081040g2081","turns":[{"turn":"trn_040g2081040g2081","seq":1,"ts":1767225601000000,"total_us":2001000,"status":"completed","finish":{"reason":"stop","raw":null},"model":"openai/gpt","tokens":{"calls":1,"input":{"known":12,"unknown":0},"output":{"known":34,"unknown":0}},"cost":{"amount":"0","calls":1,"unpriced":1,"partial":0,"estimated":0}"#);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_recovery_hours_later_does_not_stretch_the_turn() {
     log.say(1, "Be", true).add(&TurnInterrupted { reason: Interruption::Kill, answer: None });
     insta::assert_snapshot!(Timeline::of(&log.events).render(80), @r"
     trn_040g2081040g2081  2026-01-01T00:00:00Z  interrupted 400.0 ms
-      openai/gpt  tokens: unknown in, unknown out
+      openai/gpt  tokens: unknown in, unknown out  cost: unknown (1 call unpriced)
       queue         │█                             │ 0 us  10.0 ms
       first content │███████████████               │ 10.0 ms  200.0 ms
       stream        │               ███████████████│ 210.0 ms  190.0 ms
