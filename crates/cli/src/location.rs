@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "postgres")]
 use aichat_store::PostgresAddress;
 
 /// Where sessions are kept.
@@ -11,6 +12,7 @@ pub(crate) enum Location {
     /// A directory.
     Directory(PathBuf),
     /// A database; its password is looked up when it is opened.
+    #[cfg(feature = "postgres")]
     Database(PostgresAddress),
 }
 
@@ -30,19 +32,29 @@ impl Location {
         match text {
             "" => Err(Complaint { what: "it is empty".to_owned(), hint: "name a directory or a database" }),
             "default" => Ok(Self::Directory(usual.to_owned())),
-            address if address.contains("://") => match PostgresAddress::parse(address) {
-                Ok(address) => Ok(Self::Database(address)),
-                Err(error) => Err(Complaint {
-                    hint: match error.to_string().contains("password") {
-                        true => "leave it out; set PGPASSWORD, or keep it in ~/.pgpass",
-                        false => "a database is written postgres://USER@HOST/DATABASE",
-                    },
-                    what: error.to_string(),
-                }),
-            },
+            address if address.contains("://") => database(address),
             path => Ok(Self::Directory(base.join(path))),
         }
     }
+}
+
+#[cfg(feature = "postgres")]
+fn database(address: &str) -> Result<Location, Complaint> {
+    PostgresAddress::parse(address).map(Location::Database).map_err(|error| Complaint {
+        hint: match error.to_string().contains("password") {
+            true => "leave it out; set PGPASSWORD, or keep it in ~/.pgpass",
+            false => "a database is written postgres://USER@HOST/DATABASE",
+        },
+        what: error.to_string(),
+    })
+}
+
+#[cfg(not(feature = "postgres"))]
+fn database(_: &str) -> Result<Location, Complaint> {
+    Err(Complaint {
+        what: "this program was built without databases".to_owned(),
+        hint: "build it with the feature `postgres`, which is on by default, or name a directory",
+    })
 }
 
 impl Location {
@@ -53,7 +65,9 @@ impl Location {
                 one == other
                     || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|it| it == one))
             }
+            #[cfg(feature = "postgres")]
             (Self::Database(one), Self::Database(other)) => one.to_string() == other.to_string(),
+            #[cfg(feature = "postgres")]
             _ => false,
         }
     }
@@ -63,6 +77,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Directory(path) => path.display().fmt(f),
+            #[cfg(feature = "postgres")]
             Self::Database(address) => write!(f, "postgres://{address}"),
         }
     }

@@ -18,6 +18,7 @@ mod options;
 mod output;
 mod panics;
 mod paths;
+#[cfg(feature = "postgres")]
 mod pgpass;
 mod place;
 mod prompt;

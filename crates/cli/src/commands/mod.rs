@@ -40,6 +40,7 @@ use crate::directory::{Directory, Entry};
 use crate::env::Env;
 use crate::exit;
 use crate::failure::{Failure, Report, phrase};
+#[cfg(feature = "postgres")]
 use crate::location::Location;
 use crate::output::Output;
 use crate::paths::Paths;
@@ -108,6 +109,7 @@ impl Context {
     /// Starts the runtime of a command that waits for something.
     pub(crate) fn runtime(&self) -> Result<Runtime, Failure> {
         let mut builder = match assemble::location(self) {
+            #[cfg(feature = "postgres")]
             // What is held in a database must be renewed even while nobody reads our output.
             Ok(Location::Database(_)) => tokio::runtime::Builder::new_multi_thread(),
             _ => tokio::runtime::Builder::new_current_thread(),

@@ -1,5 +1,7 @@
 //! Puts the parts together: the only file that names concrete providers, transports and stores.
 
+mod network;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -8,12 +10,15 @@ use std::time::Duration;
 use aichat_engine::{Builder, Engine, Registry, Secrets};
 use aichat_message::{ErrorKind, Protocol};
 use aichat_providers::{
-    Adapter, Anthropic, Azure, Driver, Endpoint, Finding, Gemini, Http, Ollama, OpenaiChat, OpenaiResponses,
+    Adapter, Anthropic, Azure, Driver, Endpoint, Finding, Gemini, Ollama, OpenaiChat, OpenaiResponses,
     Profile, Provider, ResponsesProfile, RetryPolicy,
 };
-use aichat_store::{Memory, Notice, Postgres, Sled, Store};
+#[cfg(feature = "postgres")]
+use aichat_store::Postgres;
+use aichat_store::{Memory, Notice, Sled, Store};
 use secrecy::{ExposeSecret, SecretString};
 
+use self::network::Network;
 use crate::commands::Context;
 use crate::config::Header;
 use crate::directory::{Directory, Entry, key_variables};
@@ -21,6 +26,7 @@ use crate::env::Env;
 use crate::failure::Failure;
 use crate::keys::{self, Keys};
 use crate::location::{Complaint, Location};
+#[cfg(feature = "postgres")]
 use crate::pgpass;
 
 /// Variables that may name a proxy.
@@ -44,10 +50,7 @@ struct Inner {
     env: Arc<Env>,
     keys: PathBuf,
     secrets: Secrets,
-    /// For servers elsewhere: through the proxy of the flag or of the environment.
-    routed: Http,
-    /// For servers on this machine, which the environment's proxies do not see.
-    direct: Http,
+    network: Arc<Network>,
     timeouts: Timeouts,
     keyless: bool,
     open: Mutex<HashMap<String, Arc<dyn Provider>>>,
@@ -72,27 +75,22 @@ impl Providers {
         for entry in directory.entries() {
             learn_user_info(&context.secrets, &entry.name, user_info(&entry.base_url));
         }
-        let (routed, direct) = match &context.global.proxy {
-            Some(proxy) => {
-                learn_user_info(&context.secrets, "proxy", user_info(proxy));
-                let http = Http::with_proxy(proxy).map_err(aichat_engine::Error::from)?;
-                (http.clone(), http)
-            }
+        let proxy = context.global.proxy.as_deref();
+        match proxy {
+            Some(proxy) => learn_user_info(&context.secrets, "proxy", user_info(proxy)),
             None => {
                 for name in PROXY_VARIABLES {
                     let proxy = context.env.text(name);
                     learn_user_info(&context.secrets, name, proxy.as_deref().and_then(user_info));
                 }
-                (Http::from_env(), Http::new())
             }
-        };
+        }
         Ok(Self(Arc::new(Inner {
             directory,
             env: Arc::clone(&context.env),
             keys: context.paths()?.keys,
             secrets: context.secrets.clone(),
-            routed,
-            direct,
+            network: Arc::new(Network::new(proxy)?),
             timeouts,
             keyless,
             open: Mutex::default(),
@@ -107,8 +105,7 @@ impl Providers {
             env: Arc::clone(&inner.env),
             keys: inner.keys.clone(),
             secrets: inner.secrets.clone(),
-            routed: inner.routed.clone(),
-            direct: inner.direct.clone(),
+            network: Arc::clone(&inner.network),
             timeouts,
             keyless: inner.keyless,
             open: Mutex::default(),
@@ -132,6 +129,12 @@ impl Providers {
     }
 
     fn make(&self, entry: &Entry) -> Result<Arc<dyn Provider>, Failure> {
+        if !Network::IS_THERE && !self.0.keyless {
+            let what =
+                format!("{} cannot be asked: this program was built without an HTTP client", entry.name);
+            return Err(Failure::new(ErrorKind::Unsupported, what)
+                .hint("build it with the feature `http`, which is on by default"));
+        }
         if entry.base_url.is_empty() {
             let failure = Failure::new(ErrorKind::Config, format!("{} has no address", entry.name));
             return Err(failure.hint(match entry.url_variable {
@@ -156,8 +159,8 @@ impl Providers {
         waits.first_byte = self.0.timeouts.first_byte.unwrap_or(waits.first_byte);
         waits.idle = self.0.timeouts.idle.unwrap_or(waits.idle);
         let secrets = self.0.secrets.clone();
-        let http = Arc::new(self.http(entry));
-        let mut endpoint = Endpoint::new(&*entry.name, &*entry.base_url, http)
+        let transport = self.0.network.transport(entry.is_here(), self.0.timeouts.connect);
+        let mut endpoint = Endpoint::new(&*entry.name, &*entry.base_url, transport)
             .with_local(entry.local)
             .with_redactor(Arc::new(move |bytes| secrets.redactor().redact(bytes).into_owned()))
             .with_timeouts(waits);
@@ -185,15 +188,7 @@ impl Providers {
 
     /// Goes the way to a provider step by step, without asking it anything.
     pub(crate) async fn reach(&self, entry: &Entry) -> Vec<Finding> {
-        self.http(entry).reach(&entry.base_url).await
-    }
-
-    fn http(&self, entry: &Entry) -> Http {
-        let http = if entry.is_here() { &self.0.direct } else { &self.0.routed };
-        match self.0.timeouts.connect {
-            Some(limit) => http.with_connect_timeout(limit),
-            None => http.clone(),
-        }
+        self.0.network.reach(entry.is_here(), self.0.timeouts.connect, &entry.base_url).await
     }
 
     /// Returns the value of a header; looking only, one that is not there is empty.
@@ -317,6 +312,7 @@ fn open(context: &Context, location: &Location) -> Result<Arc<dyn Store>, Failur
             };
             Ok(Arc::new(Sled::observed(path, say)))
         }
+        #[cfg(feature = "postgres")]
         Location::Database(address) => {
             let mut address = address.clone();
             if let Some(password) = pgpass::find(&context.env, &address)? {
