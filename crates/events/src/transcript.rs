@@ -233,7 +233,11 @@ impl Folding {
                 let fact = SessionCreated::of(event).unwrap_or_default();
                 (self.done.name, self.done.model) = (fact.name, fact.model);
             }
-            SessionRenamed::TYPE => self.done.name = SessionRenamed::of(event).and_then(|fact| fact.name),
+            SessionRenamed::TYPE => {
+                if let Some(fact) = SessionRenamed::of(event) {
+                    self.done.name = fact.name;
+                }
+            }
             SessionDeleted::TYPE | SessionErased::TYPE => self.done.deleted = true,
             SessionForked::TYPE => {
                 if let Some(fact) = SessionForked::of(event) {

@@ -82,3 +82,80 @@ fn a_backup_of_an_older_store_is_one_of_this_version() {
         assert_eq!(home.run("store verify").code, 0);
     }
 }
+
+/// Returns the exports that versions wrote, each with its name.
+fn exports() -> Vec<(PathBuf, String)> {
+    let mut places: Vec<PathBuf> = fixtures().into_iter().map(|fixture| fixture.join("expected")).collect();
+    places.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/exports"));
+    let paths =
+        places.iter().flat_map(|place| fs::read_dir(place).unwrap()).map(|entry| entry.unwrap().path());
+    let mut all: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|kind| kind == "jsonl"))
+        .map(|path| (path.clone(), fs::read_to_string(&path).unwrap()))
+        .collect();
+    all.sort();
+    all
+}
+
+/// Takes an export in, and checks that the store gives it back and tells what it told.
+fn import(path: &Path, text: &str, format: &str) -> (Home, String) {
+    let home = Home::new();
+    let place = path.display();
+    let done = home.pipe("sessions import -", text.as_bytes());
+    assert_eq!(done.code, 0, "{place}: {}", done.all());
+    // A fork comes after what it was forked from.
+    let last = text.rfind("\"session\":\"ses_").map(|at| &text[at + 11..]).unwrap();
+    let id = &last[..last.find('"').unwrap()];
+    for line in ["store rebuild", "store verify"] {
+        let done = home.run(line);
+        assert_eq!(done.code, 0, "{place}: {line}: {}", done.all());
+    }
+    assert_eq!(home.run(&format!("sessions export {id} --format {format}")).out, text, "{place}");
+    let shown = path.with_extension("md");
+    let known = fs::read_to_string(&shown);
+    if let Ok(known) = &known {
+        assert_eq!(&home.run(&format!("sessions show {id}")).out, known, "{}", shown.display());
+    }
+    let id = id.to_owned();
+    (home, id)
+}
+
+#[test]
+fn an_export_of_every_version_is_taken_in_and_given_back_byte_for_byte() {
+    let all = exports();
+    assert!(all.len() > 15, "{}", all.len());
+    for (path, text) in all {
+        let (home, id) = import(&path, &text, "jsonl");
+        // The other form holds the same.
+        let object = home.run(&format!("sessions export {id} --format json")).out;
+        let known = fs::read_to_string(path.with_extension("json"));
+        assert!(known.is_err() || known.is_ok_and(|known| known == object), "{}", path.display());
+        let (other, _) = import(&path.with_extension("json"), &object, "json");
+        assert_eq!(other.run(&format!("sessions export {id}")).out, text, "{}", path.display());
+    }
+}
+
+#[test]
+fn what_only_a_later_version_knows_is_shown_as_far_as_it_can_be() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/exports/later.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let (home, _) = import(&path, &text, "jsonl");
+    let listed = home.run("events list @last").out;
+    for kind in ["shelf.dusted", "model.dreamt", "turn.interrupted", "session.renamed"] {
+        assert!(listed.contains(kind), "{listed}");
+    }
+    let timeline = home.run("events timeline @last").out;
+    assert!(timeline.contains("model.dreamt of version 1"), "{timeline}");
+    assert!(timeline.contains("llm.request.started of version 99"), "{timeline}");
+    let found = home.run("sessions search Rayleigh");
+    assert!(found.code == 0 && found.out.contains("Rayleigh"), "{}", found.all());
+    // It goes on, and what was there stays.
+    let done = home.run("send -s @last -m openai/c1 and then?");
+    assert_eq!(done.code, 0, "{}", done.all());
+    let after = home.run("sessions export @last").out;
+    let events: Vec<&str> = text.lines().filter(|line| line.starts_with("{\"v\":")).collect();
+    assert!(
+        after.lines().filter(|line| line.starts_with("{\"v\":")).collect::<Vec<_>>().starts_with(&events)
+    );
+    assert_eq!(home.run("events verify --all").code, 0);
+}

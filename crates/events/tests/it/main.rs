@@ -7,6 +7,7 @@ mod cost;
 mod envelope;
 mod fact;
 mod html;
+mod laws;
 mod log;
 mod redact;
 mod timeline;

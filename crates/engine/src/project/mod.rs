@@ -5,6 +5,9 @@
 //! `!updated·id`; `names` by `hash of the name·id`; `scopes` by `hash of the scope·!used·id`; `messages` by
 //! `session·0·message`; `places` by `message or turn·0·session`; `blobs` by `blob·0·session·0·message`; `forks` by `parent·0·fork`.
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 
 use aichat_events::{
