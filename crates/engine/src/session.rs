@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use aichat_events::{
     Chain, Event, Fact, Hash, SessionArchived, SessionCreated, SessionDeleted, SessionRenamed, Transcript,
+    Witness,
 };
 use aichat_message::{ErrorKind, SessionId};
 use aichat_store::{Claim, ErrorKind as StoreErrorKind, Scan, Table};
@@ -421,14 +422,32 @@ impl Engine {
     /// Fails with kind `input` where there is no such session, and with kind `store` where the log cannot be
     /// read at all.
     pub async fn verify(&self, session: &SessionId) -> Result<Verified, Error> {
+        self.verify_against(session, &[]).await
+    }
+
+    /// Checks the chain of a session, and that it holds what was written down of it: that nothing was cut off its end,
+    /// and that it was not written anew as a whole. Witnesses of other sessions say nothing of this one.
+    ///
+    /// # Errors
+    /// Fails as [`verify`](Self::verify) does.
+    pub async fn verify_against(
+        &self,
+        session: &SessionId,
+        witnesses: &[Witness],
+    ) -> Result<Verified, Error> {
         self.using_store(async {
             self.settle().await?;
-            self.verify_log(session).await
+            self.verify_log(session, witnesses).await
         })
         .await
     }
 
-    pub(crate) async fn verify_log(&self, session: &SessionId) -> Result<Verified, Error> {
+    pub(crate) async fn verify_log(
+        &self,
+        session: &SessionId,
+        witnesses: &[Witness],
+    ) -> Result<Verified, Error> {
+        let witnesses = || witnesses.iter().filter(|witness| witness.session == *session);
         let mut chain = Chain::new();
         let mut fault = None;
         let mut page = PAGE;
@@ -451,6 +470,9 @@ impl Engine {
                 let text = String::from_utf8_lossy(&row.bytes);
                 let checked = match Event::parse(&text) {
                     Ok(event) if event.session() != session => Err("belongs to another session".to_owned()),
+                    Ok(event) if witnesses().any(|one| one.seq == row.seq && one.hash != *event.hash()) => {
+                        Err("another event was here when its hash was written down".to_owned())
+                    }
                     Ok(event) => chain.push(&event).map_err(|fault| fault.to_string()),
                     Err(error) => Err(error.to_string()),
                 };
@@ -465,9 +487,16 @@ impl Engine {
         }
         let head = self.0.store.head(session).await?;
         match &head {
+            None if witnesses().next().is_some() => {
+                fault = Some("the session is not here, and was once".to_owned());
+            }
             None => return Err(Error::input(format!("there is no session {session}"))),
             Some(head) if fault.is_none() && (head.seq != chain.seq() || head.hash != chain.head().0) => {
                 fault = Some(format!("the log ends at {} and its head says {}", chain.seq(), head.seq));
+            }
+            Some(_) if fault.is_none() && witnesses().any(|one| one.seq > chain.seq()) => {
+                let last = witnesses().map(|one| one.seq).max().unwrap_or_default();
+                fault = Some(format!("the log ends at {}, and there was an event {last} once", chain.seq()));
             }
             Some(_) if fault.is_none() && is_system(session) => fault = self.document_fault().await?,
             Some(_) => {}

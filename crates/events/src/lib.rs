@@ -52,6 +52,7 @@ mod time;
 mod timeline;
 mod tokens;
 mod transcript;
+mod witness;
 
 pub use chain::{Chain, Fault, What};
 pub use cost::{may_cost, tally};
@@ -73,3 +74,4 @@ pub use sanitise::sanitise;
 pub use timeline::{Row, RowKind, Timeline, TurnTimeline};
 pub use tokens::{Sum, Tokens};
 pub use transcript::{Entry, Transcript, Turn, TurnStatus, Warning};
+pub use witness::{Witness, WitnessError};

@@ -1,6 +1,8 @@
 //! What is asked about events.
 
-use clap::Subcommand;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
 
 use super::{Limit, Session};
 
@@ -15,13 +17,25 @@ pub(crate) enum Events {
     },
     /// Draw the turns of a session over time
     Timeline(Session),
+    /// Print where the log of a session ends, to be written down elsewhere
+    Head(Chains),
     /// Check the hash chain of a session, or of all
     Verify {
-        /// Name, id, prefix of an id, @last or @last~1
-        #[arg(value_name = "SESSION", required_unless_present = "all")]
-        session: Option<String>,
-        /// Check every session
-        #[arg(long, conflicts_with = "session")]
-        all: bool,
+        #[command(flatten)]
+        chains: Chains,
+        /// Lines that `events head` printed once, which must hold still
+        #[arg(long, value_name = "FILE")]
+        against: Option<PathBuf>,
     },
+}
+
+/// Whose chains.
+#[derive(Args)]
+pub(crate) struct Chains {
+    /// Name, id, prefix of an id, @last or @last~1
+    #[arg(value_name = "SESSION", required_unless_present = "all")]
+    pub(crate) session: Option<String>,
+    /// Every session
+    #[arg(long, conflicts_with = "session")]
+    pub(crate) all: bool,
 }

@@ -1,11 +1,9 @@
 //! `events`: what happened in a session, listed, drawn and verified.
 
-use aichat_engine::{Engine, Verified};
 use aichat_events::{Event, Timeline};
-use aichat_message::{ErrorKind, SessionId};
 use serde_json::value::RawValue;
 
-use super::Context;
+use super::{Context, chains};
 use crate::args;
 use crate::assemble;
 use crate::exit;
@@ -36,12 +34,9 @@ pub(crate) fn run(context: &Context, args: args::Events) -> Result<u8, Failure> 
                     false => output.line(&timeline.render(width()))?,
                 }
             }
-            args::Events::Verify { session, .. } => {
-                let ids = match session {
-                    Some(session) => vec![engine.resolve(&session).await?],
-                    None => engine.sessions().await?,
-                };
-                code = verify(context, &mut output, &engine, &ids).await?;
+            args::Events::Head(chains) => code = chains::head(context, &mut output, &engine, chains).await?,
+            args::Events::Verify { chains, against } => {
+                code = chains::verify(context, &mut output, &engine, chains, against.as_deref()).await?;
             }
         }
         engine.shutdown().await?;
@@ -63,32 +58,6 @@ fn list(context: &Context, output: &mut Output, events: &[Event]) -> Result<(), 
         [event.seq().to_string(), time, event.kind().to_owned(), event.id().to_string()]
     };
     output.columns(&events.iter().map(row).collect::<Vec<_>>())
-}
-
-async fn verify(
-    context: &Context,
-    output: &mut Output,
-    engine: &Engine,
-    ids: &[SessionId],
-) -> Result<u8, Failure> {
-    let mut found = Vec::new();
-    for id in ids {
-        found.push(engine.verify(id).await?);
-    }
-    if context.global.json {
-        output.list(&found)?;
-    } else {
-        let cells = |one: &Verified| {
-            let what = match &one.fault {
-                None => "holds".to_owned(),
-                Some(fault) => format!("broken: {fault}"),
-            };
-            [one.session.to_string(), format!("{} events", one.events), what]
-        };
-        output.columns(&found.iter().map(cells).collect::<Vec<_>>())?;
-    }
-    let broken = found.iter().any(|one| one.fault.is_some());
-    Ok(if broken { exit::code(ErrorKind::Store) } else { exit::OK })
 }
 
 fn width() -> usize {

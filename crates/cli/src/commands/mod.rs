@@ -2,6 +2,7 @@
 
 mod adopt;
 mod agents;
+mod chains;
 mod checkup;
 mod completions;
 mod documents;

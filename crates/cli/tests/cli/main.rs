@@ -10,6 +10,7 @@ mod postgres;
 
 mod agents;
 mod attachments;
+mod chains;
 mod checkups;
 mod databases;
 mod erase;

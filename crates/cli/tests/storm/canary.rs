@@ -158,6 +158,7 @@ fn no_key_is_told_or_kept() {
         "sessions export told --redact",
         "events list told",
         "events timeline told",
+        "events head --all",
         "events verify --all",
         "models list",
         "models list user",

@@ -320,7 +320,7 @@ impl Carrier<'_> {
         let system = SessionId::from_bits(SYSTEM);
         // That stream holds the hash of every document.
         let sound = self.from.store().head(&system).await?.is_some()
-            && self.from.verify_log(&system).await?.fault.is_none();
+            && self.from.verify_log(&system, &[]).await?.fault.is_none();
         let mut after = None;
         while !self.copied.is_refused(&system) {
             let scan = Scan { after: after.take(), limit: Some(PAGE), ..Scan::default() };
@@ -375,7 +375,7 @@ impl Carrier<'_> {
         while !self.copied.is_refused(session)
             && let Some(head) = self.to.store().head(session).await?
         {
-            let verified = self.to.verify_log(session).await?;
+            let verified = self.to.verify_log(session, &[]).await?;
             let Some(fault) = verified.fault else { break };
             let seq = verified.events + 1;
             let rows = self.from.store().events(session, seq, 1).await.unwrap_or_default();
@@ -392,7 +392,7 @@ impl Carrier<'_> {
                 None => false,
             };
             // A repair that does not get any further is none.
-            if !repaired || self.to.verify_log(session).await?.events < seq {
+            if !repaired || self.to.verify_log(session, &[]).await?.events < seq {
                 self.copied.refuse(session, format!("it does not hold where it was copied to: {fault}"));
             } else {
                 self.copied.repaired += 1;

@@ -166,7 +166,7 @@ impl Engine {
         rows: &mut Rows,
     ) -> Result<bool, Error> {
         found.sessions += u64::from(!is_system(session));
-        let verified = self.verify_log(session).await?;
+        let verified = self.verify_log(session, &[]).await?;
         found.events += verified.events;
         let holds = verified.fault.is_none();
         if let Some(fault) = verified.fault {
