@@ -144,29 +144,20 @@ fn store_in_a_directory() {
 
 #[test]
 fn events() {
-    insta::assert_snapshot!(printed("events", &[]), @"
-    6 events hold
-
-    # keys
-
-    - session: ses_040g2081040g2081
-    - created: 2026-01-01T00:00:00Z
-
-    ## User, 2026-01-01T00:00:00Z
-
-    > Is ‹secret:OPENAI_API_KEY› a good key?
-
-    ## Assistant, 2026-01-01T00:00:00Z
-
-    > ‹secret:OPENAI_API_KEY›? Not any more.
-
-    trn_0c1g60r30c1g60r3  2026-01-01T00:00:00Z  completed 4.0 ms
-      demo/oracle
-      redaction     │                      ◆       │ 3.0 ms  OPENAI_API_KEY ×2
-
-    forged: event 4 has a payload that does not match its hash
-    erased: holds
-    ");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tea.jsonl");
+    let printed = printed("events", &[path.to_str().unwrap()]);
+    assert!(printed.starts_with("5 events hold, up to "), "{printed}");
+    for line in [
+        "tea.brewed of version 1",
+        "TEA_KEY ×1",
+        "2 cups, and the key is ‹secret:TEA_KEY›",
+        "forged: event 4 has a payload that does not match its hash",
+        "erased: holds",
+    ] {
+        assert!(printed.contains(line), "{line:?} is not in {printed}");
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 5);
 }
 
 #[test]

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use aichat_catalog::Catalog;
+use aichat_events::{Clock, Effects, Entropy, Scribe};
 use aichat_message::{ErrorKind, SessionId, WriterId};
 use aichat_providers::{Provider, RetryPolicy};
 use aichat_store::Store;
 
-use crate::effects::{Clock, Effects, Entropy};
 use crate::error::Error;
 use crate::secrets::Secrets;
 
@@ -175,5 +175,16 @@ impl Engine {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.0.store
+    }
+
+    /// Returns a scribe for events of a session outside any turn.
+    pub(crate) fn scribe(&self, session: &SessionId) -> Scribe {
+        let engine = &self.0;
+        Scribe::new(
+            engine.effects.clone(),
+            engine.writer.clone(),
+            session.clone(),
+            &engine.secrets.redactor(),
+        )
     }
 }

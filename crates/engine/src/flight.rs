@@ -23,9 +23,9 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::journal::DeltaJournal;
 use crate::record::Record;
-use crate::scribe::Scribe;
 use crate::send::request_started;
 use crate::turn::{ModelRef, Outcome, Progress, Status};
+use aichat_events::Scribe;
 
 /// How long text may wait before it is written.
 const MAX_WAIT: Duration = Duration::from_millis(50);
@@ -391,7 +391,7 @@ impl Flight {
             false => (self.scribe.masked(&message), Some(message)),
         };
         let fact = MessageAssistant { id: id.clone(), parent, message: masked, partial };
-        let draft = self.scribe.masked_fact(&fact);
+        let draft = self.scribe.fact(&fact);
         self.record(draft);
         (id, original.unwrap_or(fact.message))
     }

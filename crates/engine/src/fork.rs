@@ -8,7 +8,6 @@ use aichat_store::{ErrorKind as StoreErrorKind, Expect, Unit};
 
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::scribe::Scribe;
 use crate::session::CONFLICTS;
 use crate::tail::Tail;
 
@@ -44,7 +43,7 @@ impl Engine {
                 self.check_name(name).await?;
             }
             let fork = SessionId::from_bits(self.0.effects.bits());
-            let mut scribe = Scribe::new(self, &fork);
+            let mut scribe = self.scribe(&fork);
             let mut conflicts = 0;
             loop {
                 let shared = self.shared(session, at).await?;

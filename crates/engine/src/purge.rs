@@ -12,7 +12,6 @@ use crate::document::is_system;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::project::{Projection, Summary};
-use crate::scribe::Scribe;
 use crate::session::CONFLICTS;
 use crate::tail::Tail;
 
@@ -134,7 +133,7 @@ impl Engine {
 
     /// Erases every payload in one commit. Returns the events as they were, and the blobs they refer to.
     async fn erase(&self, session: &SessionId) -> Result<(Vec<Event>, Vec<String>), Error> {
-        let mut scribe = Scribe::new(self, session);
+        let mut scribe = self.scribe(session);
         let mut conflicts = 0;
         loop {
             let events = self.log(session).await?;

@@ -22,8 +22,8 @@ use crate::error::Error;
 use crate::flight::{Flight, Running};
 use crate::project::Summary;
 use crate::record::Record;
-use crate::scribe::Scribe;
 use crate::turn::{After, ModelRef, Send, TurnStream};
+use aichat_events::Scribe;
 
 /// How often a turn looks whether another one of its session is over.
 const LEASE_POLL: Duration = Duration::from_millis(50);
@@ -266,7 +266,7 @@ impl Engine {
             *user = self.keep_media(user, &mut pin).await?;
         }
         let turn_id = TurnId::from_bits(self.0.effects.bits());
-        let mut scribe = Scribe::new(self, &prepared.session);
+        let mut scribe = self.scribe(&prepared.session);
         let drafts = first_drafts(&mut scribe, &turn_id, &prepared);
         let records = drafts.into_iter().map(|draft| Record::Event(Box::new(draft)).encode()).collect();
         let Prepared { session, base, model, provider, call, input, ids, .. } = prepared;
@@ -338,12 +338,12 @@ fn first_drafts(scribe: &mut Scribe, turn: &TurnId, prepared: &Prepared) -> Vec<
     let mut parent = parent.clone();
     if let Some((id, message)) = &prepared.system {
         let message = scribe.masked(message);
-        drafts.push(scribe.masked_fact(&MessageSystem { id: id.clone(), parent, message }));
+        drafts.push(scribe.fact(&MessageSystem { id: id.clone(), parent, message }));
         parent = Some(id.clone());
     }
     if let Some(user) = &prepared.user {
         let message = scribe.masked(user);
-        drafts.push(scribe.masked_fact(&MessageUser { id: input.clone(), parent, message }));
+        drafts.push(scribe.fact(&MessageUser { id: input.clone(), parent, message }));
     }
     for text in &prepared.call.warnings {
         drafts.push(scribe.fact(&WarningRaised { text: text.clone() }));

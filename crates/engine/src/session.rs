@@ -17,7 +17,6 @@ use crate::error::Error;
 use crate::fold::drafts;
 use crate::name;
 use crate::project::{Projection, Summary, index_key, named_session};
-use crate::scribe::Scribe;
 use crate::tail::Tail;
 use crate::turn::ModelRef;
 
@@ -56,7 +55,7 @@ impl Engine {
                 self.check_name(name).await?;
             }
             let session = SessionId::from_bits(self.0.effects.bits());
-            let draft = Scribe::new(self, &session).fact(&SessionCreated {
+            let draft = self.scribe(&session).fact(&SessionCreated {
                 name: name.map(str::to_owned),
                 model: model.map(ModelRef::to_string),
                 scope: scope.map(str::to_owned),
@@ -391,7 +390,7 @@ impl Engine {
 
     /// Appends a fact to a session that is there.
     pub(crate) async fn change<F: Fact>(&self, session: &SessionId, fact: &F) -> Result<(), Error> {
-        let draft = Scribe::new(self, session).fact(fact);
+        let draft = self.scribe(session).fact(fact);
         let mut conflicts = 0;
         loop {
             self.summary(session).await?;

@@ -1,6 +1,6 @@
 //! The end of a stream: where drafts become events, with their projection, as one unit to commit.
 
-use aichat_events::{Draft, Event, Fact, Hash, Heads, SessionErased};
+use aichat_events::{Chain, Draft, Event, Fact, Hash, Heads, SessionErased};
 use aichat_message::{SessionId, TurnId};
 use aichat_store::{Expect, Head, Row, Table, Unit};
 
@@ -14,8 +14,7 @@ use aichat_message::ErrorKind;
 pub(crate) struct Tail {
     stream: SessionId,
     expect: Expect,
-    seq: u64,
-    hash: Hash,
+    chain: Chain,
     projection: Projection,
     rows: Vec<Row>,
     folded: Vec<TurnId>,
@@ -28,8 +27,8 @@ impl Tail {
     /// appended.
     pub(crate) async fn read(engine: &Engine, stream: &SessionId) -> Result<Self, Error> {
         let store = engine.store();
-        let (expect, seq, hash, summary) = match store.head(stream).await? {
-            None => (Expect::New, 0, Hash::ZERO, None),
+        let (expect, chain, summary) = match store.head(stream).await? {
+            None => (Expect::New, Chain::new(), None),
             Some(head) => {
                 let hash = <[u8; 32]>::try_from(&head.hash[..]).map_err(|_| damaged(stream))?;
                 let row = store.get(Table::Sessions, stream.as_str().as_bytes()).await?;
@@ -37,19 +36,11 @@ impl Tail {
                 if summary.is_none() && !is_system(stream) {
                     return Ok(Self::after(stream, &engine.log(stream).await?));
                 }
-                (Expect::At(head.clone()), head.seq, Hash(hash), summary)
+                (Expect::At(head.clone()), Chain::from(head.seq, Hash(hash)), summary)
             }
         };
         let projection = Projection::after(summary);
-        Ok(Self {
-            stream: stream.clone(),
-            expect,
-            seq,
-            hash,
-            projection,
-            rows: Vec::new(),
-            folded: Vec::new(),
-        })
+        Ok(Self { stream: stream.clone(), expect, chain, projection, rows: Vec::new(), folded: Vec::new() })
     }
 
     /// Returns the end of a stream that has no events yet.
@@ -57,8 +48,7 @@ impl Tail {
         Self {
             stream: stream.clone(),
             expect: Expect::New,
-            seq: 0,
-            hash: Hash::ZERO,
+            chain: Chain::new(),
             projection: Projection::after(None),
             rows: Vec::new(),
             folded: Vec::new(),
@@ -70,11 +60,9 @@ impl Tail {
         let mut this = Self::new(stream);
         for event in events {
             this.projection.apply(event);
-            (this.seq, this.hash) = (event.seq(), *event.hash());
+            this.chain = Chain::from(event.seq(), *event.hash());
         }
-        if this.seq > 0 {
-            this.expect = Expect::At(Head { seq: this.seq, hash: this.hash.0.to_vec() });
-        }
+        this.expect = this.here();
         this
     }
 
@@ -87,7 +75,7 @@ impl Tail {
     ///
     /// What comes late to a session that was purged keeps its place and loses what it says.
     pub(crate) fn append(&mut self, draft: &Draft) {
-        let event = draft.seal(self.seq + 1, &self.hash);
+        let event = self.chain.seal(draft);
         let erased = self.projection.is_erased() && draft.kind != SessionErased::TYPE;
         self.push(if erased { event.erase() } else { event });
     }
@@ -95,8 +83,7 @@ impl Tail {
     /// Appends an event that has its place already, which must be the next one.
     pub(crate) fn push(&mut self, event: Event) {
         self.projection.apply(&event);
-        self.seq = event.seq();
-        self.hash = *event.hash();
+        self.chain = Chain::from(event.seq(), *event.hash());
         self.rows.push(Row {
             seq: event.seq(),
             id: event.id().clone(),
@@ -122,9 +109,15 @@ impl Tail {
 
     /// Returns a unit that only forgets a turn, to be committed after this one.
     pub(crate) fn forget(&self, turn: &TurnId) -> Unit {
-        let head = Head { seq: self.seq, hash: self.hash.0.to_vec() };
-        let expect = if self.seq == 0 { Expect::New } else { Expect::At(head) };
-        Unit { folded: vec![turn.clone()], ..Unit::new(self.stream.clone(), expect) }
+        Unit { folded: vec![turn.clone()], ..Unit::new(self.stream.clone(), self.here()) }
+    }
+
+    /// Returns what a unit that comes next expects.
+    fn here(&self) -> Expect {
+        match self.chain.seq() {
+            0 => Expect::New,
+            seq => Expect::At(Head { seq, hash: self.chain.head().0.to_vec() }),
+        }
     }
 }
 

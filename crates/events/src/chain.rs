@@ -4,7 +4,7 @@ use std::fmt;
 
 use aichat_message::SessionId;
 
-use crate::envelope::Event;
+use crate::envelope::{Draft, Event};
 use crate::hex::Hash;
 
 /// Verifies the events of one stream, one after another.
@@ -72,6 +72,11 @@ impl Chain {
     /// Returns a chain whose last event was `seq` with this hash.
     pub const fn from(seq: u64, head: Hash) -> Self {
         Self { seq, head, session: None }
+    }
+
+    /// Returns a draft in its place after the last event; it is not taken yet.
+    pub fn seal(&self, draft: &Draft) -> Event {
+        draft.seal(self.seq + 1, &self.head)
     }
 
     /// Takes the next event; a faulty one leaves the chain as it was.

@@ -4,39 +4,28 @@
 //! is one line of a session's log, kept byte for byte, and a [`Chain`] verifies that lines follow each other
 //! unchanged. Payloads of earlier versions are read through [`Upcast`]s; what a later version wrote is opaque, kept and
 //! handed on as it is. [`Transcript`] and [`Timeline`] are pure folds over events. A [`Redactor`] is what everything passes
-//! through before it is recorded or reported.
+//! through before it is recorded or reported. A [`Recorder`] does all of it for a program that records facts of its own into
+//! a [`Sink`].
 //!
 //! ```
-//! use aichat_events::{Chain, Draft, Event, Fact, Salt, SessionCreated, Transcript};
-//! use aichat_message::{EventId, Json, SessionId, WriterId};
+//! use aichat_events::{Chain, Effects, Event, Recorder, Redactor, Scribe, SessionCreated, Transcript};
+//! use aichat_message::{SessionId, WriterId};
 //!
-//! let fact = SessionCreated { name: Some("weather".into()), ..SessionCreated::default() };
-//! let draft = Draft {
-//!     id: EventId::from_bits([1; 10]),
-//!     session: SessionId::from_bits([2; 10]),
-//!     ts: 1_767_225_600_000_000,
-//!     mono_us: 0,
-//!     writer: WriterId::from_bits([3; 10]),
-//!     kind: SessionCreated::TYPE.into(),
-//!     tv: SessionCreated::VERSION,
-//!     turn: None,
-//!     run: None,
-//!     call: None,
-//!     span: None,
-//!     parent_span: None,
-//!     cause: None,
-//!     salt: Salt([4; 16]), // random in earnest
-//!     payload: Json::from_value(&fact)?,
-//! };
+//! let (session, writer) = (SessionId::from_bits([1; 10]), WriterId::from_bits([2; 10])); // random in earnest
+//! let scribe = Scribe::new(Effects::default(), writer, session, &Redactor::none());
+//! let mut recorder = Recorder::new(scribe, Vec::new());
+//! recorder.record(&SessionCreated { name: Some("weather".into()), ..SessionCreated::default() })?;
+//! let (_, events) = recorder.finish()?;
+//!
 //! let mut chain = Chain::new();
-//! let event = draft.seal(chain.seq() + 1, &chain.head());
-//! chain.push(&Event::parse(event.line())?)?;
-//! assert_eq!(Transcript::fold([&event]).name.as_deref(), Some("weather"));
+//! chain.push(&Event::parse(events[0].line())?)?;
+//! assert_eq!(Transcript::fold(&events).name.as_deref(), Some("weather"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod chain;
 mod cost;
+mod effects;
 mod envelope;
 mod error;
 mod fact;
@@ -44,10 +33,12 @@ mod heads;
 mod hex;
 mod html;
 mod markdown;
+mod recorder;
 mod redact;
 mod sanitise;
 #[cfg(test)]
 mod schema;
+mod scribe;
 mod time;
 mod timeline;
 mod tokens;
@@ -56,6 +47,7 @@ mod witness;
 
 pub use chain::{Chain, Fault, What};
 pub use cost::{may_cost, tally};
+pub use effects::{Clock, Effects, Entropy};
 pub use envelope::{Draft, ENVELOPE_VERSION, Event};
 pub use error::{Error, ErrorKind};
 pub use fact::{
@@ -69,8 +61,10 @@ pub use fact::{
 pub use heads::Heads;
 pub use hex::{Hash, HexError, Salt, Span};
 pub use html::Page;
+pub use recorder::{Lines, Recorder, Sink};
 pub use redact::{RedactStream, Redactor};
 pub use sanitise::sanitise;
+pub use scribe::Scribe;
 pub use timeline::{Row, RowKind, Timeline, TurnTimeline};
 pub use tokens::{Sum, Tokens};
 pub use transcript::{Entry, Transcript, Turn, TurnStatus, Warning};

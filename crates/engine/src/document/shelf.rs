@@ -10,8 +10,8 @@ use super::{DocumentKind, Versioned};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::name;
-use crate::scribe::Scribe;
 use crate::tail::Tail;
+use aichat_events::Scribe;
 
 /// The stream of what happened outside sessions.
 pub(crate) const SYSTEM: [u8; 10] = [0; 10];
@@ -163,7 +163,7 @@ impl Engine {
                 let what = format!("{} {name:?} was changed by somebody else meanwhile", T::KIND);
                 return Err(Error::new(ErrorKind::Busy, what));
             }
-            let mut scribe = Scribe::new(self, &SessionId::from_bits(SYSTEM));
+            let mut scribe = self.scribe(&SessionId::from_bits(SYSTEM));
             if matches!(scribe.redactor().redact_str(name), Cow::Owned(_)) {
                 return Err(Error::input(format!(
                     "the name of a document, {}, cannot hold a secret",

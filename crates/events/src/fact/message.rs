@@ -71,8 +71,8 @@ pub struct MessageTool {
 }
 
 super::fact! {
-    MessageSystem = "message.system";
-    MessageUser = "message.user";
-    MessageAssistant = "message.assistant";
-    MessageTool = "message.tool";
+    MessageSystem = "message.system", of message;
+    MessageUser = "message.user", of message;
+    MessageAssistant = "message.assistant", of message;
+    MessageTool = "message.tool", of message;
 }

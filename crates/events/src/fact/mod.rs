@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::envelope::{self, Draft, Event};
+use crate::redact::Redactor;
 
 pub use cost::{
     BudgetCommitted, BudgetExceeded, BudgetReleased, BudgetReserved, CostCalculated, CostLine, CostRevised,
@@ -59,6 +60,11 @@ pub trait Fact: Serialize + DeserializeOwned {
     /// payload, erased, or not of its shape.
     fn of(event: &Event) -> Option<Self> {
         event.payload().and_then(|payload| read(event.kind(), event.tv(), payload))
+    }
+
+    /// Returns the payload with every secret masked in each of its strings.
+    fn masked(&self, redactor: &Redactor) -> Json {
+        redactor.redact_json(&json(self))
     }
 
     /// Reads this fact out of an event that has no place yet, as [`of`](Self::of) does.
@@ -107,13 +113,22 @@ pub(crate) fn schemas(
     FAMILIES.concat().into_iter().zip(schemas).collect()
 }
 
+/// Returns a payload as it is written.
+pub(crate) fn json<F: Serialize>(fact: &F) -> Json {
+    Json::from_value(fact).expect("facts have string keys only")
+}
+
 /// Makes types facts: `Type = "event.type";`, with `upcast [v1, v2]` before the semicolon where there are earlier
-/// versions, the functions that read them.
+/// versions, the functions that read them, and with `, of field` where that field is a message, whose opaque data stays as it is.
 macro_rules! fact {
-    ($($name:ident = $text:literal $(upcast $upcasts:expr)?;)*) => {
+    ($($name:ident = $text:literal $(upcast $upcasts:expr)? $(, of $message:ident)?;)*) => {
         $(impl $crate::fact::Fact for $name {
             const TYPE: &'static str = $text;
             $(const UPCASTS: &'static [$crate::fact::Upcast] = &$upcasts;)?
+            $(fn masked(&self, redactor: &$crate::redact::Redactor) -> aichat_message::Json {
+                let $message = redactor.redact_message(&self.$message);
+                $crate::fact::json(&Self { $message, ..self.clone() })
+            })?
         })*
 
         /// The types of this family with their current versions.

@@ -9,6 +9,7 @@ mod fact;
 mod html;
 mod laws;
 mod log;
+mod recorder;
 mod redact;
 mod timeline;
 mod transcript;

@@ -17,22 +17,25 @@ pub trait Entropy: Send + Sync {
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// The clock and the randomness of one engine.
+/// A clock and a source of randomness; by default those of the operating system.
 #[derive(Clone)]
-pub(crate) struct Effects {
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) entropy: Arc<dyn Entropy>,
+pub struct Effects {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives random bytes.
+    pub entropy: Arc<dyn Entropy>,
 }
 
 impl Effects {
-    pub(crate) fn bits<const N: usize>(&self) -> [u8; N] {
+    /// Returns random bytes, for an id or a salt.
+    pub fn bits<const N: usize>(&self) -> [u8; N] {
         let mut bits = [0; N];
         self.entropy.fill(&mut bits);
         bits
     }
 
     /// Returns a number from 0 up to but not including 1.
-    pub(crate) fn fraction(&self) -> f64 {
+    pub fn fraction(&self) -> f64 {
         f64::from(u32::from_le_bytes(self.bits())) / (f64::from(u32::MAX) + 1.0)
     }
 }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use aichat_events::{Draft, Fact, Redactor, Salt, SecretRedacted, Span};
 use aichat_message::{CallId, EventId, Json, Message, SessionId, TurnId, WriterId};
 
 use crate::effects::Effects;
-use crate::engine::Engine;
+use crate::envelope::Draft;
+use crate::fact::{self, Fact, SecretRedacted};
+use crate::hex::{Salt, Span};
+use crate::redact::Redactor;
 
-/// Drafts the events of one turn, or of one change to a session.
-pub(crate) struct Scribe {
+/// Drafts the events of one session: gives facts their ids, times and salts, and masks what they say.
+pub struct Scribe {
     effects: Effects,
     writer: WriterId,
     session: SessionId,
@@ -20,26 +22,19 @@ pub(crate) struct Scribe {
 }
 
 impl Scribe {
-    /// Returns a scribe for events of a session outside any turn.
-    pub(crate) fn new(engine: &Engine, session: &SessionId) -> Self {
-        Self {
-            effects: engine.0.effects.clone(),
-            writer: engine.0.writer.clone(),
-            session: session.clone(),
-            turn: None,
-            call: None,
-            cause: None,
-            redactor: Arc::new(engine.0.secrets.redactor().counted()),
-        }
+    /// Returns a scribe for events of a session outside any turn, which counts what it masks by itself.
+    pub fn new(effects: Effects, writer: WriterId, session: SessionId, redactor: &Redactor) -> Self {
+        let redactor = Arc::new(redactor.counted());
+        Self { effects, writer, session, turn: None, call: None, cause: None, redactor }
     }
 
     /// Drafts the events of `turn` from now on.
-    pub(crate) fn begin_turn(&mut self, turn: &TurnId) {
+    pub fn begin_turn(&mut self, turn: &TurnId) {
         self.turn = Some((turn.clone(), Span(self.effects.bits())));
     }
 
     /// Gives the events from now on a call of their own; an attempt has its own span within it.
-    pub(crate) fn begin_attempt(&mut self) {
+    pub fn begin_attempt(&mut self) {
         let call = match self.call.take() {
             Some((call, _)) => call,
             None => CallId::from_bits(self.effects.bits()),
@@ -47,30 +42,26 @@ impl Scribe {
         self.call = Some((call, Span(self.effects.bits())));
     }
 
-    pub(crate) fn redactor(&self) -> &Arc<Redactor> {
+    /// Returns what everything is masked by.
+    pub fn redactor(&self) -> &Arc<Redactor> {
         &self.redactor
     }
 
     /// Returns the message as it is recorded.
-    pub(crate) fn masked(&self, message: &Message) -> Message {
+    pub fn masked(&self, message: &Message) -> Message {
         self.redactor.redact_message(message)
     }
 
-    /// Drafts a fact whose every string is masked.
-    pub(crate) fn fact<F: Fact>(&mut self, fact: &F) -> Draft {
-        let payload = self.redactor.redact_json(&json(fact));
+    /// Drafts a fact, masked as it [is to be](Fact::masked).
+    pub fn fact<F: Fact>(&mut self, fact: &F) -> Draft {
+        let payload = fact.masked(&self.redactor);
         self.draft::<F>(payload)
     }
 
-    /// Drafts a fact about a message that is [`masked`](Self::masked) already, whose opaque data stays as it is.
-    pub(crate) fn masked_fact<F: Fact>(&mut self, fact: &F) -> Draft {
-        self.draft::<F>(json(fact))
-    }
-
     /// Drafts what was masked since the last time, if anything.
-    pub(crate) fn masked_counts(&mut self) -> Option<Draft> {
+    pub fn masked_counts(&mut self) -> Option<Draft> {
         let counts = self.redactor.take_counts();
-        (!counts.is_empty()).then(|| self.draft::<SecretRedacted>(json(&SecretRedacted { counts })))
+        (!counts.is_empty()).then(|| self.draft::<SecretRedacted>(fact::json(&SecretRedacted { counts })))
     }
 
     fn draft<F: Fact>(&mut self, payload: Json) -> Draft {
@@ -96,8 +87,4 @@ impl Scribe {
             payload,
         }
     }
-}
-
-fn json<F: serde::Serialize>(fact: &F) -> Json {
-    Json::from_value(fact).expect("facts have string keys only")
 }
