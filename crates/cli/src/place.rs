@@ -1,6 +1,6 @@
 //! Where a turn goes: into a session that is there, into a fork of one, or into a new one.
 
-use aichat_engine::{After, Engine, ForkAt};
+use aichat_engine::{After, Engine, Fork, ForkAt};
 use aichat_message::{ErrorKind, MessageId, SessionId};
 
 use crate::args;
@@ -121,7 +121,8 @@ impl Place {
             Self::In(session) => Ok((Some(session), false)),
             Self::Fork(session, message, name) => {
                 let at = ForkAt::Message(message);
-                let fork = engine.fork(&session, &at, name.as_deref(), send.scope.as_deref()).await?;
+                let fork = Fork { name, scope: send.scope.clone(), ..Fork::at(at) };
+                let fork = engine.fork(&session, &fork).await?;
                 Ok((Some(fork), true))
             }
             Self::Named(name, unknown) => {

@@ -67,7 +67,7 @@ pub use document::{DocumentKind, Versioned};
 pub use engine::{Builder, Engine, Registry};
 pub use error::Error;
 pub use foreign::{Adopted, Foreign, Importer, Said, importers, recognise};
-pub use fork::ForkAt;
+pub use fork::{Change, Fork, ForkAt};
 pub use project::Summary;
 pub use purge::Purged;
 pub use rebuild::Rebuilt;

@@ -18,6 +18,8 @@ mod documents;
 mod embedded;
 #[path = "engine/foreign.rs"]
 mod foreign;
+#[path = "engine/forks.rs"]
+mod forks;
 #[path = "engine/search.rs"]
 mod search;
 #[path = "engine/sessions.rs"]

@@ -104,6 +104,20 @@ impl Heads {
         }
     }
 
+    /// Takes in that another message stands in the place of one, or none.
+    pub fn replaced(&mut self, old: &MessageId, new: Option<&MessageId>) {
+        let tips = [&mut self.head, &mut self.unanswered].into_iter();
+        let all = tips.chain(self.heads.values_mut()).chain(self.open.iter_mut().map(|(_, before)| before));
+        all.filter(|tip| tip.as_ref() == Some(old)).for_each(|tip| *tip = new.cloned());
+    }
+
+    /// Takes in that a message stands after one now, before what followed that.
+    pub fn inserted(&mut self, id: &MessageId, parent: Option<&MessageId>) {
+        if self.head.as_ref() == parent {
+            self.head = Some(id.clone());
+        }
+    }
+
     /// Takes in that a turn ended, with the answer it came to. One without leaves the head where it was before.
     pub fn ended(&mut self, turn: &TurnId, answer: Option<&MessageId>) {
         let open = self.open.iter().position(|(open, _)| open == turn).map(|at| self.open.remove(at).1);

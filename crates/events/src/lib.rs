@@ -54,9 +54,10 @@ pub use fact::{
     AgentRef, BudgetCommitted, BudgetExceeded, BudgetReleased, BudgetReserved, CostCalculated, CostLine,
     CostRevised, DocumentDeleted, DocumentSaved, Fact, Interruption, LlmRequestRetried, LlmRequestStarted,
     LlmResponseCompleted, LlmResponseFailed, LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant,
-    MessageSystem, MessageTool, MessageUser, SecretCount, SecretRedacted, SessionArchived, SessionCreated,
-    SessionDeleted, SessionErased, SessionForked, SessionHeadMoved, SessionImportedFrom, SessionRenamed,
-    Timing, TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered, TurnStarted, Upcast, WarningRaised,
+    MessageDropped, MessageEdited, MessageSystem, MessageTool, MessageUser, SecretCount, SecretRedacted,
+    SessionArchived, SessionCreated, SessionDeleted, SessionErased, SessionForked, SessionHeadMoved,
+    SessionImportedFrom, SessionRenamed, SessionSettingsChanged, Timing, TurnCompleted, TurnFailed,
+    TurnInterrupted, TurnRecovered, TurnStarted, Upcast, WarningRaised,
 };
 pub use heads::Heads;
 pub use hex::{Hash, HexError, Salt, Span};

@@ -66,6 +66,9 @@ fn write_entry(out: &mut String, entry: &Entry, end: Option<&TurnStatus>) {
     if let Some(origin) = &entry.message.origin {
         let _ = write!(out, ", {}", text_line(&format!("{}/{}", origin.provider, origin.model)));
     }
+    if entry.replaces.is_some() {
+        out.push_str(", edited");
+    }
     out.push_str("\n\n");
     match entry.erased {
         true => out.push_str("*erased*"),

@@ -18,7 +18,7 @@ pub(crate) use documents::{AgentFields, Agents, Kept, Templates};
 pub(crate) use events::{Chains, Events};
 pub(crate) use providers::{Keys, Models, Providers, Test};
 pub(crate) use send::{Form, Send};
-pub(crate) use sessions::{Export, Format, Role, Search, Sessions};
+pub(crate) use sessions::{Export, Fork, Format, Role, Search, Sessions, Setting};
 pub(crate) use settings::Settings;
 pub(crate) use store::Store;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct Send {
     /// The prompt; words are joined by a space, `-` is standard input, {{stdin}} is replaced by it
     #[arg(value_name = "PROMPT")]

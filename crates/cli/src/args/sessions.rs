@@ -65,15 +65,8 @@ pub(crate) enum Sessions {
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
     },
-    /// Begin a session that goes on from a place in another one; nothing is copied
-    Fork {
-        /// The session, and the message or event after an @
-        #[arg(value_name = "SESSION@MESSAGE|EVENT")]
-        place: String,
-        /// Name of the new session
-        #[arg(long, value_name = "NAME")]
-        name: Option<String>,
-    },
+    /// Begin sessions that go on from a place in another one, changed or not; nothing is copied and nothing is sent
+    Fork(Box<Fork>),
     /// Put a session away, which hides it from lists
     Archive {
         #[command(flatten)]
@@ -103,6 +96,54 @@ pub(crate) enum Sessions {
         #[arg(value_name = "FILE|-", value_hint = ValueHint::FilePath, required = true)]
         files: Vec<PathBuf>,
     },
+}
+
+/// Where and how to fork.
+#[derive(Args)]
+pub(crate) struct Fork {
+    /// The session, and the message or event after an @
+    #[arg(value_name = "SESSION@MESSAGE|EVENT")]
+    pub(crate) place: String,
+    /// Name of the new session; with --n it is followed by -1, -2 and so on
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Go on with another model (model=MODEL), or with this standing instruction in place of every earlier one
+    /// (system=TEXT or system=@FILE; an empty text takes them away)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(crate) set: Vec<(Setting, String)>,
+    /// Make a message say something else: its number, counted from 1 at the beginning of the conversation as `sessions
+    /// show` prints it, its id, or @last~1, counted back from the place; without a text, in $VISUAL or $EDITOR. What
+    /// follows it up to the place is kept. May be repeated
+    #[arg(long, value_name = "MESSAGE[=TEXT|@FILE]")]
+    pub(crate) edit: Vec<String>,
+    /// Leave a message out, named in the same way; numbers stay those of before. May be repeated
+    #[arg(long, value_name = "MESSAGE")]
+    pub(crate) drop: Vec<String>,
+    /// Begin so many
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) n: u8,
+    /// Answer in each of them, one after another, as `send` does; this spends money
+    #[arg(long)]
+    pub(crate) answer: bool,
+    /// With --answer: options of `send`, and a prompt, if any
+    #[arg(last = true, requires = "answer", value_name = "SEND OPTIONS", allow_hyphen_values = true)]
+    pub(crate) send: Vec<String>,
+}
+
+/// Something that a fork goes on with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Setting {
+    Model,
+    System,
+}
+
+fn setting(text: &str) -> Result<(Setting, String), String> {
+    match text.split_once('=') {
+        Some(("model", value)) => Ok((Setting::Model, value.to_owned())),
+        Some(("system", value)) => Ok((Setting::System, value.to_owned())),
+        Some((other, _)) => Err(format!("{other:?} cannot be set; model and system can")),
+        None => Err(format!("write the value after an equals sign: --set {text}=VALUE")),
+    }
 }
 
 /// What to export.

@@ -7,6 +7,7 @@ mod checkup;
 mod completions;
 mod documents;
 mod events;
+mod fork;
 mod heads;
 mod keys;
 mod models;

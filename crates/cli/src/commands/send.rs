@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aichat_engine::{After, Engine, ForkAt, Form as AnswerForm, ModelRef, Outcome, Send, Status, TurnStream};
+use aichat_engine::{After, Engine, Fork, Form as AnswerForm, ModelRef, Outcome, Send, Status, TurnStream};
 use aichat_events::Interruption;
 use aichat_message::{ErrorKind, FinishReason, Message, PartKind, Role, SessionId};
 use futures::{FutureExt, StreamExt};
@@ -150,7 +150,8 @@ impl Command<'_> {
         let (session, model) = (send.session.clone(), send.model.clone());
         let sent = match (self.engine.send(send.clone()).await, &session) {
             (Err(error), Some(busy)) if error.is_in_flight() && self.args.fork => {
-                let fork = self.engine.fork(busy, &ForkAt::Head, None, send.scope.as_deref()).await?;
+                let fork =
+                    self.engine.fork(busy, &Fork { scope: send.scope.clone(), ..Fork::default() }).await?;
                 self.context.talk.note(&format!("{busy} is busy; this goes on in its fork {fork}"));
                 send.session = Some(fork);
                 self.engine.send(send).await

@@ -1,10 +1,10 @@
 //! `sessions`: everything that is done with a session besides sending to it.
 
-use aichat_engine::{Engine, ForkAt, ModelRef, Purged, Summary};
+use aichat_engine::{Engine, Fork, ModelRef, Purged, Summary};
 use aichat_message::{ErrorKind, SessionId};
 use serde::Serialize;
 
-use super::{Context, heads, search, transfer, tree};
+use super::{Context, fork, heads, search, transfer, tree};
 use crate::args;
 use crate::assemble;
 use crate::exit;
@@ -17,6 +17,7 @@ pub(crate) fn run(context: &Context, args: args::Sessions) -> Result<u8, Failure
         args::Sessions::Create { model: Some(model), .. } => Some(model_of(context, model)?),
         args::Sessions::Export(args) => return transfer::export(context, args),
         args::Sessions::Import { files } => return transfer::import(context, files),
+        args::Sessions::Fork(args) => return fork::run(context, args),
         _ => None,
     };
     let engine = assemble::archive(context)?;
@@ -73,13 +74,7 @@ pub(crate) fn run(context: &Context, args: args::Sessions) -> Result<u8, Failure
             args::Sessions::Clone { session, name } => {
                 let id = engine.resolve(&session.session).await?;
                 let scope = scope::current(&context.env);
-                let id = engine.fork(&id, &ForkAt::Head, name.as_deref(), scope.as_deref()).await?;
-                print(context, &mut output, &engine, &id).await?;
-            }
-            args::Sessions::Fork { place, name } => {
-                let (id, at) = fork_place(&engine, &place).await?;
-                let scope = scope::current(&context.env);
-                let id = engine.fork(&id, &at, name.as_deref(), scope.as_deref()).await?;
+                let id = engine.fork(&id, &Fork { name, scope, ..Fork::default() }).await?;
                 print(context, &mut output, &engine, &id).await?;
             }
             args::Sessions::Archive { session, undo } => {
@@ -108,7 +103,7 @@ pub(crate) fn run(context: &Context, args: args::Sessions) -> Result<u8, Failure
                     false => output.line(id.as_str())?,
                 }
             }
-            args::Sessions::Export(_) | args::Sessions::Import { .. } => {}
+            args::Sessions::Export(_) | args::Sessions::Import { .. } | args::Sessions::Fork(_) => {}
         }
         engine.shutdown().await?;
         output.finish()?;
@@ -126,7 +121,7 @@ fn model_of(context: &Context, text: &str) -> Result<ModelRef, Failure> {
 }
 
 /// Prints a session, its id where a person asks.
-async fn print(
+pub(super) async fn print(
     context: &Context,
     output: &mut Output,
     engine: &Engine,
@@ -135,28 +130,6 @@ async fn print(
     match context.global.json {
         true => output.object("aichat.summary/1", &engine.session(id).await?),
         false => output.line(id.as_str()),
-    }
-}
-
-/// Finds the session and the place in it that `SESSION@PLACE` names.
-async fn fork_place(engine: &Engine, text: &str) -> Result<(SessionId, ForkAt), Failure> {
-    // A name of a session may hold the sign, a place only in front.
-    let split = ["@msg_", "@evt_", "@@last"].iter().filter_map(|mark| text.rfind(mark)).max();
-    let Some(at) = split.filter(|at| *at > 0) else {
-        let failure = Failure::new(ErrorKind::Usage, format!("{text} names no place in a session"));
-        return Err(failure.hint("write SESSION@msg_… or SESSION@evt_…; `sessions clone` forks at the head"));
-    };
-    let (session, place) = (engine.resolve(&text[..at]).await?, &text[at + 1..]);
-    if !place.starts_with("evt_") {
-        let message = engine.message(&session, place).await?;
-        return Ok((session, ForkAt::Message(message)));
-    }
-    let events = engine.events(&session).await?;
-    let found: Vec<_> = events.iter().map(|e| e.id()).filter(|id| id.as_str().starts_with(place)).collect();
-    match found[..] {
-        [one] => Ok((session, ForkAt::Event(one.clone()))),
-        [] => Err(Failure::new(ErrorKind::Input, format!("no event of session {session} matches {place}"))),
-        _ => Err(Failure::new(ErrorKind::Input, format!("{place} is ambiguous in session {session}"))),
     }
 }
 

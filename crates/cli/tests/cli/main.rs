@@ -16,6 +16,7 @@ mod databases;
 mod erase;
 mod errors;
 mod foreign;
+mod forks;
 mod forms;
 mod help;
 mod older;

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use aichat_events::{
     AgentRef, Event, Fact, Heads, LlmResponseCompleted, LlmResponseFailed, LlmResponseInterrupted,
-    MessageAssistant, MessageSystem, MessageTool, MessageUser, SessionArchived, SessionCreated,
-    SessionDeleted, SessionErased, SessionForked, SessionHeadMoved, SessionRenamed, TurnCompleted,
-    TurnFailed, TurnInterrupted, TurnStarted,
+    MessageAssistant, MessageDropped, MessageEdited, MessageSystem, MessageTool, MessageUser,
+    SessionArchived, SessionCreated, SessionDeleted, SessionErased, SessionForked, SessionHeadMoved,
+    SessionRenamed, SessionSettingsChanged, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted,
 };
 use aichat_message::{Message, MessageId, Role, SessionId, TurnId, Usage};
 use aichat_store::{Table, Write};
@@ -233,6 +233,16 @@ impl Projection {
             self.message(event, &fact.id, fact.parent.as_ref(), &fact.message, false);
         } else if let Some(fact) = MessageAssistant::of(event) {
             self.message(event, &fact.id, fact.parent.as_ref(), &fact.message, fact.partial);
+        } else if let Some(fact) = MessageEdited::of(event) {
+            match &fact.replaces {
+                Some(old) => now.heads.replaced(old, Some(&fact.id)),
+                None => now.heads.inserted(&fact.id, fact.parent.as_ref()),
+            }
+            self.keep(event, &fact.id, fact.parent.as_ref(), &fact.message, false);
+        } else if let Some(fact) = MessageDropped::of(event) {
+            now.heads.replaced(&fact.id, fact.parent.as_ref());
+        } else if let Some(fact) = SessionSettingsChanged::of(event) {
+            now.model = fact.model.or(now.model.take());
         } else if let Some(fact) = LlmResponseCompleted::of(event) {
             now.count(fact.usage.as_ref());
         } else if let Some(fact) = LlmResponseInterrupted::of(event) {
@@ -260,8 +270,20 @@ impl Projection {
         partial: bool,
     ) {
         let now = self.now.as_mut().expect("apply began the summary");
-        now.messages += 1;
         now.heads.said(event.turn(), message.role, id, parent);
+        self.keep(event, id, parent, message, partial);
+    }
+
+    /// Writes where a message is and what is in it.
+    fn keep(
+        &mut self,
+        event: &Event,
+        id: &MessageId,
+        parent: Option<&MessageId>,
+        message: &Message,
+        partial: bool,
+    ) {
+        self.now.as_mut().expect("apply began the summary").messages += 1;
         let entry = Entry { seq: event.seq(), role: message.role, parent, turn: event.turn(), partial };
         let key = format!("{}\0{id}", event.session());
         self.put(Table::Messages, key.into_bytes(), &entry);
@@ -336,6 +358,11 @@ pub(crate) fn named_session(key: &[u8]) -> Option<&[u8]> {
 /// Returns bytes that sort later times first.
 fn newest_first(ts: i64) -> [u8; 8] {
     (!u64::try_from(ts).unwrap_or(0)).to_be_bytes()
+}
+
+/// Returns the beginning of the first message of the user.
+pub(crate) fn first_title(messages: &[Message]) -> Option<String> {
+    messages.iter().filter(|message| message.role == Role::User).find_map(title)
 }
 
 fn title(message: &Message) -> Option<String> {

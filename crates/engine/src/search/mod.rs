@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use aichat_events::{
-    Draft, Event, Fact, MessageAssistant, MessageSystem, MessageTool, MessageUser, TurnStarted,
+    Draft, Event, Fact, MessageAssistant, MessageEdited, MessageSystem, MessageTool, MessageUser, TurnStarted,
 };
 use aichat_message::{Fold, Message, MessageId, Role, SessionId, TurnId};
 use aichat_store::{Claim, Scan, Table};
@@ -99,6 +99,7 @@ impl Said {
             .or_else(|| MessageAssistant::of(event).map(|fact| read(fact.id, fact.message, fact.partial)))
             .or_else(|| MessageTool::of(event).map(|fact| read(fact.id, fact.message, false)))
             .or_else(|| MessageSystem::of(event).map(|fact| read(fact.id, fact.message, false)))
+            .or_else(|| MessageEdited::of(event).map(|fact| read(fact.id, fact.message, false)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aichat_engine::{After, Agent, Document, Engine, Export, Finding, ForkAt, Send, Subject, attach};
+use aichat_engine::{After, Agent, Document, Engine, Export, Finding, Fork, Send, Subject, attach};
 use aichat_message::{Message, Part, Role, SessionId};
 use aichat_providers::Scripted;
 use aichat_store::{Claim, Expect, Memory, Replacement, Row, Scan, Sled, Store, Table, Unit, Write};
@@ -288,7 +288,7 @@ async fn a_fork_of_a_parent_that_is_another_one_is_found() {
     let (store, provider) = (Memory::new(), Scripted::echo());
     let here = engine(&store, &provider);
     let sessions = fill(&here).await;
-    let fork = here.fork(&sessions[0], &ForkAt::Head, Some("fork"), None).await.unwrap();
+    let fork = here.fork(&sessions[0], &Fork { name: Some("fork".into()), ..Fork::default() }).await.unwrap();
     say(&here, Some(&fork), "on").await;
     assert_holds(&here).await;
     let elsewhere = Memory::new();
@@ -355,7 +355,9 @@ async fn a_rebuild_after_anything_gives_the_same_bytes() {
                 (6, Some(session)) => drop(here.delete(&session).await),
                 (7, Some(session)) => drop(here.archive(&session, dice.below(2) == 0).await),
                 (8, Some(session)) => {
-                    sessions.extend(here.fork(&session, &ForkAt::Head, None, Some("forked")).await);
+                    sessions.extend(
+                        here.fork(&session, &Fork { scope: Some("forked".into()), ..Fork::default() }).await,
+                    );
                 }
                 (9, Some(session)) => drop(here.purge(&session, dice.below(2) == 0).await),
                 (10, Some(session)) => {

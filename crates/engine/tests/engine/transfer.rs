@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use aichat_engine::{Document, Engine, Export, ExportForm, ForkAt, Imported, Rejected, Send, attach};
+use aichat_engine::{Document, Engine, Export, ExportForm, Fork, Imported, Rejected, Send, attach};
 use aichat_events::{Draft, Event, Hash, Salt};
 use aichat_message::{ErrorKind, EventId, Json, Message, SessionId, WriterId};
 use aichat_providers::{Error, Scripted, Turn};
@@ -255,10 +255,10 @@ async fn a_blob_that_is_missing_is_reported_and_comes_with_the_next_import() {
 async fn a_fork_brings_what_it_shares_along_and_no_more() {
     let here = engine(&Memory::new(), &Scripted::echo());
     let first = say(&here, None, "one").await.session;
-    let second = here.fork(&first, &ForkAt::Head, Some("second"), None).await.unwrap();
+    let second = here.fork(&first, &Fork { name: Some("second".into()), ..Fork::default() }).await.unwrap();
     say(&here, Some(&first), "not shared").await;
     say(&here, Some(&second), "two").await;
-    let third = here.fork(&second, &ForkAt::Head, None, None).await.unwrap();
+    let third = here.fork(&second, &Fork::default()).await.unwrap();
     say(&here, Some(&third), "three").await;
     let whole = lines(&here, &first).await;
     for form in FORMS {

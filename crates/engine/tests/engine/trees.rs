@@ -1,6 +1,6 @@
 //! Conversations as trees: siblings, branches, forks, and what a purge leaves.
 
-use aichat_engine::{After, Engine, ForkAt, Send, Status};
+use aichat_engine::{After, Engine, Fork, ForkAt, Send, Status};
 use aichat_message::{ErrorKind, Message, MessageId, Role, SessionId};
 use aichat_providers::{Error, Scripted, Turn};
 use aichat_store::{Memory, Store, Table};
@@ -171,11 +171,11 @@ async fn a_fork_shares_what_was_said_and_leaves_its_parent_alone() {
     let (parent, first) = answer_of(&engine, None, "one").await;
     let (_, second) = answer_of(&engine, Some(&parent), "two").await;
     let before = engine.events(&parent).await.unwrap();
-    let clone = engine.fork(&parent, &ForkAt::Head, Some("copy"), None).await.unwrap();
-    let fork = engine.fork(&parent, &ForkAt::Message(first), None, None).await.unwrap();
+    let clone = engine.fork(&parent, &Fork { name: Some("copy".into()), ..Fork::default() }).await.unwrap();
+    let fork = engine.fork(&parent, &Fork::at(ForkAt::Message(first))).await.unwrap();
     let started = before.iter().find(|event| event.kind() == "turn.started").unwrap().id().clone();
-    let early = engine.fork(&parent, &ForkAt::Event(started), None, None).await.unwrap();
-    let grandchild = engine.fork(&fork, &ForkAt::Head, None, None).await.unwrap();
+    let early = engine.fork(&parent, &Fork::at(ForkAt::Event(started))).await.unwrap();
+    let grandchild = engine.fork(&fork, &Fork::default()).await.unwrap();
     for (session, said) in
         [(&clone, &["one", "one", "two", "two"][..]), (&fork, &["one", "one"]), (&early, &[])]
     {
@@ -188,10 +188,10 @@ async fn a_fork_shares_what_was_said_and_leaves_its_parent_alone() {
     }
     say(&engine, Some(&grandchild), "three").await;
     assert_eq!(sent(&provider, 2), ["one", "one", "three"]);
-    let deep = engine.fork(&grandchild, &ForkAt::Message(second), None, None).await.unwrap_err();
+    let deep = engine.fork(&grandchild, &Fork::at(ForkAt::Message(second))).await.unwrap_err();
     assert_eq!(deep.kind(), ErrorKind::Input, "what the fork does not share is not in it");
     let root = engine.transcript(&grandchild).await.unwrap().entries[0].id.clone();
-    let rooted = engine.fork(&grandchild, &ForkAt::Message(root), None, None).await.unwrap();
+    let rooted = engine.fork(&grandchild, &Fork::at(ForkAt::Message(root))).await.unwrap();
     assert_eq!(branch(&engine, &rooted).await, ["one"]);
     put(&engine, &rooted, "", After::Head).await;
     assert_eq!(branch(&engine, &rooted).await, ["one", "one"], "a fork at a question answers it");
@@ -232,8 +232,9 @@ async fn a_purge_leaves_a_chain_and_nothing_that_was_said() {
     engine.rename(&session, Some("CANARY name")).await.unwrap();
     engine.branch(&session, &first, Some("CANARY branch")).await.unwrap();
     let other = say(&engine, None, "other").await.session;
-    let fork = engine.fork(&session, &ForkAt::Message(first), None, None).await.unwrap();
-    let grandchild = engine.fork(&fork, &ForkAt::Head, None, Some("CANARY scope")).await.unwrap();
+    let fork = engine.fork(&session, &Fork::at(ForkAt::Message(first))).await.unwrap();
+    let grandchild =
+        engine.fork(&fork, &Fork { scope: Some("CANARY scope".into()), ..Fork::default() }).await.unwrap();
 
     let error = engine.purge(&session, false).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Input);
@@ -294,7 +295,7 @@ async fn a_fork_without_its_parent_shows_its_own_and_sends_nothing() {
     let (store, provider) = (Memory::new(), Scripted::echo());
     let whole = engine(&store, &provider);
     let (parent, answer) = answer_of(&whole, None, "one").await;
-    let fork = whole.fork(&parent, &ForkAt::Message(answer), None, None).await.unwrap();
+    let fork = whole.fork(&parent, &Fork::at(ForkAt::Message(answer))).await.unwrap();
     say(&whole, Some(&fork), "two").await;
     whole.fold().await.unwrap();
     let elsewhere = Memory::new();

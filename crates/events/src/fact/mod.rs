@@ -29,11 +29,11 @@ pub use llm::{
     LlmRequestRetried, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed, LlmResponseFirstChunk,
     LlmResponseInterrupted, Timing,
 };
-pub use message::{MessageAssistant, MessageSystem, MessageTool, MessageUser};
+pub use message::{MessageAssistant, MessageDropped, MessageEdited, MessageSystem, MessageTool, MessageUser};
 pub use note::{SecretCount, SecretRedacted, WarningRaised};
 pub use session::{
     SessionArchived, SessionCreated, SessionDeleted, SessionErased, SessionForked, SessionHeadMoved,
-    SessionImportedFrom, SessionRenamed,
+    SessionImportedFrom, SessionRenamed, SessionSettingsChanged,
 };
 pub use turn::{
     AgentRef, Interruption, TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered, TurnStarted,

@@ -85,6 +85,16 @@ pub struct SessionHeadMoved {
     pub head: Option<MessageId>,
 }
 
+/// A session goes on with something else than it was begun with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct SessionSettingsChanged {
+    /// The model, `provider/model`; as it was, where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+}
+
 /// A session was put away, or taken up again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -129,6 +139,7 @@ super::fact! {
     SessionDeleted = "session.deleted";
     SessionForked = "session.forked";
     SessionHeadMoved = "session.head.moved";
+    SessionSettingsChanged = "session.settings.changed";
     SessionArchived = "session.archived";
     SessionErased = "session.erased";
 }

@@ -1,5 +1,7 @@
 //! The transcript: what was said in a session, folded out of its events.
 
+mod edits;
+
 use std::collections::{HashMap, HashSet};
 
 use aichat_message::{ErrorKind, Finish, Message, MessageId, Role, SessionId, Total, TurnId};
@@ -9,9 +11,10 @@ use crate::cost::tally;
 use crate::envelope::Event;
 use crate::fact::{
     AgentRef, CostCalculated, CostRevised, Fact, Interruption, LlmResponseCompleted, LlmResponseFailed,
-    LlmResponseInterrupted, MessageAssistant, MessageSystem, MessageTool, MessageUser, SessionCreated,
-    SessionDeleted, SessionErased, SessionForked, SessionHeadMoved, SessionRenamed, TurnCompleted,
-    TurnFailed, TurnInterrupted, TurnStarted, WarningRaised,
+    LlmResponseInterrupted, MessageAssistant, MessageDropped, MessageEdited, MessageSystem, MessageTool,
+    MessageUser, SessionCreated, SessionDeleted, SessionErased, SessionForked, SessionHeadMoved,
+    SessionRenamed, SessionSettingsChanged, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted,
+    WarningRaised,
 };
 use crate::heads::Heads;
 use crate::tokens::Tokens;
@@ -69,6 +72,9 @@ pub struct Entry {
     pub partial: bool,
     /// Whether the words are gone for good.
     pub erased: bool,
+    /// The message in whose place it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<MessageId>,
 }
 
 /// One turn and its outcome.
@@ -267,6 +273,21 @@ impl Folding {
                 let fact = MessageTool::of(event);
                 self.say(event, Role::Tool, fact.map(|f| (f.id, f.parent, f.message, false)));
             }
+            MessageEdited::TYPE => match MessageEdited::of(event) {
+                Some(fact) => self.edit(event, fact),
+                None if event.payload().is_none() => {}
+                None => self.unreadable(event),
+            },
+            MessageDropped::TYPE => {
+                if let Some(fact) = MessageDropped::of(event) {
+                    self.leave_out(event, &fact);
+                }
+            }
+            SessionSettingsChanged::TYPE => {
+                if let Some(fact) = SessionSettingsChanged::of(event) {
+                    self.done.model = fact.model.or(self.done.model.take());
+                }
+            }
             WarningRaised::TYPE => {
                 if let Some(fact) = WarningRaised::of(event) {
                     self.warn(event, fact.text);
@@ -288,8 +309,7 @@ impl Folding {
         let missing = fact.head.as_ref().is_some_and(|head| !kept.contains(head));
         self.done.entries.retain(|entry| kept.contains(&entry.id));
         self.done.turns.retain(|turn| turn.input.as_ref().is_some_and(|input| kept.contains(input)));
-        let places = self.done.entries.iter().enumerate();
-        self.entries = places.map(|(at, entry)| (entry.id.clone(), at)).collect();
+        self.count_places();
         self.turns = self.done.turns.iter().enumerate().map(|(at, turn)| (turn.id.clone(), at)).collect();
         self.done.session = Some(event.session().clone());
         (self.done.name, self.done.model) = (fact.name, fact.model);
@@ -347,8 +367,7 @@ impl Folding {
     ) {
         let erased = event.payload().is_none();
         if said.is_none() && !erased {
-            let why = if event.is_opaque() { ", a later version wrote it" } else { "" };
-            return self.warn(event, format!("the message of event {} cannot be read{why}", event.seq()));
+            return self.unreadable(event);
         }
         if let Some((id, parent, ..)) = &said {
             self.done.heads.said(event.turn(), role, id, parent.as_ref());
@@ -373,6 +392,7 @@ impl Folding {
             message,
             partial,
             erased,
+            replaces: None,
         };
         match self.entries.get(&entry.id).map(|at| &mut self.done.entries[*at]) {
             None => {
@@ -385,6 +405,11 @@ impl Folding {
             }
             Some(_) => self.warn(event, format!("event {} repeats a message", event.seq())),
         }
+    }
+
+    fn unreadable(&mut self, event: &Event) {
+        let why = if event.is_opaque() { ", a later version wrote it" } else { "" };
+        self.warn(event, format!("the message of event {} cannot be read{why}", event.seq()));
     }
 
     fn warn(&mut self, event: &Event, text: String) {

@@ -1,13 +1,21 @@
 //! Forks: a new session that goes on from a place in another one and shares what was said up to there.
 
+mod change;
+
 use std::collections::HashSet;
 
-use aichat_events::{Event, Fact, SessionForked, Transcript, TurnCompleted, TurnFailed, TurnInterrupted};
+use aichat_events::{
+    Entry, Event, Fact, MessageDropped, MessageEdited, SessionForked, Transcript, TurnCompleted, TurnFailed,
+    TurnInterrupted,
+};
 use aichat_message::{EventId, MessageId, SessionId};
 use aichat_store::{ErrorKind as StoreErrorKind, Expect, Unit};
 
+pub use self::change::Change;
+use self::change::Fact as Changed;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::project::first_title;
 use crate::session::CONFLICTS;
 use crate::tail::Tail;
 
@@ -23,44 +31,73 @@ pub enum ForkAt {
     Event(EventId),
 }
 
+/// How a fork begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fork {
+    /// Where it leaves the session that it comes from.
+    pub at: ForkAt,
+    /// Its name.
+    pub name: Option<String>,
+    /// Where the caller is, as in [`Send::scope`](crate::Send::scope).
+    pub scope: Option<String>,
+    /// What is different in it from what it shares.
+    pub changes: Vec<Change>,
+}
+
+impl Fork {
+    /// Returns a fork at a place, without a name and without changes.
+    pub fn at(at: ForkAt) -> Self {
+        Self { at, ..Self::default() }
+    }
+}
+
 impl Engine {
     /// Begins a session that goes on from a place in another one. Nothing is copied: its first event names the place
-    /// and the hash of the event there. A turn that is in flight meanwhile is not among what is shared.
+    /// and the hash of the event there, and what is different follows as events of its own. A turn that is in flight
+    /// meanwhile is not among what is shared.
     ///
     /// # Errors
-    /// Fails with kind `input` where there is no such session or place in it, or the name is taken or cannot be one,
-    /// and with kind `store`.
-    pub async fn fork(
-        &self,
-        session: &SessionId,
-        at: &ForkAt,
-        name: Option<&str>,
-        scope: Option<&str>,
-    ) -> Result<SessionId, Error> {
+    /// Fails with kind `input` where there is no such session or place in it, where the name is taken or cannot be one,
+    /// or where a changed message is not before the place; with kind `usage` where something is changed twice; and with
+    /// kind `store`.
+    pub async fn fork(&self, session: &SessionId, fork: &Fork) -> Result<SessionId, Error> {
         self.using_store(async {
             self.settle().await?;
-            if let Some(name) = name {
+            if let Some(name) = &fork.name {
                 self.check_name(name).await?;
             }
-            let fork = SessionId::from_bits(self.0.effects.bits());
-            let mut scribe = self.scribe(&fork);
+            let id = SessionId::from_bits(self.0.effects.bits());
+            let mut scribe = self.scribe(&id);
             let mut conflicts = 0;
             loop {
-                let shared = self.shared(session, at).await?;
+                let shared = self.shared(session, &fork.at).await?;
                 let summary = self.summary(session).await?;
-                let draft = scribe.fact(&SessionForked {
+                let fresh = || MessageId::from_bits(self.0.effects.bits());
+                let (changed, messages) = change::facts(&shared.branch, &fork.changes, fresh)?;
+                let drafted = scribe.fact(&SessionForked {
                     parent: session.clone(),
                     seq: shared.last.seq(),
                     hash: *shared.last.hash(),
                     head: shared.head,
-                    name: name.map(str::to_owned),
-                    title: summary.title,
+                    name: fork.name.clone(),
+                    title: if changed.is_empty() { summary.title } else { first_title(&messages) },
                     model: summary.model,
                     agent: summary.agent,
-                    scope: scope.map(str::to_owned),
+                    scope: fork.scope.clone(),
                 });
-                let mut tail = Tail::new(&fork);
-                tail.append(&draft);
+                let mut tail = Tail::new(&id);
+                tail.append(&drafted);
+                for fact in changed {
+                    let draft = match fact {
+                        Changed::Settings(fact) => scribe.fact(&fact),
+                        Changed::Dropped(fact) => scribe.fact(&fact),
+                        Changed::Edited(fact) => scribe.fact(&fact),
+                    };
+                    tail.append(&draft);
+                }
+                if let Some(draft) = scribe.masked_counts() {
+                    tail.append(&draft);
+                }
                 // Whoever purges the parent meanwhile moves its head.
                 let head = self.store().head(session).await?;
                 let unchanged = Unit::new(session.clone(), head.map_or(Expect::New, Expect::At));
@@ -70,9 +107,37 @@ impl Engine {
                     }
                     done => {
                         done?;
-                        return Ok(fork);
+                        return Ok(id);
                     }
                 }
+            }
+        })
+        .await
+    }
+
+    /// Returns the messages that a fork at a place shares, the oldest first.
+    ///
+    /// # Errors
+    /// Fails with kind `input` where there is no such session or place in it, and with kind `store`.
+    pub async fn prefix(&self, session: &SessionId, at: &ForkAt) -> Result<Vec<Entry>, Error> {
+        self.using_store(async {
+            self.settle().await?;
+            Ok(self.shared(session, at).await?.branch)
+        })
+        .await
+    }
+
+    /// Returns everything that happened in a session, after what it shares with those it was forked from.
+    ///
+    /// # Errors
+    /// Fails as [`events`](Self::events) does.
+    pub async fn history(&self, session: &SessionId) -> Result<Vec<Event>, Error> {
+        self.using_store(async {
+            self.settle().await?;
+            let events = self.lineage(session).await?;
+            match events.is_empty() {
+                true => Err(Error::input(format!("there is no session {session}"))),
+                false => Ok(events),
             }
         })
         .await
@@ -87,16 +152,18 @@ impl Engine {
         let mut lineage = self.inherited(session).await?;
         let before = lineage.len();
         lineage.extend(own.iter().cloned());
-        match at {
+        let (transcript, last, head) = match at {
             ForkAt::Head => {
-                let head = Transcript::fold(&lineage).heads.head;
-                Ok(Shared { last: last.clone(), head })
+                let transcript = Transcript::fold(&lineage);
+                let head = transcript.heads.head.clone();
+                (transcript, last.clone(), head)
             }
             ForkAt::Event(id) => {
                 let nothing = || Error::input(format!("there is no event {id} in session {session}"));
                 let place = own.iter().position(|event| event.id() == id).ok_or_else(nothing)?;
-                let head = Transcript::fold(&lineage[..=before + place]).heads.head;
-                Ok(Shared { last: own[place].clone(), head })
+                let transcript = Transcript::fold(&lineage[..=before + place]);
+                let head = transcript.heads.head.clone();
+                (transcript, own[place].clone(), head)
             }
             ForkAt::Message(id) => {
                 let transcript = Transcript::fold(&lineage);
@@ -109,13 +176,16 @@ impl Engine {
                     event.turn() == entry.turn.as_ref() && kinds.contains(&event.kind())
                 };
                 let is_answer = transcript.turns.iter().any(|turn| turn.answer.as_ref() == Some(id));
-                let said =
-                    own.iter().find(|event| event.seq() == entry.seq && event.turn() == entry.turn.as_ref());
-                let end = own.iter().rev().find(ends).filter(|_| is_answer);
-                let last = end.or(said).unwrap_or(&own[0]).clone();
-                Ok(Shared { last, head: Some(id.clone()) })
+                let said = own.iter().position(|event| says(event, entry));
+                let end = own.iter().rposition(|event| ends(&event)).filter(|_| is_answer);
+                // Edits go before whatever was said in the session itself, and come with all of it.
+                let edits = own.iter().rposition(|event| EDITS.contains(&event.kind())).unwrap_or(0);
+                let last = own[end.or(said).unwrap_or(0).max(edits)].clone();
+                (transcript, last, Some(id.clone()))
             }
-        }
+        };
+        let branch = head.iter().flat_map(|head| transcript.branch(head)).cloned().collect();
+        Ok(Shared { branch, last, head })
     }
 
     /// Reads a session with everything that it shares with those it was forked from, the oldest first. Turns that
@@ -159,6 +229,16 @@ impl Engine {
 
 /// What a fork has in common with its parent.
 struct Shared {
+    branch: Vec<Entry>,
     last: Event,
     head: Option<MessageId>,
+}
+
+/// The events that change what a fork shares, between its first event and everything else.
+const EDITS: [&str; 2] = [MessageEdited::TYPE, MessageDropped::TYPE];
+
+/// Tells whether an event of the session itself is the one that says a message.
+fn says(event: &Event, entry: &Entry) -> bool {
+    let is_edit = || MessageEdited::of(event).is_some_and(|fact| fact.id == entry.id);
+    event.seq() == entry.seq && (event.turn() == entry.turn.as_ref() || is_edit())
 }
