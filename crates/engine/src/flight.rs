@@ -61,6 +61,7 @@ struct Attempt {
     fold: Fold,
     begun_us: u64,
     last_us: u64,
+    first_byte_us: Option<u64>,
     first_content_us: Option<u64>,
     chunks: u64,
     longest_gap_us: u64,
@@ -72,6 +73,7 @@ impl Attempt {
             fold: Fold::new(),
             begun_us: now_us,
             last_us: now_us,
+            first_byte_us: None,
             first_content_us: None,
             chunks: 0,
             longest_gap_us: 0,
@@ -177,7 +179,10 @@ impl Flight {
         })
         .await;
         match opened {
-            Ok(stream) => self.follow(stream, attempt).await,
+            Ok(stream) => {
+                attempt.first_byte_us = Some(self.now_us().saturating_sub(attempt.begun_us));
+                self.follow(stream, attempt).await
+            }
             Err(end) => end,
         }
     }
@@ -198,7 +203,8 @@ impl Flight {
                     let now_us = self.now_us();
                     if attempt.take(&delta, now_us) {
                         let first_content_us = now_us.saturating_sub(attempt.begun_us);
-                        self.note(&LlmResponseFirstChunk { first_content_us });
+                        let first_byte_us = attempt.first_byte_us;
+                        self.note(&LlmResponseFirstChunk { first_byte_us, first_content_us });
                     }
                     let full = journal.push(&delta);
                     let finished = matches!(delta, Delta::Finish(_));

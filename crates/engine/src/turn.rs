@@ -145,6 +145,17 @@ pub enum Status {
     Failed,
 }
 
+impl Status {
+    /// Returns the status as it is written in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Interrupted => "interrupted",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// The end of a turn. What is in it has been acknowledged by the store, unless `error` has kind `store`.
 #[derive(Debug)]
 pub struct Outcome {

@@ -24,6 +24,7 @@
 //! ```
 
 mod chain;
+mod columns;
 mod cost;
 mod effects;
 mod envelope;
@@ -43,9 +44,11 @@ mod time;
 mod timeline;
 mod tokens;
 mod transcript;
+mod view;
 mod witness;
 
 pub use chain::{Chain, Fault, What};
+pub use columns::{columns, cut, fit, wrap};
 pub use cost::{may_cost, tally};
 pub use effects::{Clock, Effects, Entropy};
 pub use envelope::{Draft, ENVELOPE_VERSION, Event};
@@ -69,4 +72,7 @@ pub use scribe::Scribe;
 pub use timeline::{Row, RowKind, Timeline, TurnTimeline};
 pub use tokens::{Sum, Tokens};
 pub use transcript::{Entry, Transcript, Turn, TurnStatus, Warning};
+pub use view::{
+    Detail, EventRow, Filter, Level, Line, Node, Piece, Rows, SessionRow, Tab, Tone, View, has, pretty,
+};
 pub use witness::{Witness, WitnessError};

@@ -91,7 +91,7 @@ fn write_entry(out: &mut String, entry: &Entry, end: Option<&TurnStatus>) {
 }
 
 /// Returns all parts one after another, as Markdown.
-fn said(message: &Message) -> String {
+pub(crate) fn said(message: &Message) -> String {
     let parts: Vec<String> = message.parts.iter().map(part).filter(|text| !text.is_empty()).collect();
     parts.join("\n\n")
 }

@@ -14,7 +14,8 @@ use aichat_events::{
     AgentRef, Event, Fact, Heads, LlmResponseCompleted, LlmResponseFailed, LlmResponseInterrupted,
     MessageAssistant, MessageDropped, MessageEdited, MessageSystem, MessageTool, MessageUser,
     SessionArchived, SessionCreated, SessionDeleted, SessionErased, SessionForked, SessionHeadMoved,
-    SessionRenamed, SessionSettingsChanged, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted,
+    SessionRenamed, SessionRow, SessionSettingsChanged, TurnCompleted, TurnFailed, TurnInterrupted,
+    TurnStarted,
 };
 use aichat_message::{Message, MessageId, Role, SessionId, TurnId, Usage};
 use aichat_store::{Table, Write};
@@ -100,6 +101,23 @@ impl Summary {
             deleted: false,
             erased: false,
             scopes: Vec::new(),
+        }
+    }
+
+    /// Returns the row that shows it in a list.
+    pub fn row(&self) -> SessionRow {
+        SessionRow {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            title: self.title.clone(),
+            model: self.model.clone(),
+            turns: self.turns,
+            branches: self.heads.heads.len() + 1,
+            tokens: (self.input_tokens, self.output_tokens),
+            calls_without_usage: self.calls_without_usage,
+            cost: None,
+            status: self.status.map(Status::as_str),
+            updated_us: self.updated_us,
         }
     }
 

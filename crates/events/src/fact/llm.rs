@@ -84,6 +84,9 @@ pub struct LlmRequestRetried {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct LlmResponseFirstChunk {
+    /// How long it took from the start of the request until the response began, in microseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_byte_us: Option<u64>,
     /// How long that took from the start of the request, in microseconds.
     pub first_content_us: u64,
 }

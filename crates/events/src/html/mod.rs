@@ -2,6 +2,7 @@
 
 mod page;
 mod part;
+mod report;
 mod text;
 mod tree;
 
@@ -64,7 +65,7 @@ impl<'a> Body<'a> {
     }
 
     fn write(&self, out: &mut String) {
-        self.header(out);
+        header(out, self.transcript, |_| {});
         out.push_str("<section>\n");
         let mut shown = HashSet::new();
         for place in Tree::of(self.transcript).walk() {
@@ -80,35 +81,6 @@ impl<'a> Body<'a> {
         let told = |warning: &&Warning| warning.turn.as_ref().is_some_and(|turn| shown.contains(turn));
         self.transcript.warnings.iter().filter(|warning| !told(warning)).for_each(|w| warn(out, w));
         out.push_str("</section>\n");
-    }
-
-    fn header(&self, out: &mut String) {
-        let of = self.transcript;
-        let _ = write!(
-            out,
-            "<header>\n<h1 dir=\"auto\">{}</h1>\n<dl>\n",
-            line(of.name.as_deref().unwrap_or("Conversation"))
-        );
-        let mut field = |name: &str, value: String| {
-            let _ = writeln!(out, "<dt>{name}</dt><dd>{value}</dd>");
-        };
-        field("session", line(self.session));
-        if let Some(model) = &of.model {
-            field("model", line(model));
-        }
-        if let Some(created) = of.created {
-            field("created", time(created));
-        }
-        if let Some(updated) = of.updated {
-            field("last used", time(updated));
-        }
-        if of.tokens.calls > 0 {
-            field("tokens", format!("{} in, {} out", of.tokens.input, of.tokens.output));
-        }
-        if of.deleted {
-            field("deleted", "yes".to_owned());
-        }
-        out.push_str("</dl>\n</header>\n");
     }
 
     /// Begins a branch that leads away from the one that is shown.
@@ -149,6 +121,38 @@ impl<'a> Body<'a> {
         }
         out.push_str("</article>\n");
     }
+}
+
+/// Writes what is to be said of a session as a whole; `more` adds to it.
+fn header(out: &mut String, of: &Transcript, more: impl FnOnce(&mut String)) {
+    let _ = write!(
+        out,
+        "<header>\n<h1 dir=\"auto\">{}</h1>\n<dl>\n",
+        line(of.name.as_deref().unwrap_or("Conversation"))
+    );
+    field(out, "session", &line(of.session.as_ref().map_or("", |id| id.as_str())));
+    if let Some(model) = &of.model {
+        field(out, "model", &line(model));
+    }
+    if let Some(created) = of.created {
+        field(out, "created", &time(created));
+    }
+    if let Some(updated) = of.updated {
+        field(out, "last used", &time(updated));
+    }
+    if of.tokens.calls > 0 {
+        field(out, "tokens", &format!("{} in, {} out", of.tokens.input, of.tokens.output));
+    }
+    if of.deleted {
+        field(out, "deleted", "yes");
+    }
+    more(out);
+    out.push_str("</dl>\n</header>\n");
+}
+
+/// Writes a name and a value, which is HTML.
+fn field(out: &mut String, name: &str, value: &str) {
+    let _ = writeln!(out, "<dt>{name}</dt><dd>{value}</dd>");
 }
 
 /// Returns a time as a person reads it, and as a program does.

@@ -73,7 +73,9 @@ pub struct Row {
 pub enum RowKind {
     /// From the start of the turn to its first request.
     Queue,
-    /// From a request to its first content.
+    /// From a request to the first byte of the response.
+    FirstByte,
+    /// From there to the first content.
     FirstContent,
     /// From the first content to the end of the answer.
     Stream,
@@ -102,6 +104,7 @@ impl RowKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Queue => "queue",
+            Self::FirstByte => "first byte",
             Self::FirstContent => "first content",
             Self::Stream => "stream",
             Self::Request => "request",
@@ -156,6 +159,7 @@ struct Building {
 /// A request that has not ended.
 struct Attempt {
     start_us: u64,
+    byte_us: Option<u64>,
     first_us: Option<u64>,
 }
 
@@ -189,11 +193,7 @@ impl Building {
                 self.mark(RowKind::Retry, now, note);
             }
             LlmResponseFirstChunk::TYPE => {
-                if let Some(attempt) = &mut self.attempt {
-                    let waited = LlmResponseFirstChunk::of(event).map(|fact| fact.first_content_us);
-                    let first = waited.map_or(now, |us| attempt.start_us.saturating_add(us));
-                    attempt.first_us.get_or_insert(first);
-                }
+                self.first_content(event, now);
             }
             LlmResponseCompleted::TYPE => {
                 self.close(event, LlmResponseCompleted::of(event).map(|fact| fact.timing));
@@ -239,7 +239,29 @@ impl Building {
             self.span(what, from, now);
         }
         self.requested = true;
-        self.attempt = Some(Attempt { start_us: now, first_us: None });
+        self.attempt = Some(Attempt { start_us: now, byte_us: None, first_us: None });
+    }
+
+    /// Takes in when the first content came. The request left that much earlier than this was noted, and somewhat later
+    /// than it was recorded: what lies between belongs to the wait before it.
+    fn first_content(&mut self, event: &Event, now: u64) {
+        let is_own = self.is_own(event);
+        let Some(attempt) = &mut self.attempt else { return };
+        let Some(fact) = LlmResponseFirstChunk::of(event) else {
+            attempt.first_us.get_or_insert(now);
+            return;
+        };
+        let sent = if is_own { now.saturating_sub(fact.first_content_us) } else { 0 };
+        if sent > attempt.start_us && attempt.first_us.is_none() {
+            let before = self.done.rows.last_mut();
+            if let Some(row) = before.filter(|row| matches!(row.what, RowKind::Queue | RowKind::Wait)) {
+                row.duration_us = Some(sent.saturating_sub(row.offset_us));
+            }
+            attempt.start_us = sent;
+        }
+        let first = attempt.start_us.saturating_add(fact.first_content_us);
+        attempt.byte_us = fact.first_byte_us.map(|us| attempt.start_us.saturating_add(us).min(first));
+        attempt.first_us.get_or_insert(first);
     }
 
     /// Ends the request under way. Its end is the event's own time, unless another process wrote the event later:
@@ -256,7 +278,10 @@ impl Building {
         self.done.total_us = self.done.total_us.max(end);
         match first {
             Some(first) => {
-                self.span(RowKind::FirstContent, attempt.start_us, first);
+                if let Some(byte) = attempt.byte_us {
+                    self.span(RowKind::FirstByte, attempt.start_us, byte);
+                }
+                self.span(RowKind::FirstContent, attempt.byte_us.unwrap_or(attempt.start_us), first);
                 self.span(RowKind::Stream, first, end);
             }
             None => self.span(RowKind::Request, attempt.start_us, end),

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aichat_events::{
-    Interruption, MessageAssistant, MessageUser, Page, SessionCreated, SessionHeadMoved, Transcript,
-    TurnFailed, TurnInterrupted, WarningRaised,
+    CostCalculated, CostLine, Event, Interruption, MessageAssistant, MessageUser, Page, SessionCreated,
+    SessionHeadMoved, Transcript, TurnFailed, TurnInterrupted, View, WarningRaised,
 };
 use aichat_message::{
-    ErrorKind, Json, MediaKind, Message, Opaque, OpaqueKind, Origin, Part, PartKind, Protocol,
+    CostStatus, ErrorKind, Json, MediaKind, Message, Opaque, OpaqueKind, Origin, Part, PartKind, Protocol,
     ReasoningBlock, Role, Source,
 };
 use base64::Engine as _;
@@ -29,6 +29,19 @@ const POLICY: &str = "<meta http-equiv=\"Content-Security-Policy\" \
 
 fn page(log: &Log) -> String {
     Transcript::fold(&log.events).to_html(|_| None)
+}
+
+/// The report of everything that happened.
+fn report(log: &Log) -> String {
+    let mut page = Page::new("report");
+    let raw = "<script>fetch('raw')</script>\x1b";
+    let exchange = |event: &Event| match event.kind() {
+        "llm.request.started" => (Some(raw.to_owned()), None),
+        "llm.response.completed" => (None, Some(raw.to_owned())),
+        _ => (None, None),
+    };
+    page.report(&View::of(log.events.clone()), &Transcript::fold(&log.events), exchange);
+    page.into_html()
 }
 
 /// The page from its body on.
@@ -244,6 +257,15 @@ fn foreign_tags(html: &str) -> Vec<&str> {
         "img",
         "figcaption",
         "html",
+        "ol",
+        "li",
+        "svg",
+        "rect",
+        "i",
+        "table",
+        "tr",
+        "th",
+        "td",
     ];
     let body = &html[html.find("<body>").unwrap()..];
     let tags = body.split('<').skip(1).map(|rest| rest.split('>').next().unwrap());
@@ -257,12 +279,59 @@ fn foreign_tags(html: &str) -> Vec<&str> {
 
 #[test]
 fn hostile_text_is_text() {
-    let html = page(&hostile("http://x.org"));
-    assert_eq!(foreign_tags(&html), [""; 0]);
-    assert_eq!(html.matches("<style>").count(), 1);
-    assert!(html.chars().all(|c| c == '\n' || c == '\t' || !c.is_control()));
+    let log = hostile("http://x.org");
+    for html in [page(&log), report(&log)] {
+        assert_eq!(foreign_tags(&html), [""; 0]);
+        assert_eq!((html.matches("<style>").count(), html.matches(POLICY).count()), (1, 1));
+        assert!(html.chars().all(|c| c == '\n' || c == '\t' || !c.is_control()));
+    }
+    let html = page(&log);
     let title = html.split("<title>").nth(1).unwrap().split("</title>").next().unwrap();
     assert!(!title.contains('<'), "{title}");
+}
+
+#[test]
+fn a_report_has_everything_that_happened() {
+    let mut log = Log::new();
+    log.add(&SessionCreated { name: Some("sky".into()), model: Some("openai/gpt".into()), scope: None });
+    log.at(10).ask(1, None, "Why < not?").request(1).add(&WarningRaised { text: "odd".into() });
+    log.at(500).first_chunk(400).at(900).responded(Some((3, 5))).say(1, "Because.", false);
+    let (amount, price) = (Some("0.0012".parse().unwrap()), Some("2.5".parse().unwrap()));
+    let part = CostLine { bucket: "input".into(), quantity: 3, price_per_million: price, amount };
+    log.add(&CostCalculated {
+        amount,
+        status: CostStatus::Exact,
+        lines: vec![part],
+        ..CostCalculated::default()
+    });
+    log.complete(1);
+    let html = report(&log);
+    let body = &html[html.find("<body>").unwrap()..];
+    assert_eq!(body.matches("class=\"event\"").count(), log.events.len());
+    for text in [
+        "<h1 dir=\"auto\">sky</h1>",
+        "<dt>events</dt><dd>10</dd>",
+        "<b>Turn 1</b><span class=\"good\">completed</span><span>890.0 ms</span>",
+        "<p class=\"facts\"><span>openai/gpt</span><span>tokens: 3 in, 5 out</span><span>cost: $0.0012</span></p>",
+        "Why &lt; not?",
+        "<span class=\"name\">stream</span><svg viewBox=\"0 0 1000 10\"",
+        "<td>input</td><td>3</td><td>$2.5</td><td>$0.0012</td>",
+        "request as it was sent",
+        "answer as it came",
+        "Outside of turns",
+        "<pre class=\"tree\">",
+    ] {
+        assert!(body.contains(text), "{text}: {body}");
+    }
+    for tag in ["details", "article", "section", "svg", "ol", "table", "div"] {
+        let (open, close) =
+            (body.matches(&format!("<{tag}")).count(), body.matches(&format!("</{tag}>")).count());
+        assert_eq!(open, close, "{tag}");
+    }
+    log.events = log.events.iter().map(Event::erase).collect();
+    let html = report(&log);
+    assert!(!html.contains("Because") && html.contains("erased"), "{html}");
+    assert!(report(&Log::new()).contains("no turn has begun yet"));
 }
 
 #[test]
@@ -282,6 +351,8 @@ proptest! {
         log.add(&user(1, None, Message::user(format!("{text}\n{fenced}"))));
         log.add(&user(2, None, Message::user(fenced)));
         let html = page(&log);
+        prop_assert_eq!(foreign_tags(&html), [""; 0]);
+        let html = report(&log);
         prop_assert_eq!(foreign_tags(&html), [""; 0]);
     }
 }
@@ -340,11 +411,14 @@ fn in_a_browser_no_script_runs_and_no_request_leaves() {
     }
     let requests = seen.swap(0, Ordering::SeqCst);
     assert!(requests > 0, "the trap saw the request of a page that makes one");
-    let dom = open("hostile.html", &page(&hostile(&url)));
+    let log = hostile(&url);
+    let doms = [open("hostile.html", &page(&log)), open("report.html", &report(&log))];
     fs::remove_dir_all(&dir).unwrap();
-    assert!(dom.contains("<article"), "the page was shown: {dom}");
     assert_eq!(seen.load(Ordering::SeqCst), 0, "a request left");
-    for tag in ["<script", "<iframe", "<svg", "<base", "<link"] {
-        assert!(!dom.contains(tag), "{tag}");
+    for dom in doms {
+        assert!(dom.contains("<article"), "the page was shown: {dom}");
+        for tag in ["<script", "<iframe", "<svg on", "<base", "<link"] {
+            assert!(!dom.contains(tag), "{tag}");
+        }
     }
 }

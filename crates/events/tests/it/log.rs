@@ -96,7 +96,7 @@ impl Log {
     }
 
     pub(crate) fn first_chunk(&mut self, after_ms: u64) -> &mut Self {
-        self.add(&LlmResponseFirstChunk { first_content_us: after_ms * 1000 })
+        self.add(&LlmResponseFirstChunk { first_byte_us: None, first_content_us: after_ms * 1000 })
     }
 
     pub(crate) fn responded(&mut self, usage: Option<(u64, u64)>) -> &mut Self {

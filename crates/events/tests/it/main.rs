@@ -13,3 +13,4 @@ mod recorder;
 mod redact;
 mod timeline;
 mod transcript;
+mod view;

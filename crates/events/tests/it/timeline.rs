@@ -1,8 +1,9 @@
 //! Timelines: where the time went, as data and as text.
 
 use aichat_events::{
-    Interruption, LlmRequestRetried, LlmResponseFailed, LlmResponseInterrupted, RowKind, SecretCount,
-    SecretRedacted, Timeline, Timing, TurnFailed, TurnInterrupted, TurnRecovered, WarningRaised,
+    Interruption, LlmRequestRetried, LlmResponseFailed, LlmResponseFirstChunk, LlmResponseInterrupted,
+    RowKind, SecretCount, SecretRedacted, Timeline, Timing, TurnFailed, TurnInterrupted, TurnRecovered,
+    WarningRaised, columns,
 };
 use aichat_message::ErrorKind;
 
@@ -47,27 +48,87 @@ fn a_waterfall_shows_queue_attempts_waits_and_the_stream() {
     });
     log.add(&TurnFailed { kind: ErrorKind::Transport, message: "connection refused".into(), answer: None });
     let text = Timeline::of(&log.events).render(100);
-    assert!(text.lines().all(|line| line.chars().count() <= 100));
+    for width in 40..120 {
+        let drawn = Timeline::of(&log.events).render(width);
+        assert!(drawn.lines().all(|line| columns(line) <= width), "{width}: {drawn}");
+    }
     let wide = Timeline::of(&log.events).render(300);
     assert!(wide.contains("slow down␛[2J please, there are many of you today\n"), "{wide}");
     insta::assert_snapshot!(text, @r"
-    trn_040g2081040g2081  2026-01-01T00:00:01Z  completed 2.00 s
-      openai/gpt  tokens: 12 in, 34 out  cost: unknown (1 call unpriced)
-      queue         │█                                       │ 0 us  100.0 ms
-      request       │ ████                                   │ 100.0 ms  200.0 ms
-      retry         │     ◆                                  │ 300.0 ms  attempt 1 rate_limited, waits …
-      wait          │     ██████████                         │ 300.0 ms  500.0 ms
-      first content │               ████                     │ 800.0 ms  200.0 ms
-      stream        │                   ████████████████████ │ 1.00 s  1.00 s
-      redaction     │                                       ◆│ 2.00 s  openai ×2
+    trn_040g2081040g2081  2026-01-01T00:00:01Z  completed 2.00 s  openai/gpt  tokens: 12 in, 34 out
+      cost: unknown (1 call unpriced)
+      queue         │█                                      │  100.0 ms  from 0 us
+      request       │ ████                                  │  200.0 ms  from 100.0 ms
+      retry         │     ◆                                 │@ 300.0 ms
+        attempt 1 rate_limited, waits 500.0 ms: slow down␛[2J please, there are many of you today
+      wait          │     ██████████                        │  500.0 ms  from 300.0 ms
+      first content │               ████                    │  200.0 ms  from 800.0 ms
+      stream        │                   ███████████████████ │    1.00 s  from 1.00 s
+      redaction     │                                      ◆│@   2.00 s  openai ×2
 
-    trn_081040g2081040g2  2026-01-01T00:00:04Z  failed 2.0 ms
-      openai/gpt  tokens: unknown in, unknown out
-      queue         │████████████████████                    │ 0 us  1.0 ms
-      warning       │                    ◆                   │ 1.0 ms  odd
-      request       │                    ████████████████████│ 1.0 ms  1.0 ms
-      failure       │                                       ◆│ 2.0 ms  transport: connection refused
+    trn_081040g2081040g2  2026-01-01T00:00:04Z  failed 2.0 ms  openai/gpt
+      tokens: unknown in, unknown out
+      queue         │███████████████████                    │    1.0 ms  from 0 us
+      warning       │                   ◆                   │@   1.0 ms  odd
+      request       │                   ████████████████████│    1.0 ms  from 1.0 ms
+      failure       │                                      ◆│@   2.0 ms  transport: connection refused
     ");
+    insta::assert_snapshot!(Timeline::of(&log.events).render(40), @r"
+    trn_040g2081040g2081
+      2026-01-01T00:00:01Z  completed 2.00 s
+      openai/gpt  tokens: 12 in, 34 out
+      cost: unknown (1 call unpriced)
+    queue         │█             │  100.0 ms
+    request       │██            │  200.0 ms
+    retry         │  ◆           │@ 300.0 ms
+      attempt 1 rate_limited, waits 500.0
+      ms: slow down␛[2J please, there are
+      many of you today
+    wait          │  ███         │  500.0 ms
+    first content │     █        │  200.0 ms
+    stream        │      ███████ │    1.00 s
+    redaction     │             ◆│@   2.00 s
+      openai ×2
+
+    trn_081040g2081040g2
+      2026-01-01T00:00:04Z  failed 2.0 ms
+      openai/gpt
+      tokens: unknown in, unknown out
+    queue         │███████       │    1.0 ms
+    warning       │       ◆      │@   1.0 ms
+      odd
+    request       │       ███████│    1.0 ms
+    failure       │             ◆│@   2.0 ms
+      transport: connection refused
+    ");
+}
+
+#[test]
+fn a_request_leaves_when_its_first_content_says_and_the_first_byte_comes_before_that() {
+    let mut log = Log::new();
+    log.at(0).ask(1, None, "Why?");
+    log.at(100).request(1);
+    log.at(500).add(&LlmResponseFirstChunk { first_byte_us: Some(150_000), first_content_us: 300_000 });
+    log.at(1_000).responded(None).complete(1);
+    insta::assert_snapshot!(Timeline::of(&log.events).render(80), @r"
+    trn_040g2081040g2081  2026-01-01T00:00:00Z  completed 1.00 s  openai/gpt
+      tokens: unknown in, unknown out  cost: unknown (1 call unpriced)
+      queue         │█████                       │  200.0 ms  from 0 us
+      first byte    │     ████                   │  150.0 ms  from 200.0 ms
+      first content │         █████              │  150.0 ms  from 350.0 ms
+      stream        │              ██████████████│  500.0 ms  from 500.0 ms
+    ");
+}
+
+#[test]
+fn wide_characters_are_counted_as_they_are_shown() {
+    let mut log = Log::new();
+    log.at(0).ask(1, None, "Why?").request(1).add(&WarningRaised { text: "漢字".repeat(60) });
+    for width in [40, 63, 64, 80] {
+        let text = Timeline::of(&log.events).render(width);
+        assert!(text.lines().all(|line| columns(line) <= width), "{text}");
+        assert_eq!(text.matches('漢').count(), 60, "{text}");
+    }
 }
 
 #[test]
@@ -102,14 +163,14 @@ fn a_recovery_hours_later_does_not_stretch_the_turn() {
     log.add(&LlmResponseInterrupted { reason: Interruption::Kill, usage: None, timing: None });
     log.say(1, "Be", true).add(&TurnInterrupted { reason: Interruption::Kill, answer: None });
     insta::assert_snapshot!(Timeline::of(&log.events).render(80), @r"
-    trn_040g2081040g2081  2026-01-01T00:00:00Z  interrupted 400.0 ms
-      openai/gpt  tokens: unknown in, unknown out  cost: unknown (1 call unpriced)
-      queue         │█                             │ 0 us  10.0 ms
-      first content │███████████████               │ 10.0 ms  200.0 ms
-      stream        │               ███████████████│ 210.0 ms  190.0 ms
-      warning       │                             ◆│ 400.0 ms  last sign of life
-      recovery      │                             ◆│ 120 min 0 s  5 records, 678 by…
-      interruption  │                             ◆│ 120 min 0 s  kill
+    trn_040g2081040g2081  2026-01-01T00:00:00Z  interrupted 400.0 ms  openai/gpt
+      tokens: unknown in, unknown out  cost: unknown (1 call unpriced)
+      queue         │█                           │   10.0 ms  from 0 us
+      first content │██████████████              │  200.0 ms  from 10.0 ms
+      stream        │              ██████████████│  190.0 ms  from 210.0 ms
+      warning       │                           ◆│@ 400.0 ms  last sign of life
+      recovery      │                           ◆│@120 min 0 s  5 records, 678 bytes
+      interruption  │                           ◆│@120 min 0 s  kill
     ");
 
     // What the writer itself had measured counts for more than its last sign of life.
@@ -134,6 +195,6 @@ fn clocks_that_jump_and_numbers_without_measure_do_no_harm() {
     log.writer = 2;
     log.at(0).responded(Some((u64::MAX, u64::MAX))).responded(Some((u64::MAX, 1)));
     let text = Timeline::of(&log.events).render(0);
-    assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+    assert!(text.lines().all(|line| columns(line) <= 40), "{text}");
     assert!(text.contains(&u64::MAX.to_string()), "{text}");
 }
