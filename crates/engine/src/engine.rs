@@ -30,6 +30,7 @@ pub(crate) struct Inner {
     pub(crate) retry: RetryPolicy,
     pub(crate) catalog: Catalog,
     pub(crate) effects: Effects,
+    pub(crate) folds: bool,
     pub(crate) writer: WriterId,
     pub(crate) running: watch::Sender<Vec<SessionId>>,
 }
@@ -60,6 +61,7 @@ pub struct Builder {
     retry: RetryPolicy,
     catalog: Catalog,
     effects: Effects,
+    folds: bool,
 }
 
 impl Builder {
@@ -112,6 +114,13 @@ impl Builder {
         self
     }
 
+    /// Folds nothing when something is read: what waits is shown as it would be folded.
+    #[must_use]
+    pub fn looking(mut self) -> Self {
+        self.folds = false;
+        self
+    }
+
     /// Returns the engine.
     pub fn build(self) -> Engine {
         let writer = WriterId::from_bits(self.effects.bits());
@@ -122,6 +131,7 @@ impl Builder {
             retry: self.retry,
             catalog: self.catalog,
             effects: self.effects,
+            folds: self.folds,
             writer,
             running: watch::Sender::new(Vec::new()),
         }))
@@ -144,6 +154,7 @@ impl Engine {
             retry: RetryPolicy::default(),
             catalog: Catalog::builtin(),
             effects: Effects::default(),
+            folds: true,
         }
     }
 
@@ -157,7 +168,7 @@ impl Engine {
         // The sender lives in this engine, so waiting can only end by the condition.
         let _ = running.wait_for(Vec::is_empty).await;
         let (turns, bytes) = self.0.store.backlog().await?;
-        if turns > MAX_BACKLOG || bytes > MAX_BACKLOG_BYTES {
+        if self.0.folds && (turns > MAX_BACKLOG || bytes > MAX_BACKLOG_BYTES) {
             self.fold().await?;
         }
         Ok(self.0.store.release().await?)

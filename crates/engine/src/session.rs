@@ -531,7 +531,7 @@ impl Engine {
     /// Folds what waits before something is read. Where the store has no room or cannot be written, readers
     /// see what waits unfolded.
     pub(crate) async fn settle(&self) -> Result<(), Error> {
-        if self.0.store.backlog().await?.0 > 0 {
+        if self.0.folds && self.0.store.backlog().await?.0 > 0 {
             match self.fold_waiting().await {
                 Err(error) if error.kind() == ErrorKind::Store && error.is_unwritable() => {}
                 folded => {

@@ -16,6 +16,8 @@ mod costs;
 mod documents;
 #[path = "engine/embedded.rs"]
 mod embedded;
+#[path = "engine/follow.rs"]
+mod follow;
 #[path = "engine/foreign.rs"]
 mod foreign;
 #[path = "engine/forks.rs"]

@@ -34,6 +34,15 @@ pub trait Store: Send + Sync {
     /// Fails with `io`.
     async fn backlog(&self) -> Result<(usize, u64), Error>;
 
+    /// Returns a number that is another one after every commit of any process, without opening the log: 0 where nothing
+    /// is in it, and `None` where only the log itself tells.
+    ///
+    /// # Errors
+    /// Fails with `io`.
+    async fn pulse(&self) -> Result<Option<u64>, Error> {
+        Ok(None)
+    }
+
     /// Returns turns that are not in the log yet, each after the one it is based on.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
-//! Sessions as one page of HTML, with the pictures in it.
+//! Sessions as one page of HTML: to read, with the pictures in it, or as a report of everything that happened.
 
 use std::collections::HashMap;
 
-use aichat_events::{Page, Transcript};
+use aichat_events::{Page, Transcript, View};
 use aichat_message::{MediaKind, Part, PartKind, SessionId, Source};
 
 use crate::blobs;
@@ -24,6 +24,19 @@ impl Engine {
             page.transcript(&transcript, |hash| pictures.get(hash).cloned());
         }
         Ok(page.unwrap_or_else(|| Page::new("Conversation")).into_html())
+    }
+
+    /// Returns a session as a page with everything there is to see of it: where the time and the money of each turn
+    /// went, every event with its payload, the tree of messages. The page needs nothing but itself.
+    ///
+    /// # Errors
+    /// Fails with kind `input` where there is no such session, and with kind `store`.
+    pub async fn report(&self, session: &SessionId) -> Result<String, Error> {
+        let transcript = self.transcript(session).await?;
+        let view = View::of(self.events(session).await?);
+        let mut page = Page::new(transcript.name.as_deref().unwrap_or("Conversation"));
+        page.report(&view, &transcript, |_| (None, None));
+        Ok(page.into_html())
     }
 
     async fn pictures(&self, transcript: &Transcript) -> Result<HashMap<String, Vec<u8>>, Error> {

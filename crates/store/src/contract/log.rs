@@ -12,8 +12,15 @@ pub async fn a_stream_grows_from_its_head(place: &Place) {
     let store = place.open();
     assert_eq!(ok(store.head(&stream(1)).await), None);
     assert_eq!(ok(store.events(&stream(1), 1, 10).await), []);
-    ok(store.commit(vec![unit(1, 1..=2)]).await);
-    ok(store.commit(vec![unit(1, 3..=3)]).await);
+    let mut pulses = vec![ok(store.pulse().await)];
+    for unit in [unit(1, 1..=2), unit(1, 3..=3)] {
+        ok(store.commit(vec![unit]).await);
+        pulses.push(ok(place.open().pulse().await));
+    }
+    assert!(
+        pulses.iter().all(Option::is_none) || pulses.is_sorted_by(|a, b| a.is_some() && a != b),
+        "whoever tells a pulse tells another one after every commit: {pulses:?}"
+    );
     assert_eq!(ok(store.head(&stream(1)).await), Some(Head { seq: 3, hash: row(1, 3).hash }));
     assert_eq!(ok(store.events(&stream(1), 1, 10).await), rows(1, 1..=3));
     assert_eq!(ok(store.find(&row(1, 2).id).await), Some((stream(1), 2)));

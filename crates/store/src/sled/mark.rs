@@ -27,6 +27,14 @@ impl Mark {
         Ok(Self { file, commits: AtomicU64::new(commits) })
     }
 
+    /// Reads how many commits are durable where a log may be open elsewhere; `None` where there is no mark, or one that
+    /// cannot be read.
+    pub(super) fn peek(path: &Path) -> Option<u64> {
+        let mut bytes = [0; 12];
+        File::open(path).ok()?.read_exact_at(&mut bytes, 0).ok()?;
+        decode(bytes)
+    }
+
     /// Returns how many commits the log must hold.
     pub(super) fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
@@ -64,7 +72,9 @@ mod tests {
         assert_eq!(Mark::open(&Disk::default(), &path).unwrap().commits(), 0);
         Mark::open(&Disk::default(), &path).unwrap().set(70_000);
         assert_eq!(Mark::open(&Disk::default(), &path).unwrap().commits(), 70_000);
+        assert_eq!(Mark::peek(&path), Some(70_000));
         std::fs::write(&path, [9; 12]).unwrap();
+        assert_eq!((Mark::peek(&path), Mark::peek(dir.path())), (None, None));
         assert_eq!(Mark::open(&Disk::default(), &path).unwrap().commits(), 0);
     }
 }

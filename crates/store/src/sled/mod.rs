@@ -21,6 +21,7 @@ use aichat_message::{EventId, SessionId, TurnId};
 
 use self::blobs::Blobs;
 use self::database::{Database, Failure};
+use self::mark::Mark;
 use self::pin::Pin;
 use crate::admit;
 use crate::error::{Error, ErrorKind};
@@ -189,6 +190,14 @@ impl Store for Sled {
 
     async fn backlog(&self) -> Result<(usize, u64), Error> {
         self.blocking(|inner| inner.journal.backlog()).await
+    }
+
+    async fn pulse(&self) -> Result<Option<u64>, Error> {
+        self.blocking(|inner| {
+            let unknown = if inner.path.join("db").is_dir() { u64::MAX } else { 0 };
+            Ok(Some(Mark::peek(&inner.path.join("mark")).unwrap_or(unknown)))
+        })
+        .await
     }
 
     async fn pending(&self, claim: Claim) -> Result<Vec<Pending>, Error> {
