@@ -12,6 +12,8 @@ mod env;
 mod exit;
 mod failure;
 mod fallback;
+#[cfg(feature = "inspect")]
+mod inspect;
 mod keys;
 mod location;
 mod options;

@@ -13,6 +13,8 @@ pub(crate) fn install(secrets: Secrets) {
         if is_caught(info) {
             return;
         }
+        #[cfg(feature = "inspect")]
+        crate::inspect::screen::give_back();
         let mut text = report(info, &secrets);
         let backtrace = Backtrace::capture();
         if backtrace.status() == BacktraceStatus::Captured {

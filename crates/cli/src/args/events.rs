@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 
 use super::{Limit, Session};
 
@@ -13,12 +13,43 @@ pub(crate) enum Events {
         #[command(flatten)]
         session: Session,
         #[command(flatten)]
+        filter: Filter,
+        #[command(flatten)]
         limit: Limit,
+    },
+    /// Show everything about one event
+    Show {
+        #[command(flatten)]
+        session: Session,
+        /// The event: its place in the log, its id, or a prefix of the id
+        #[arg(value_name = "EVENT")]
+        event: String,
     },
     /// Draw the turns of a session over time
     Timeline(Session),
     /// Print where the log of a session ends, to be written down elsewhere
     Head(Chains),
+    /// Make a page for a browser of everything that happened in a session
+    Report {
+        /// Name, id, prefix of an id, @last or @last~1
+        #[arg(value_name = "SESSION", default_value = "@last")]
+        session: String,
+        /// File to write; without it the page is printed
+        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        output: Option<PathBuf>,
+    },
+    /// Print the last events of a session or of all, and go on with what happens in any process
+    Tail {
+        /// Name, id, prefix of an id, @last or @last~1; without one, every session
+        #[arg(value_name = "SESSION")]
+        session: Option<String>,
+        /// Go on until Ctrl-C
+        #[arg(short, long)]
+        follow: bool,
+        /// Most events to begin with
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
     /// Check the hash chain of a session, or of all
     Verify {
         #[command(flatten)]
@@ -38,4 +69,18 @@ pub(crate) struct Chains {
     /// Every session
     #[arg(long, conflicts_with = "session")]
     pub(crate) all: bool,
+}
+
+/// Which events to list.
+#[derive(Args)]
+pub(crate) struct Filter {
+    /// Only this type, or a family of types such as llm; may be repeated
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kinds: Vec<String>,
+    /// Only events with this text in them
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) text: String,
+    /// Only what went wrong, warnings included
+    #[arg(long)]
+    pub(crate) errors: bool,
 }

@@ -91,9 +91,16 @@ pub(crate) enum Command {
     /// Keep templates: prompts with places to fill in
     #[command(subcommand)]
     Templates(Templates),
-    /// List, draw and verify what happened in a session
+    /// List, show, draw, follow and verify what happened in sessions
     #[command(subcommand)]
     Events(Events),
+    /// Look at sessions, turns and events in the terminal, while they happen
+    #[cfg(feature = "inspect")]
+    Inspect {
+        /// Name, id, prefix of an id, @last or @last~1; without one, the list of sessions
+        #[arg(value_name = "SESSION")]
+        session: Option<String>,
+    },
     /// List and show models, offered or known
     #[command(subcommand)]
     Models(Models),

@@ -335,6 +335,11 @@ pub(crate) fn archive(context: &Context) -> Result<Engine, Failure> {
     Ok(equip(Engine::over(store(context)?), context).build())
 }
 
+/// Returns an engine that asks nobody and folds nothing: for looking at what is there, however often.
+pub(crate) fn observer(context: &Context) -> Result<Engine, Failure> {
+    Ok(equip(Engine::over(store(context)?), context).looking().build())
+}
+
 /// Returns an engine that remembers nothing.
 pub(crate) fn forgetful(context: &Context, providers: Providers) -> Result<Engine, Failure> {
     let builder = equip(Engine::builder(Memory::new()), context);

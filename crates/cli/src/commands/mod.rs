@@ -19,6 +19,7 @@ mod send;
 mod sessions;
 mod settings;
 mod store;
+mod tail;
 mod templates;
 mod transfer;
 mod tree;
@@ -142,6 +143,8 @@ pub(crate) fn run(args: Vec<OsString>, secrets: Secrets) -> u8 {
         Command::Agents(args) => agents::run(&context, args),
         Command::Templates(args) => templates::run(&context, args),
         Command::Events(args) => events::run(&context, args),
+        #[cfg(feature = "inspect")]
+        Command::Inspect { session } => crate::inspect::run(&context, session.as_deref()),
         Command::Models(args) => models::run(&context, args),
         Command::Keys(args) => keys::run(&context, args),
         Command::Providers(args) => providers::run(&context, args),

@@ -19,12 +19,15 @@ mod foreign;
 mod forks;
 mod forms;
 mod help;
+#[cfg(feature = "inspect")]
+mod inspect;
 mod older;
 mod places;
 mod send;
 mod sessions;
 mod stops;
 mod store;
+mod tail;
 mod templates;
 mod transfer;
 mod trees;

@@ -94,6 +94,50 @@ fn events_are_listed_and_drawn() {
     assert!(drawn.code == 0 && drawn.out.contains("openai/c2"), "{}", drawn.all());
     let verified = home.run("events verify @last");
     assert!(verified.out.contains("holds"), "{}", verified.out);
+    let listed = home.run("events list @last").out;
+    assert_eq!(listed.lines().count(), events.len());
+    assert!(
+        listed.contains("came to its end") && listed.contains(events[0]["id"].as_str().unwrap()),
+        "{listed}"
+    );
+    let some = home.run("events list @last --type message --text HELLO").out;
+    assert!(some.lines().count() == 1 && some.contains("message.user"), "{some}");
+    assert_eq!(home.run("events list @last --errors").out, "");
+    assert_eq!(items(&home.run("events list @last --json --type turn.*").out).len(), 2);
+}
+
+#[test]
+fn an_event_is_shown_whole() {
+    let home = Home::new();
+    assert_eq!(home.run("send -m openai/echo hello").code, 0);
+    let events = items(&home.run("events list @last --json --type llm.response.completed").out);
+    let shown = home.run(&format!("events show @last {}", events[0]["seq"])).out;
+    for text in
+        ["llm.response.completed", "finish:", "\npayload\n", "\nrequest\n", "\ncauses\n", "turn.started"]
+    {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    let id = &events[0]["id"].as_str().unwrap()[..12];
+    let object: Value =
+        serde_json::from_str(&home.run(&format!("events show @last {id} --json")).out).unwrap();
+    assert_eq!((&object["schema"], &object["payload"]), (&"aichat.event/1".into(), &events[0]["payload"]));
+    assert_eq!(object["event"]["type"], "llm.response.completed");
+    for nothing in ["999", "evt_", "evt_zzzzzzzz", "x"] {
+        assert_eq!(home.run(&format!("events show @last {nothing}")).code, 66, "{nothing}");
+    }
+}
+
+#[test]
+fn a_session_is_reported_as_a_page() {
+    let home = Home::new();
+    assert_eq!(home.run("events report").code, 66);
+    assert_eq!(home.run("send -m openai/echo -s a hello").code, 0);
+    let done = home.run("events report a -o page.html");
+    assert_eq!(done.all(), "0\n", "the page is in the file");
+    let page = std::fs::read_to_string(home.path().join("page.html")).unwrap();
+    assert!(page.contains("Turn 1") && page.contains("llm.response.completed") && page.contains("hello"));
+    assert_eq!(home.run("events report").out, page, "without a file it is printed");
+    assert_eq!(home.run("events report a -o no/such/file").code, 74);
 }
 
 #[test]

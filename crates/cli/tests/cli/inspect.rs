@@ -1,0 +1,198 @@
+//! `inspect` in a real terminal, as far as tmux is one.
+
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::common::Home;
+
+/// How often the screen is looked at before a test gives up.
+const PATIENCE: usize = 3_000;
+
+/// A terminal with a program in it; it goes when it is dropped.
+struct Terminal {
+    socket: String,
+}
+
+impl Terminal {
+    /// Runs a line of a shell in a terminal of so many columns and lines; `None` where there is no tmux.
+    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+    fn run(home: &Home, size: (u32, u32), line: &str) -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        if Command::new("tmux").arg("-V").stdout(Stdio::null()).status().is_err() {
+            eprintln!("skipped: there is no tmux on this machine");
+            return None;
+        }
+        let socket = format!("aichat-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let terminal = Self { socket };
+        let inspect = format!(
+            "env -i HOME={0} PATH=/usr/bin:/bin TERM=screen LC_ALL=C.UTF-8 AICHAT_SCOPE=test OPENAI_BASE_URL={1} {2}",
+            home.path().display(),
+            home.mock.url(),
+            env!("CARGO_BIN_EXE_aichat")
+        );
+        let (columns, lines) = (size.0.to_string(), size.1.to_string());
+        let line = line.replace("AICHAT", &inspect);
+        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", &columns, "-y", &lines, &line]);
+        Some(terminal)
+    }
+
+    fn tmux(&self, args: &[&str]) -> String {
+        let done = Command::new("tmux").args(["-u", "-L", &self.socket]).args(args).output().unwrap();
+        assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    fn press(&self, keys: &[&str]) {
+        for key in keys {
+            self.tmux(&["send-keys", key]);
+        }
+    }
+
+    fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
+    /// Looks until the screen is as wanted.
+    fn until(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+        for _ in 0..PATIENCE {
+            let screen = self.screen();
+            if is_so(&screen) {
+                return screen;
+            }
+        }
+        panic!("never {what}:\n{}", self.screen());
+    }
+
+    fn shows(&self, text: &str) -> String {
+        self.until(text, |screen| screen.contains(text))
+    }
+
+    /// Looks until the program is gone, and returns how the terminal is then: whether the other screen is shown, and
+    /// whether the cursor is.
+    fn left(&self, code: u8) -> String {
+        self.shows(&format!("exit {code}"));
+        self.tmux(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"])
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // A server that ended by itself needs no killing.
+        let _ = Command::new("tmux").args(["-L", &self.socket, "kill-server"]).output();
+    }
+}
+
+fn two_sessions() -> Home {
+    let home = Home::new();
+    assert_eq!(home.run("send -m openai/c5 -s sky first").code, 0);
+    assert_eq!(home.run("send -s sky second").code, 0);
+    let sent =
+        home.pipe("send -m openai/echo -s evil -", "漢字 \u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}".as_bytes());
+    assert_eq!(sent.code, 0);
+    home
+}
+
+#[test]
+fn without_a_terminal_it_says_what_else_there_is() {
+    let home = Home::new();
+    for line in ["inspect", "inspect --json"] {
+        let done = home.run(line);
+        let said = format!("{}{}", done.out, done.err);
+        assert_eq!(done.code, 2);
+        assert!(said.contains("needs a terminal") && said.contains("events list"), "{said}");
+    }
+}
+
+#[test]
+fn every_key_goes_where_it_says() {
+    let home = two_sessions();
+    let line = "AICHAT inspect; echo exit $?; read line; echo got $line; sleep 600";
+    let Some(terminal) = Terminal::run(&home, (80, 24), line) else { return };
+    let screen = terminal.shows("2 sessions");
+    assert!(screen.contains("⏎ open") && screen.contains("evil"), "{screen}");
+    terminal.press(&["/", "s", "k", "y"]);
+    terminal.shows("1 of 2 sessions");
+    terminal.press(&["Escape"]);
+    terminal.until("all sessions again", |screen| screen.contains(" 2 sessions") && !screen.contains("/sky"));
+    terminal.press(&["?"]);
+    terminal.shows("PgUp PgDn");
+    terminal.press(&["x", "Down", "Enter"]);
+    terminal.shows("aichat › sky");
+    let screen = terminal.shows("── turn 2 ─");
+    assert!(screen.contains("stream") && screen.contains("first content"), "{screen}");
+    terminal.press(&["Up"]);
+    terminal.shows("── turn 1 ─");
+    terminal.press(&["b"]);
+    terminal.shows("sky › branches");
+    terminal.shows("4 messages");
+    terminal.press(&["Home", "Enter"]);
+    terminal.shows("[rendered]");
+    terminal.press(&["Escape", "Escape", "a"]);
+    terminal.shows("all events");
+    terminal.press(&["t"]);
+    terminal.shows("type session");
+    terminal.press(&["t"]);
+    terminal.shows("type turn");
+    terminal.press(&["e"]);
+    terminal.shows("no event is like that");
+    terminal.press(&["e", "Escape", "Enter"]);
+    terminal.shows("sky › turn 1");
+    terminal.press(&["End", "PageUp", "Down", "Enter"]);
+    terminal.shows("message.user");
+    for tab in ["[payload]", "[request]", "[response]", "[cost]", "[causes]", "[rendered]"] {
+        terminal.press(&["Right"]);
+        terminal.shows(tab);
+    }
+    terminal.press(&["Left"]);
+    terminal.shows("[causes]");
+    terminal.press(&["Tab", "n"]);
+    terminal.shows("llm.request.started");
+    terminal.press(&["p"]);
+    terminal.shows("message.user");
+    terminal.press(&["q"]);
+    assert_eq!(terminal.left(0), "0 1\n");
+    // Lines are lines again, and what is typed is seen.
+    terminal.press(&["h", "i", "Enter"]);
+    terminal.shows("got hi");
+}
+
+#[test]
+fn what_happens_elsewhere_is_seen_while_it_happens() {
+    let home = two_sessions();
+    let Some(terminal) = Terminal::run(&home, (80, 24), "AICHAT inspect sky; echo exit $?; sleep 600") else {
+        return;
+    };
+    terminal.shows("2 turns");
+    assert_eq!(home.run("send -s sky third").code, 0);
+    terminal.shows("3 turns");
+    terminal.shows("── turn 3 ─");
+    terminal.press(&["a", "End"]);
+    terminal.shows("… ");
+    assert_eq!(home.run("sessions rename sky heaven").code, 0);
+    terminal.shows("session.renamed");
+    terminal.shows("heaven › all events");
+    assert_eq!(home.run("sessions purge heaven --yes").code, 0);
+    terminal.until("what was erased is off the screen", |screen| !screen.contains("third"));
+    terminal.press(&["C-c"]);
+    assert_eq!(terminal.left(0), "0 1\n");
+}
+
+#[test]
+fn it_keeps_to_the_size_of_the_terminal_and_to_its_rules() {
+    let home = two_sessions();
+    let pid = home.path().join("pid");
+    let line =
+        format!("sh -c 'echo $$ >{}; exec AICHAT inspect evil'; echo exit $?; sleep 600", pid.display());
+    let Some(terminal) = Terminal::run(&home, (40, 12), &line) else { return };
+    terminal.shows("── turn 1 ─");
+    terminal.press(&["a"]);
+    let screen = terminal.shows("漢字 ␛]0;owned␇␛[2J");
+    assert!(screen.lines().all(|line| line.chars().count() <= 40), "{screen}");
+    terminal.tmux(&["resize-window", "-x", "120", "-y", "30"]);
+    terminal.until("as wide as the terminal", |screen| screen.lines().any(|line| line.chars().count() > 80));
+    let title = terminal.tmux(&["display-message", "-p", "#{pane_title}"]);
+    assert!(!title.contains("owned"), "{title}");
+    let pid = std::fs::read_to_string(pid).unwrap();
+    assert!(Command::new("kill").args(["-s", "TERM", pid.trim()]).status().unwrap().success());
+    assert_eq!(terminal.left(143), "0 1\n");
+}
