@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use aichat_message::{CostStatus, Money, Total, TurnId};
+use aichat_message::{CostStatus, Money, Total};
 
 use super::page::Page;
 use super::text::{blocks, escape, line, preformatted, short};
@@ -94,7 +94,7 @@ impl Report<'_> {
         }
         let facts: Vec<String> = facts.into_iter().map(|fact| format!("<span>{fact}</span>")).collect();
         let _ = writeln!(out, "<p class=\"facts\">{}</p>", facts.concat());
-        let places = self.places(&turn.turn);
+        let places = self.view.in_turn(&turn.turn);
         let said = places.iter().map(|at| &self.view.rows()[*at]).find(|row| row.kind == "message.user");
         if let Some(said) = said {
             let _ = writeln!(out, "<p class=\"said\" dir=\"auto\">{}</p>", short(&said.summary, SUMMARY));
@@ -102,14 +102,11 @@ impl Report<'_> {
         out.push_str("<ol class=\"fall\">\n");
         turn.rows.iter().for_each(|row| bar(out, turn, row));
         out.push_str("</ol>\n");
-        let costs = places.iter().filter_map(|at| self.view.detail(*at));
-        let priced: Vec<CostCalculated> = costs
-            .filter(|detail| detail.event.kind.starts_with("cost."))
-            .filter_map(|detail| detail.cost.into_iter().last())
-            .collect();
-        if let Some(cost) = priced.last() {
+        // The event that begins a turn is of no call: its costs are those of the whole turn.
+        let costs = places.first().and_then(|at| self.view.detail(*at)).map(|detail| detail.cost);
+        if let Some(costs) = costs.filter(|costs| !costs.is_empty()) {
             let what = format!("cost: {}", line(&turn.cost.to_string()));
-            folded(out, &what, |out| money(out, cost));
+            folded(out, &what, |out| costs.iter().for_each(|cost| money(out, cost)));
         }
         let errors = places.iter().filter(|at| self.view.rows()[**at].level == Level::Error).count();
         let wrong = if errors > 0 {
@@ -121,11 +118,6 @@ impl Report<'_> {
             places.iter().for_each(|at| self.event(out, *at));
         });
         out.push_str("</article>\n");
-    }
-
-    fn places(&self, turn: &TurnId) -> Vec<usize> {
-        let events = self.view.events();
-        (0..events.len()).filter(|at| events[*at].turn() == Some(turn)).collect()
     }
 
     fn event(&self, out: &mut String, at: usize) {

@@ -1,8 +1,8 @@
 //! Everything about one event, in tabs: what it says, its payload, the raw exchange, what it cost, what led to it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use aichat_message::{EventId, Json, Message, Money};
+use aichat_message::{Json, Message, Money};
 use serde::Serialize;
 
 use super::json::{outline, pretty};
@@ -201,21 +201,16 @@ fn message(event: &Event) -> Option<Message> {
 
 /// Finds what was calculated for the call of an event, or for its turn where it belongs to no call.
 fn costs(view: &View, event: &Event) -> Vec<CostCalculated> {
-    let is_of = |other: &&Event| match event.call() {
-        Some(call) => other.call() == Some(call),
-        None => event.turn().is_some() && other.turn() == event.turn(),
-    };
-    let costs = view.events.iter().filter(|other| other.kind().starts_with("cost.")).filter(is_of);
+    let Some(turn) = event.turn() else { return Vec::new() };
+    let is_of = |other: &&Event| event.call().is_none() || other.call() == event.call();
     let read = |cost: &Event| CostCalculated::of(cost).or_else(|| Some(CostRevised::of(cost)?.cost));
-    costs.filter_map(read).collect()
+    view.in_turn(turn).iter().map(|at| &view.events[*at]).filter(is_of).filter_map(read).collect()
 }
 
 fn causes(view: &View, at: usize) -> Vec<EventRow> {
-    let places: HashMap<&EventId, usize> =
-        view.events.iter().enumerate().map(|(at, event)| (event.id(), at)).collect();
     let (mut seen, mut causes) = (HashSet::from([at]), Vec::new());
     let mut next = view.events[at].cause();
-    while let Some(at) = next.and_then(|id| places.get(id).copied()) {
+    while let Some(at) = next.and_then(|id| view.places.get(id).copied()) {
         // A log that was made up may run in circles.
         if !seen.insert(at) || causes.len() == MAX_CAUSES {
             break;

@@ -11,7 +11,9 @@ mod row;
 mod session;
 mod tree;
 
-use aichat_message::TurnId;
+use std::collections::HashMap;
+
+use aichat_message::{EventId, TurnId};
 
 pub use self::detail::{Detail, Tab};
 pub use self::filter::{Filter, has};
@@ -30,6 +32,10 @@ pub struct View {
     events: Vec<Event>,
     rows: Vec<EventRow>,
     maker: Rows,
+    /// Where each event is.
+    places: HashMap<EventId, usize>,
+    /// Where the events of each turn are.
+    turns: HashMap<TurnId, Vec<usize>>,
 }
 
 impl View {
@@ -43,6 +49,11 @@ impl View {
     /// Adds the events that follow.
     pub fn extend(&mut self, events: impl IntoIterator<Item = Event>) {
         for event in events {
+            let at = self.events.len();
+            self.places.insert(event.id().clone(), at);
+            if let Some(turn) = event.turn() {
+                self.turns.entry(turn.clone()).or_default().push(at);
+            }
             self.rows.push(self.maker.take(&event));
             self.events.push(event);
         }
@@ -59,6 +70,8 @@ impl View {
     pub fn truncate(&mut self, count: usize) {
         self.events.truncate(count);
         self.rows.truncate(count);
+        self.places.retain(|_, at| *at < count);
+        self.turns.values_mut().for_each(|places| places.retain(|at| *at < count));
     }
 
     /// Returns the events.
@@ -76,13 +89,18 @@ impl View {
         Timeline::of(&self.events)
     }
 
+    /// Returns the places of the events of a turn.
+    pub fn in_turn(&self, turn: &TurnId) -> &[usize] {
+        self.turns.get(turn).map_or(&[], Vec::as_slice)
+    }
+
     /// Returns the places of the events to show: of one turn or of all, as far as the filter lets them through.
     pub fn shown(&self, turn: Option<&TurnId>, filter: &Filter) -> Vec<usize> {
-        let is_shown = |at: &usize| {
-            let (event, row) = (&self.events[*at], &self.rows[*at]);
-            (turn.is_none() || event.turn() == turn) && filter.shows(event, row)
-        };
-        (0..self.events.len()).filter(is_shown).collect()
+        let is_shown = |at: &usize| filter.shows(&self.events[*at], &self.rows[*at]);
+        match turn {
+            Some(turn) => self.in_turn(turn).iter().copied().filter(is_shown).collect(),
+            None => (0..self.events.len()).filter(is_shown).collect(),
+        }
     }
 
     /// Returns everything about the event at a place.
