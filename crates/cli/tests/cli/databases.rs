@@ -65,6 +65,9 @@ fn every_command_works_over_a_database() {
     assert!(shown.contains("hello") && shown.contains("again"), "{shown}");
     let events = object(&there.run("events list trip --json").out);
     assert!(events["items"].as_array().unwrap().len() > 8, "{events}");
+    let tail = there.run("events tail trip --limit 2");
+    assert_eq!((tail.code, tail.out.lines().count()), (0, 2), "{}", tail.all());
+    assert!(there.run("events tail").out.contains("turn.completed"));
     assert_eq!(there.run("events verify --all").code, 0);
     assert_eq!(there.run("sessions rename trip voyage").code, 0);
 
