@@ -339,11 +339,7 @@ impl Entry {
 
     /// Tells whether the provider runs on this machine.
     pub(crate) fn is_here(&self) -> bool {
-        let host = self.host();
-        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        name == "localhost"
-            || name == "[::1]"
-            || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+        is_here(self.host())
     }
 
     /// Returns host and path. Whatever stands before the last `@` is user info, even where a slash in it makes the
@@ -353,6 +349,14 @@ impl Entry {
         let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
         rest.split(['?', '#']).next().unwrap_or_default()
     }
+}
+
+/// Tells whether a host, perhaps with a port, is this machine.
+pub(crate) fn is_here(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    name == "localhost"
+        || name == "[::1]"
+        || name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Returns the variable that usually holds a provider's key.

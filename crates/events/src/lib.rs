@@ -34,6 +34,8 @@ mod heads;
 mod hex;
 mod html;
 mod markdown;
+#[cfg(feature = "otel")]
+mod otel;
 mod recorder;
 mod redact;
 mod sanitise;
@@ -65,6 +67,8 @@ pub use fact::{
 pub use heads::Heads;
 pub use hex::{Hash, HexError, Salt, Span};
 pub use html::Page;
+#[cfg(feature = "otel")]
+pub use otel::Telemetry;
 pub use recorder::{Lines, Recorder, Sink};
 pub use redact::{RedactStream, Redactor};
 pub use sanitise::sanitise;

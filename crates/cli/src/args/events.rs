@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueHint};
 
 use super::{Limit, Session};
+use crate::since::Since;
 
 #[derive(Subcommand)]
 pub(crate) enum Events {
@@ -58,6 +59,8 @@ pub(crate) enum Events {
         #[arg(long, value_name = "FILE")]
         against: Option<PathBuf>,
     },
+    /// Send sessions to a collector as spans and metrics of OpenTelemetry; sent twice, they are there once
+    Otel(Otel),
 }
 
 /// Whose chains.
@@ -83,4 +86,20 @@ pub(crate) struct Filter {
     /// Only what went wrong, warnings included
     #[arg(long)]
     pub(crate) errors: bool,
+}
+
+/// What to send where.
+#[derive(Args)]
+pub(crate) struct Otel {
+    #[command(flatten)]
+    pub(crate) chains: Chains,
+    /// With --all: those used since a time, a date or so long ago (12h, 7d)
+    #[arg(long, requires = "all", conflicts_with = "session", value_name = "TIME|DURATION")]
+    pub(crate) since: Option<Since>,
+    /// The collector's address, without /v1/traces; else OTEL_EXPORTER_OTLP_ENDPOINT
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// Send what was said, too
+    #[arg(long)]
+    pub(crate) content: bool,
 }

@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use crate::env::Env;
 
 pub(crate) use documents::{AgentFields, Agents, Kept, Templates};
-pub(crate) use events::{Chains, Events};
+pub(crate) use events::{Chains, Events, Otel};
 pub(crate) use providers::{Keys, Models, Providers, Test};
 pub(crate) use send::{Form, Send};
 pub(crate) use sessions::{Export, Fork, Format, Role, Search, Sessions, Setting};

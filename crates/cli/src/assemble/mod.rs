@@ -340,6 +340,17 @@ pub(crate) fn observer(context: &Context) -> Result<Engine, Failure> {
     Ok(equip(Engine::over(store(context)?), context).looking().build())
 }
 
+/// Returns what carries telemetry to a collector, here or elsewhere.
+#[cfg(feature = "otel")]
+pub(crate) fn collector(
+    context: &Context,
+    is_here: bool,
+) -> Result<Arc<dyn aichat_providers::Transport>, Failure> {
+    let proxy = context.global.proxy.as_deref();
+    proxy.into_iter().for_each(|proxy| learn_user_info(&context.secrets, "proxy", user_info(proxy)));
+    Ok(Network::new(proxy)?.transport(is_here, None))
+}
+
 /// Returns an engine that remembers nothing.
 pub(crate) fn forgetful(context: &Context, providers: Providers) -> Result<Engine, Failure> {
     let builder = equip(Engine::builder(Memory::new()), context);

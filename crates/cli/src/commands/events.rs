@@ -4,7 +4,7 @@ use aichat_events::{Detail, Filter, Tab, Timeline, View};
 use aichat_message::{ErrorKind, SessionId};
 use serde_json::value::RawValue;
 
-use super::{Context, chains, tail};
+use super::{Context, chains, otel, tail};
 use crate::args;
 use crate::assemble;
 use crate::exit;
@@ -56,6 +56,7 @@ pub(crate) fn run(context: &Context, args: args::Events) -> Result<u8, Failure> 
                     .map_err(|error| Failure::file(ErrorKind::Store, "cannot write", &file, &error))?;
             }
             args::Events::Tail { .. } => {}
+            args::Events::Otel(args) => otel::send(context, &mut output, &engine, args).await?,
             args::Events::Head(chains) => code = chains::head(context, &mut output, &engine, chains).await?,
             args::Events::Verify { chains, against } => {
                 code = chains::verify(context, &mut output, &engine, chains, against.as_deref()).await?;

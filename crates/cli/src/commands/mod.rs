@@ -11,6 +11,7 @@ mod fork;
 mod heads;
 mod keys;
 mod models;
+mod otel;
 mod paths;
 mod providers;
 mod schema;

@@ -22,6 +22,8 @@ mod help;
 #[cfg(feature = "inspect")]
 mod inspect;
 mod older;
+#[cfg(feature = "otel")]
+mod otel;
 mod places;
 mod send;
 mod sessions;

@@ -9,6 +9,8 @@ mod fact;
 mod html;
 mod laws;
 mod log;
+#[cfg(feature = "otel")]
+mod otel;
 mod recorder;
 mod redact;
 mod timeline;
