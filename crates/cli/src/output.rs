@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::mpsc;
 
-use aichat_events::sanitise;
+use aichat_events::{Line, Piece, Tone, sanitise};
 use aichat_message::ErrorKind;
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -139,6 +139,34 @@ impl Output {
             self.line(cells.join("  ").trim_end())?;
         }
         Ok(())
+    }
+
+    /// Prints a line whose pieces say what they mean, which colours show.
+    ///
+    /// # Errors
+    /// Fails where it cannot be written.
+    pub(crate) fn toned(&mut self, line: &Line, colour: bool) -> Result<(), Failure> {
+        if !colour {
+            return self.line(&line.text());
+        }
+        let mut text = String::new();
+        for Piece { text: piece, tone } in &line.pieces {
+            let code = match tone {
+                Tone::Plain => "",
+                Tone::Soft => "2",
+                Tone::Strong => "1",
+                Tone::Good => "32",
+                Tone::Warning => "33",
+                Tone::Bad => "31",
+            };
+            let piece = sanitise(piece);
+            match code {
+                "" => text.push_str(&piece),
+                code => text.push_str(&format!("\x1b[{code}m{piece}\x1b[0m")),
+            }
+        }
+        text.push('\n');
+        Ok(self.file.write_all(text.as_bytes())?)
     }
 
     /// Returns when everything is written.

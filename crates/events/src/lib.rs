@@ -26,6 +26,7 @@
 mod chain;
 mod columns;
 mod cost;
+pub mod diff;
 mod effects;
 mod envelope;
 mod error;
@@ -33,6 +34,7 @@ mod fact;
 mod heads;
 mod hex;
 mod html;
+mod json;
 mod markdown;
 #[cfg(feature = "otel")]
 mod otel;
@@ -52,6 +54,7 @@ mod witness;
 pub use chain::{Chain, Fault, What};
 pub use columns::{columns, cut, fit, wrap};
 pub use cost::{may_cost, tally};
+pub use diff::Diff;
 pub use effects::{Clock, Effects, Entropy};
 pub use envelope::{Draft, ENVELOPE_VERSION, Event};
 pub use error::{Error, ErrorKind};
@@ -69,6 +72,7 @@ pub use hex::{Hash, HexError, Salt, Span};
 pub use html::Page;
 #[cfg(feature = "otel")]
 pub use otel::Telemetry;
+pub use json::{JsonDifference, json_difference};
 pub use recorder::{Lines, Recorder, Sink};
 pub use redact::{RedactStream, Redactor};
 pub use sanitise::sanitise;

@@ -67,6 +67,15 @@ pub(crate) enum Sessions {
     },
     /// Begin sessions that go on from a place in another one, changed or not; nothing is copied and nothing is sent
     Fork(Box<Fork>),
+    /// Compare what was said in two sessions, and what it took; exits 1 where something else was said
+    Diff {
+        /// One session: name, id, prefix of an id, @last or @last~1
+        #[arg(value_name = "SESSION")]
+        a: String,
+        /// The other one
+        #[arg(value_name = "SESSION")]
+        b: String,
+    },
     /// Put a session away, which hides it from lists
     Archive {
         #[command(flatten)]

@@ -5,6 +5,7 @@ mod agents;
 mod chains;
 mod checkup;
 mod completions;
+mod diff;
 mod documents;
 mod events;
 mod fork;

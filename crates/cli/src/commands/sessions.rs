@@ -4,7 +4,7 @@ use aichat_engine::{Engine, Fork, ModelRef, Purged, Summary};
 use aichat_message::{ErrorKind, SessionId};
 use serde::Serialize;
 
-use super::{Context, fork, heads, search, transfer, tree};
+use super::{Context, diff, fork, heads, search, transfer, tree};
 use crate::args;
 use crate::assemble;
 use crate::exit;
@@ -23,6 +23,7 @@ pub(crate) fn run(context: &Context, args: args::Sessions) -> Result<u8, Failure
     let engine = assemble::archive(context)?;
     let mut output = Output::stdout()?;
     context.runtime()?.block_on(async {
+        let mut code = exit::OK;
         match args {
             args::Sessions::Create { name, .. } => {
                 let scope = scope::current(&context.env);
@@ -77,6 +78,9 @@ pub(crate) fn run(context: &Context, args: args::Sessions) -> Result<u8, Failure
                 let id = engine.fork(&id, &Fork { name, scope, ..Fork::default() }).await?;
                 print(context, &mut output, &engine, &id).await?;
             }
+            args::Sessions::Diff { a, b } => {
+                code = diff::print(context, &mut output, &engine, &a, &b).await?;
+            }
             args::Sessions::Archive { session, undo } => {
                 let id = engine.resolve(&session.session).await?;
                 engine.archive(&id, !undo).await?;
@@ -107,7 +111,7 @@ pub(crate) fn run(context: &Context, args: args::Sessions) -> Result<u8, Failure
         }
         engine.shutdown().await?;
         output.finish()?;
-        Ok(exit::OK)
+        Ok(code)
     })
 }
 

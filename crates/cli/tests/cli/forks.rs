@@ -108,3 +108,28 @@ fn what_makes_no_sense_begins_nothing() {
     let list: Value = serde_json::from_str(&home.run("sessions list --json").out).unwrap();
     assert_eq!(list["items"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn sessions_are_compared() {
+    let (home, question) = begun();
+    assert_eq!(home.run(&format!("sessions fork s@{question} --edit @last=due --name f --answer")).code, 0);
+    let done = home.run("sessions diff s f");
+    assert_eq!(done.code, 1, "{}", done.err);
+    assert!(done.out.contains("3 messages shared") && !done.out.contains('\x1b'), "{}", done.out);
+    assert!(done.out.contains("- two\n+ due") && done.out.contains("→"), "{}", done.out);
+    let coloured = home.run("sessions diff s f --color always").out;
+    assert!(
+        coloured.contains("\x1b[31m- two\x1b[0m") || coloured.contains("\x1b[31m- \x1b[0m"),
+        "{coloured:?}"
+    );
+    let done = home.run("sessions diff s f --json");
+    let diff: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(
+        (done.code, &diff["schema"], &diff["shared"]["messages"]),
+        (1, &Value::from("aichat.diff/1"), &Value::from(3))
+    );
+    assert_eq!(diff["steps"][1]["a"]["figures"]["status"], "completed");
+    let done = home.run("sessions diff s s");
+    assert_eq!((done.code, done.out.contains("both say the same")), (0, true));
+    assert_eq!(home.run("sessions diff s never").code, 66);
+}

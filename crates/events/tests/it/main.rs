@@ -4,6 +4,7 @@
 
 mod chain;
 mod cost;
+mod diff;
 mod envelope;
 mod fact;
 mod html;
