@@ -70,9 +70,9 @@ pub use fact::{
 pub use heads::Heads;
 pub use hex::{Hash, HexError, Salt, Span};
 pub use html::Page;
+pub use json::{JsonDifference, json_difference};
 #[cfg(feature = "otel")]
 pub use otel::Telemetry;
-pub use json::{JsonDifference, json_difference};
 pub use recorder::{Lines, Recorder, Sink};
 pub use redact::{RedactStream, Redactor};
 pub use sanitise::sanitise;
