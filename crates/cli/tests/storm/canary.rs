@@ -224,6 +224,26 @@ fn the_search_finds_what_was_not_known_to_be_secret() {
     find();
     assert_eq!(home.run("sessions list").code, 0);
     find();
+    // While an answer arrives in pieces, each shorter than the secret, what is kept of it is found as well.
+    let slow = Home::new();
+    let mut command = slow.command(["send", "-m", "openai/echo-c30-d9000", &format!("{KEY} {WORK}")]);
+    let mut child = command.env("OPENAI_API_KEY", "another-key-0123456789").spawn().unwrap();
+    let kept = || {
+        let entries = std::fs::read_dir(slow.data().join("journal")).into_iter().flatten().flatten();
+        let journals = entries.filter_map(|entry| std::fs::read(entry.path()).ok());
+        // The question holds the secret in one piece; the records after it hold it in several.
+        let deltas = journals.map(|bytes| {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            text.rsplit("llm.request.started").next().unwrap_or_default().to_owned()
+        });
+        deltas.collect::<String>()
+    };
+    while secret.find(kept().as_bytes()).is_none() {
+        assert!(child.try_wait().unwrap().is_none(), "the answer ended, and nothing of it was found");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
     let shown = home.run("sessions show @last --json").out;
     assert!(secret.find(shown.as_bytes()).is_some(), "{shown}");
 }

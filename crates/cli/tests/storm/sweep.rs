@@ -22,12 +22,28 @@ impl Secret {
         Self(forms)
     }
 
-    /// Returns the form of the secret that the bytes hold.
+    /// Returns the form of the secret that the bytes hold, in one piece or in pieces that a reader would join.
     pub(crate) fn find(&self, bytes: &[u8]) -> Option<&'static str> {
         // Each form is ASCII, which bytes that are no text do not disturb.
         let text = String::from_utf8_lossy(bytes);
-        self.0.iter().find(|(_, form)| text.contains(form)).map(|(name, _)| *name)
+        let joined = joined(&text);
+        let holds = |form: &String| text.contains(form) || joined.contains(form);
+        self.0.iter().find(|(_, form)| holds(form)).map(|(name, _)| *name)
     }
+}
+
+/// Returns what the pieces of an answer say together: every text of a delta, one after another, whether it stands in a
+/// record of a turn or in an event of a stream.
+fn joined(text: &str) -> String {
+    let mut all = String::new();
+    for mark in ["\"content\":\"", "\"text\":\""] {
+        for piece in text.split(mark).skip(1) {
+            let quoted = format!("\"{piece}");
+            let first = serde_json::Deserializer::from_str(&quoted).into_iter::<String>().next();
+            all.push_str(&first.and_then(Result::ok).unwrap_or_default());
+        }
+    }
+    all
 }
 
 /// Returns every file below a directory with its bytes.
@@ -69,4 +85,18 @@ fn forms_are_those_that_others_write() {
     assert_eq!(all[4..], ["YS8iYj8-", "YS8iYj8+", "EvImI_P", "EvImI/P", "hLyJiPz", "hLyJiPz"]);
     assert_eq!(secret.find(b"x YS8iYj8+ y"), Some("base64"));
     assert_eq!(secret.find(b"x YS8iYj8 y"), None);
+}
+
+#[test]
+fn a_secret_in_pieces_is_found_as_well() {
+    let secret = Secret::new("sk-/\"pieces\"-0123");
+    let events: String = ["so: sk", "-/", "\"pie", "ces\"-01", "23."]
+        .map(|text| {
+            format!("data: {{\"choices\":[{{\"delta\":{{\"content\":{}}}}}]}}\n\n", serde_json::json!(text))
+        })
+        .concat();
+    assert_eq!(secret.find(events.as_bytes()), Some("raw"));
+    let records = events.replace("content", "text").replace("data: ", "\u{0}\u{7}");
+    assert_eq!(secret.find(records.as_bytes()), Some("raw"));
+    assert_eq!(secret.find(events.replace("pie", "‹secret›").as_bytes()), None);
 }
