@@ -8,6 +8,7 @@ mod lib_stream;
 mod measure;
 mod oneshot;
 mod parties;
+mod recording;
 mod search;
 mod sse_parse;
 mod startup;
@@ -34,7 +35,7 @@ enum Bench {
     Sized(fn(usize) -> Outcome, usize),
 }
 
-const BENCHES: [(&str, Bench); 9] = [
+const BENCHES: [(&str, Bench); 10] = [
     ("startup", Bench::Fixed(startup::run)),
     ("oneshot", Bench::Fixed(oneshot::run)),
     ("stream10k", Bench::Fixed(stream10k::run)),
@@ -44,6 +45,7 @@ const BENCHES: [(&str, Bench); 9] = [
     ("concurrent", Bench::Fixed(concurrent::run)),
     ("store", Bench::Sized(store::run, store::EVENTS)),
     ("search", Bench::Sized(search::run, search::MESSAGES)),
+    ("recording", Bench::Fixed(recording::run)),
 ];
 
 fn main() -> ExitCode {

@@ -25,6 +25,8 @@ pub(crate) const FIELDS: [&str; 8] =
 const KEY_FIELDS: [&str; 6] = ["api_key", "apikey", "key", "token", "secret", "password"];
 /// Parts of the names of headers that carry keys.
 const KEY_HEADERS: [&str; 5] = ["auth", "key", "token", "secret", "cookie"];
+/// Of which calls what goes over the network can be kept.
+const WIRES: [&str; 3] = ["on", "errors", "off"];
 /// Before the name of a variable that holds a header's value.
 const VARIABLE: &str = "env:";
 
@@ -35,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) model: Option<Located<String>>,
     /// Where sessions are kept, a directory or a database.
     pub(crate) store: Option<Located<String>>,
+    /// Of which calls what goes over the network is kept: `on`, `errors` or `off`.
+    pub(crate) record_wire: Option<Located<String>>,
     /// Providers by name.
     pub(crate) providers: BTreeMap<String, Section>,
 }
@@ -127,7 +131,15 @@ impl Config {
                         config.providers.insert(name.get().to_owned(), section);
                     }
                 }
-                _ => return Err(source.unknown(key, "", &["model", "store", "providers"])),
+                "record" => {
+                    for (key, item) in entries(source.table(key, item)?) {
+                        match key.get() {
+                            "wire" => config.record_wire = Some(source.one_of(key, item, &WIRES)?),
+                            _ => return Err(source.unknown(key, "record.", &["wire"])),
+                        }
+                    }
+                }
+                _ => return Err(source.unknown(key, "", &["model", "store", "record", "providers"])),
             }
         }
         if let Some(model) = &config.model
@@ -311,6 +323,11 @@ pub(crate) fn changed(text: &str, path: &Path, key: &str, value: &str) -> Result
         .map_err(|_| Failure::new(ErrorKind::Config, format!("{} is not valid TOML", path.display())))?;
     match parse_key(key)? {
         Setting::Top(name) => put(document.as_table_mut(), name, value.into()),
+        Setting::Record(name) => {
+            let missing = || Failure::new(ErrorKind::Config, "`record` is to be a table");
+            let record = document["record"].or_insert(Item::Table(Table::new()));
+            put(record.as_table_like_mut().ok_or_else(missing)?, name, value.into());
+        }
         Setting::Field { provider, field } => {
             let value = match field {
                 "local" => value
@@ -357,6 +374,8 @@ fn implicit() -> Table {
 pub(crate) enum Setting<'a> {
     /// `model` or `store`
     Top(&'a str),
+    /// `record.wire`
+    Record(&'a str),
     /// `providers.NAME.FIELD`
     Field { provider: &'a str, field: &'a str },
 }
@@ -369,10 +388,13 @@ pub(crate) fn parse_key(key: &str) -> Result<Setting<'_>, Failure> {
     if ["model", "store"].contains(&key) {
         return Ok(Setting::Top(key));
     }
+    if let Some(name @ "wire") = key.strip_prefix("record.") {
+        return Ok(Setting::Record(name));
+    }
     let rest = key.strip_prefix("providers.").and_then(|rest| rest.rsplit_once('.'));
     let Some((provider, field)) = rest.filter(|(provider, _)| !provider.is_empty()) else {
         let failure = Failure::new(ErrorKind::Usage, format!("there is no setting `{key}`"));
-        return Err(failure.hint("settings are `model`, `store` and `providers.NAME.FIELD`"));
+        return Err(failure.hint("settings are `model`, `store`, `record.wire` and `providers.NAME.FIELD`"));
     };
     if KEY_FIELDS.contains(&field) {
         let failure = Failure::new(ErrorKind::Usage, "a key does not belong in the configuration file");

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use serde::Deserialize;
 
-use aichat_events::Event;
+use aichat_events::{Event, Fact, LlmWireKept};
 use aichat_message::{Json, Message, Part, PartKind, Source};
 use aichat_store::{ErrorKind as StoreErrorKind, Lease};
 
@@ -83,11 +83,14 @@ pub(crate) fn names(parts: &[Part]) -> Vec<&str> {
     found
 }
 
-/// Returns the names of the blobs that what was said in an event refers to.
+/// Returns the names of the blobs that an event refers to.
 pub(crate) fn of(event: &Event) -> Vec<String> {
     #[derive(Deserialize)]
     struct Said {
         message: Message,
+    }
+    if let Some(wire) = LlmWireKept::of(event) {
+        return vec![wire.blob.to_string()];
     }
     let may = |payload: &&Json| event.kind().starts_with("message.") && payload.get().contains("\"blob\"");
     let said = event.payload().filter(may).and_then(|_| event.payload_as::<Said>().ok());

@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use aichat_events::Transcript;
 use aichat_message::{Executor, Message, MessageId, Part, PartKind, Role};
 
-/// The messages of a branch that a request repeats, with their ids.
+/// The messages of a branch that a request repeats.
 #[derive(Default)]
 pub(crate) struct Context {
-    pub(crate) ids: Vec<MessageId>,
+    /// Those of the branch of which nothing can be repeated.
+    pub(crate) left_out: Vec<MessageId>,
     pub(crate) messages: Vec<Message>,
 }
 
@@ -36,16 +37,12 @@ impl Context {
                 }
                 _ => true,
             });
-            if !message.parts.is_empty() {
-                context.push(entry.id.clone(), message);
+            match message.parts.is_empty() {
+                true => context.left_out.push(entry.id.clone()),
+                false => context.messages.push(message),
             }
         }
         context
-    }
-
-    pub(crate) fn push(&mut self, id: MessageId, message: Message) {
-        self.ids.push(id);
-        self.messages.push(message);
     }
 }
 

@@ -13,6 +13,7 @@ use aichat_store::Store;
 
 use crate::error::Error;
 use crate::secrets::Secrets;
+use crate::wire::RecordWire;
 
 /// How many turns may wait to be folded before a sender folds them itself.
 const MAX_BACKLOG: usize = 256;
@@ -32,6 +33,7 @@ pub(crate) struct Inner {
     pub(crate) effects: Effects,
     pub(crate) folds: bool,
     pub(crate) writer: WriterId,
+    pub(crate) record_wire: RecordWire,
     pub(crate) running: watch::Sender<Vec<SessionId>>,
 }
 
@@ -62,6 +64,7 @@ pub struct Builder {
     catalog: Catalog,
     effects: Effects,
     folds: bool,
+    record_wire: RecordWire,
 }
 
 impl Builder {
@@ -100,6 +103,13 @@ impl Builder {
         self
     }
 
+    /// Keeps what goes over the network for these calls, through a [`Tap`](aichat_providers::Tap); without it, for all.
+    #[must_use]
+    pub fn record_wire(mut self, record: RecordWire) -> Self {
+        self.record_wire = record;
+        self
+    }
+
     /// Tells the time by `clock`.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
@@ -133,6 +143,7 @@ impl Builder {
             effects: self.effects,
             folds: self.folds,
             writer,
+            record_wire: self.record_wire,
             running: watch::Sender::new(Vec::new()),
         }))
     }
@@ -155,6 +166,7 @@ impl Engine {
             catalog: Catalog::builtin(),
             effects: Effects::default(),
             folds: true,
+            record_wire: RecordWire::default(),
         }
     }
 

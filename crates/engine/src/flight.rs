@@ -1,6 +1,6 @@
 //! A turn in flight: the task that calls the provider, passes on what comes, and records it to its end.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -11,9 +11,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep};
 
 use aichat_events::{
-    Draft, Fact, Interruption, LlmRequestRetried, LlmResponseCompleted, LlmResponseFailed,
-    LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant, Timing, TurnCompleted, TurnFailed,
-    TurnInterrupted, WarningRaised,
+    Draft, Fact, Interruption, Kept, LlmRequestRetried, LlmResponseCompleted, LlmResponseFailed,
+    LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant, Messages, Timing, TurnCompleted,
+    TurnFailed, TurnInterrupted, WarningRaised,
 };
 use aichat_message::{Delta, ErrorKind, Finish, Fold, Message, MessageId, SessionId, Start, TurnId};
 use aichat_providers::{Call, DeltaStream, Provider};
@@ -25,6 +25,7 @@ use crate::journal::DeltaJournal;
 use crate::record::Record;
 use crate::send::request_started;
 use crate::turn::{ModelRef, Outcome, Progress, Status};
+use crate::wire::{self, WireJournal};
 use aichat_events::Scribe;
 
 /// How long text may wait before it is written.
@@ -38,7 +39,7 @@ pub(crate) struct Flight {
     pub(crate) turn: Box<dyn Turn>,
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) call: Call,
-    pub(crate) ids: Vec<MessageId>,
+    pub(crate) messages: Messages,
     pub(crate) model: ModelRef,
     pub(crate) session: SessionId,
     pub(crate) turn_id: TurnId,
@@ -47,6 +48,7 @@ pub(crate) struct Flight {
     pub(crate) stop: oneshot::Receiver<Interruption>,
     pub(crate) warnings: Vec<String>,
     pub(crate) begun_us: u64,
+    pub(crate) wire: Option<WireJournal>,
 }
 
 /// How an attempt ended.
@@ -59,25 +61,35 @@ enum End {
 /// What one attempt has given so far.
 struct Attempt {
     fold: Fold,
+    queue_us: u64,
     begun_us: u64,
     last_us: u64,
     first_byte_us: Option<u64>,
     first_content_us: Option<u64>,
     chunks: u64,
     longest_gap_us: u64,
+    /// Whether a secret was masked in what came.
+    is_masked: bool,
 }
 
 impl Attempt {
-    fn new(now_us: u64) -> Self {
+    fn new(now_us: u64, turn_us: u64) -> Self {
         Self {
             fold: Fold::new(),
+            queue_us: now_us.saturating_sub(turn_us),
             begun_us: now_us,
             last_us: now_us,
             first_byte_us: None,
             first_content_us: None,
             chunks: 0,
             longest_gap_us: 0,
+            is_masked: false,
         }
+    }
+
+    /// Says what there is of an answer that did not come to its end.
+    fn kept(&self) -> Option<Kept> {
+        kept(&self.fold)
     }
 
     /// Takes a delta, and tells whether it is the first content.
@@ -100,6 +112,8 @@ impl Attempt {
 
     fn timing(&self, now_us: u64) -> Timing {
         Timing {
+            queue_us: Some(self.queue_us),
+            first_byte_us: self.first_byte_us,
             first_content_us: self.first_content_us,
             total_us: now_us.saturating_sub(self.begun_us),
             chunks: self.chunks,
@@ -113,9 +127,10 @@ impl Flight {
     pub(crate) async fn fly(mut self) -> Outcome {
         let mut number = 1;
         loop {
-            let mut attempt = Attempt::new(self.now_us());
+            let mut attempt = Attempt::new(self.now_us(), self.begun_us);
             let end = self.attempt(&mut attempt).await;
-            let End::Failed(error) = end else { return self.land(attempt, end).await };
+            self.write_wire();
+            let End::Failed(error) = end else { return self.land(attempt, true, end).await };
             let jitter = self.engine.0.effects.fraction();
             let elapsed = Duration::from_micros(self.now_us().saturating_sub(self.begun_us));
             let delay = match attempt.first_content_us {
@@ -124,15 +139,15 @@ impl Flight {
                 }
                 Some(_) => None,
             };
-            let Some(delay) = delay else { return self.land(attempt, End::Failed(error)).await };
+            let Some(delay) = delay else { return self.land(attempt, true, End::Failed(error)).await };
             self.retrying(&attempt, number, delay, error);
             if let Some(reason) = self.stopped_within(delay).await {
-                let nothing = Attempt::new(self.now_us());
-                return self.land(nothing, End::Stopped(reason)).await;
+                let nothing = Attempt::new(self.now_us(), self.begun_us);
+                return self.land(nothing, false, End::Stopped(reason)).await;
             }
             number += 1;
             self.scribe.begin_attempt();
-            let started = request_started(number, &self.call, &*self.provider, &self.ids);
+            let started = request_started(number, &self.call, &*self.provider, &self.messages);
             let draft = self.scribe.fact(&started);
             self.record(draft);
         }
@@ -169,8 +184,7 @@ impl Flight {
     }
 
     async fn attempt(&mut self, attempt: &mut Attempt) -> End {
-        let provider = Arc::clone(&self.provider);
-        let mut opening = pin!(provider.stream(self.call.clone()));
+        let mut opening = pin!(self.stream());
         let opened = poll_fn(|context| {
             if let Poll::Ready(stop) = Pin::new(&mut self.stop).poll(context) {
                 return Poll::Ready(Err(End::Stopped(stop.unwrap_or(Interruption::User))));
@@ -187,9 +201,23 @@ impl Flight {
         }
     }
 
+    /// Sends the call, and listens to what goes over the network where that is kept.
+    fn stream(&self) -> impl Future<Output = Result<DeltaStream, aichat_providers::Error>> + use<> {
+        let (provider, call) = (Arc::clone(&self.provider), self.call.clone());
+        let attempt = self.scribe.attempt();
+        let heard = self.wire.as_ref().map(|wire| wire.stream(Arc::clone(&provider), call.clone(), attempt));
+        async move {
+            match heard {
+                Some(heard) => heard.await,
+                None => provider.stream(call).await,
+            }
+        }
+    }
+
     /// Passes on and records deltas until the stream ends or the turn shall stop.
     async fn follow(&mut self, mut stream: DeltaStream, attempt: &mut Attempt) -> End {
         let mut journal = DeltaJournal::new(self.scribe.redactor());
+        let masked = self.scribe.redactor().masked();
         let mut timer = pin!(tokio::time::sleep(MAX_WAIT));
         let mut is_timed = false;
         let mut burst = 0;
@@ -228,12 +256,35 @@ impl Flight {
             }
         };
         self.write(&mut journal);
+        attempt.is_masked = self.scribe.redactor().masked() > masked;
         end
     }
 
+    /// Writes what was said, and then what it was made of: whoever finds the latter finds what was masked in the former.
     fn write(&mut self, journal: &mut DeltaJournal) {
         for record in journal.drain() {
             self.turn.append(record);
+        }
+        self.write_wire();
+    }
+
+    fn write_wire(&mut self) {
+        // At once: whoever dies next leaves nothing of it.
+        if self.wire.as_ref().is_some_and(|wire| wire.is_spoilt(self.scribe.redactor())) {
+            return self.drop_wire();
+        }
+        if let Some(wire) = &mut self.wire {
+            wire.write(&mut *self.turn);
+        }
+    }
+
+    /// Removes what was kept of the network, where a secret in the answer may be spread over it.
+    fn drop_wire(&mut self) {
+        if self.wire.take().is_some_and(|wire| wire.is_begun()) {
+            self.turn.clear_beside();
+            let lost = wire::lost(wire::MASKED);
+            self.note(&lost);
+            self.tell(lost.text);
         }
     }
 
@@ -297,13 +348,15 @@ impl Flight {
             retry_after_ms: error.retry_after().map(millis),
             usage: attempt.fold.usage().or(error.usage()).cloned(),
             timing: Some(attempt.timing(self.now_us())),
+            kept: attempt.kept(),
         }
     }
 
-    /// Records how the turn ended, and returns it.
-    async fn land(mut self, attempt: Attempt, end: End) -> Outcome {
+    /// Records how the attempt ended, unless that is recorded already, and the turn with it.
+    async fn land(mut self, attempt: Attempt, is_open: bool, end: End) -> Outcome {
         let timing = attempt.timing(self.now_us());
         match &end {
+            _ if !is_open => {}
             End::Finished => {
                 let start = attempt.fold.started().clone();
                 let finish = attempt.fold.finish().expect("an attempt finishes by its finish").clone();
@@ -325,16 +378,22 @@ impl Flight {
                 reason: *reason,
                 usage: attempt.fold.usage().cloned(),
                 timing: Some(timing.clone()),
+                kept: attempt.kept(),
             }),
         }
-        let Attempt { fold, begun_us, first_content_us, .. } = attempt;
+        let Attempt { fold, begun_us, first_content_us, mut is_masked, .. } = attempt;
         let (start, usage, finish) = (fold.started().clone(), fold.usage().cloned(), fold.finish().cloned());
         let completed = matches!(end, End::Finished);
         let mut message = self.originated(fold.into_message(), &start);
+        let masked = self.scribe.redactor().masked();
         let mut answer = None;
         if completed || !message.is_empty() {
             let (id, recorded) = self.answer(message, !completed);
             (answer, message) = (Some(id), recorded);
+        }
+        is_masked |= self.scribe.redactor().masked() > masked;
+        if is_masked {
+            self.drop_wire();
         }
         self.end_turn(finish.as_ref(), &end, answer.as_ref());
         let recorded = self.turn.finish().await.map_err(Error::from);
@@ -426,6 +485,13 @@ enum Next {
     Delta(Delta),
     Tick,
     End(End),
+}
+
+/// Says what there is of an answer that did not come to its end.
+pub(crate) fn kept(fold: &Fold) -> Option<Kept> {
+    let message = fold.message();
+    let text_bytes = message.text().len() as u64;
+    (!message.is_empty()).then_some(Kept { parts: message.parts.len() as u64, text_bytes })
 }
 
 /// A provider broke its word that a stream ends by a finish or an error.

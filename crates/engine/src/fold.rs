@@ -12,6 +12,7 @@ use aichat_store::{Claim, ErrorKind as StoreErrorKind, Pending, State};
 
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::flight::kept;
 use crate::record::Record;
 use crate::tail::Tail;
 
@@ -59,6 +60,7 @@ impl Engine {
     async fn fold_batch(&self, pending: &[Pending]) -> Result<(), FoldError> {
         let mut tails: Vec<Tail> = Vec::new();
         let mut known = Vec::new();
+        let mut pins = Vec::new();
         for turn in pending {
             let header = &turn.header;
             let drafts = drafts(turn);
@@ -81,6 +83,10 @@ impl Engine {
                     tails[at].append(draft);
                 }
             }
+            if !in_log && let Some(kept) = self.keep_wire(turn, &drafts).await {
+                tails[at].append(&kept.draft);
+                pins.extend(kept.pin);
+            }
             match folded {
                 // It is forgotten afterwards.
                 true => known.push((at, header.turn.clone())),
@@ -89,6 +95,7 @@ impl Engine {
         }
         let forgets: Vec<_> = known.iter().map(|(at, turn)| tails[*at].forget(turn)).collect();
         self.store().commit(tails.into_iter().map(Tail::into_unit).collect()).await?;
+        drop(pins);
         if !forgets.is_empty() {
             self.store().commit(forgets).await?;
         }
@@ -146,10 +153,15 @@ pub(crate) fn drafts(pending: &Pending) -> Vec<Draft> {
     drafts
 }
 
+/// Tells whether a turn was closed by another than its writer.
+pub(crate) fn is_recovered(drafts: &[Draft]) -> bool {
+    drafts.iter().any(|draft| draft.kind == TurnRecovered::TYPE)
+}
+
 /// Closes what a dead writer left open.
 fn close(pending: &Pending, drafts: &mut Vec<Draft>, fold: &Fold) {
     let Some(last) = drafts.last().cloned() else { return };
-    let mut derived = Derived { pending, last, n: 0 };
+    let mut derived = Derived::new(pending, &last, 1);
     let bytes = pending.records.iter().map(Vec::len).sum::<usize>() as u64;
     let recovered = TurnRecovered { records: pending.records.len() as u64, bytes };
     drafts.push(derived.draft(&recovered));
@@ -162,9 +174,11 @@ fn close(pending: &Pending, drafts: &mut Vec<Draft>, fold: &Fold) {
         .max();
     if started > answered {
         let usage = fold.usage().cloned();
-        let interrupted = LlmResponseInterrupted { reason: Interruption::Kill, usage, timing: None };
-        let mut draft = derived.draft(&interrupted);
         let request = &drafts[started.expect("it is greater than another option")];
+        // What an earlier version began is closed as that version would have closed it, byte for byte.
+        let kept = kept(fold).filter(|_| request.tv > 1);
+        let interrupted = LlmResponseInterrupted { reason: Interruption::Kill, usage, timing: None, kept };
+        let mut draft = derived.draft(&interrupted);
         (draft.call, draft.span, draft.parent_span) =
             (request.call.clone(), request.span, request.parent_span);
         drafts.push(draft);
@@ -196,15 +210,20 @@ fn origin(request: &Draft, fold: &Fold) -> Option<Origin> {
 }
 
 /// Makes events out of nothing but what is in the turn already.
-struct Derived<'a> {
+pub(crate) struct Derived<'a> {
     pending: &'a Pending,
     last: Draft,
+    /// The number of the next one.
     n: u32,
 }
 
-impl Derived<'_> {
-    fn draft<F: Fact>(&mut self, fact: &F) -> Draft {
-        self.n += 1;
+impl<'a> Derived<'a> {
+    /// Goes on after the event `last`. What closes a turn is numbered from 1.
+    pub(crate) fn new(pending: &'a Pending, last: &Draft, n: u32) -> Self {
+        Self { pending, last: last.clone(), n }
+    }
+
+    pub(crate) fn draft<F: Fact>(&mut self, fact: &F) -> Draft {
         let id = EventId::from_bits(derive(self.pending, &format!("event {}", self.n)));
         let draft = Draft {
             id: id.clone(),
@@ -218,6 +237,7 @@ impl Derived<'_> {
             payload: Json::from_value(fact).expect("facts have string keys only"),
             ..self.last.clone()
         };
+        self.n += 1;
         self.last = draft.clone();
         draft
     }

@@ -59,6 +59,7 @@ mod template;
 mod transfer;
 mod tree;
 mod turn;
+mod wire;
 
 pub use agent::Agent;
 pub use aichat_events::{Clock, Entropy};
@@ -81,3 +82,4 @@ pub use session::Verified;
 pub use template::{Piece, Template};
 pub use transfer::{Document, Export, ExportForm, Exporting, Imported, Importing, MAX_LINE, Rejected};
 pub use turn::{After, ModelRef, Outcome, Progress, Send, Status, TurnStream};
+pub use wire::RecordWire;

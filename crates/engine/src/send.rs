@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use aichat_events::{
     AgentRef, Draft, Event, Fact, Hash, LlmRequestStarted, LlmResponseCompleted, MessageSystem, MessageUser,
-    SessionCreated, SessionHeadMoved, Transcript, TurnStarted, WarningRaised,
+    Messages, SessionCreated, SessionHeadMoved, SessionModelSwitched, Transcript, TurnStarted, WarningRaised,
 };
 use aichat_message::{ErrorKind, Json, Message, MessageId, Role, SessionId, TurnId};
 use aichat_providers::{Call, Output, Provider, Request};
@@ -23,6 +23,7 @@ use crate::flight::{Flight, Running};
 use crate::project::Summary;
 use crate::record::Record;
 use crate::turn::{After, ModelRef, Send, TurnStream};
+use crate::wire::WireJournal;
 use aichat_events::Scribe;
 
 /// How often a turn looks whether another one of its session is over.
@@ -47,9 +48,19 @@ struct Prepared {
     /// The message that is answered.
     input: MessageId,
     parent: Option<MessageId>,
-    ids: Vec<MessageId>,
+    /// Messages before it that are not sent.
+    left_out: Vec<MessageId>,
+    /// The model of the turn before, where it was another one.
+    switched: Option<String>,
     scope: Option<String>,
     agent: Option<AgentRef>,
+}
+
+impl Prepared {
+    /// Says which messages are sent.
+    fn messages(&self) -> Messages {
+        Messages { last: Some(self.input.clone()), left_out: self.left_out.clone(), listed: None }
+    }
 }
 
 /// A session that a turn continues.
@@ -68,6 +79,8 @@ struct Before {
     context: Context,
     /// The form that the last answer was to have.
     kept: Option<Output>,
+    /// The model of the turn before, `provider/model`.
+    model: Option<String>,
 }
 
 /// What there is to do where nothing new is said.
@@ -128,7 +141,7 @@ impl Engine {
             }
         };
         let (summary, earlier) = earlier.map(|Earlier { summary, rest }| (summary, rest)).unzip();
-        let Before { parent, last, mut context, kept } = earlier.unwrap_or_default();
+        let Before { parent, last, mut context, kept, model: before } = earlier.unwrap_or_default();
         let answered = match last {
             _ if !says_nothing => None,
             Last::Question(id) => Some(id),
@@ -150,6 +163,7 @@ impl Engine {
             Error::new(ErrorKind::Usage, "no model was given, and the session does not remember one")
         })?;
         let provider = self.0.registry.provider(&model.provider)?;
+        let switched = before.filter(|before| *before != model.to_string());
         let moved = summary
             .as_ref()
             .map(|s| &s.heads)
@@ -160,11 +174,7 @@ impl Engine {
         let system = send.system.filter(|_| !says_nothing).map(|text| (fresh(), Message::system(text)));
         let user = (!says_nothing).then_some(send.message);
         let input = answered.unwrap_or_else(fresh);
-        for (id, message) in
-            system.iter().map(|(id, message)| (id, message)).chain(user.iter().map(|user| (&input, user)))
-        {
-            context.push(id.clone(), message.clone());
-        }
+        context.messages.extend(system.iter().map(|(_, message)| message).chain(&user).cloned());
         let mut request = Request::new(model.model.clone(), context.messages);
         request.options = send.options;
         request.stream = send.stream;
@@ -192,7 +202,8 @@ impl Engine {
             user,
             input,
             parent,
-            ids: context.ids,
+            left_out: context.left_out,
+            switched,
             scope: send.scope,
             agent: acting.map(|acting| acting.named),
         })
@@ -243,7 +254,11 @@ impl Engine {
             _ => Last::Whole,
         };
         let context = Context::of(&transcript, parent.as_ref(), &send.message);
-        Ok(Earlier { summary, rest: Before { parent, last, context, kept } })
+        let before =
+            parent.as_ref().and_then(|id| transcript.entry(id)).and_then(|entry| entry.turn.as_ref());
+        let started = events.iter().rev().filter(|event| before.is_some() && event.turn() == before);
+        let model = started.filter_map(TurnStarted::of).map(|turn| turn.model).next();
+        Ok(Earlier { summary, rest: Before { parent, last, context, kept, model } })
     }
 
     /// Refuses to touch a session while one of its turns is being written.
@@ -269,7 +284,9 @@ impl Engine {
         let mut scribe = self.scribe(&prepared.session);
         let drafts = first_drafts(&mut scribe, &turn_id, &prepared);
         let records = drafts.into_iter().map(|draft| Record::Event(Box::new(draft)).encode()).collect();
-        let Prepared { session, base, model, provider, call, input, ids, .. } = prepared;
+        let messages = prepared.messages();
+        let wire = WireJournal::new(self.0.record_wire, scribe.redactor());
+        let Prepared { session, base, model, provider, call, input, .. } = prepared;
         let header = TurnHeader { session: session.clone(), turn: turn_id.clone(), base };
         let turn = self.0.store.begin(header, records).await?;
         drop(pin);
@@ -292,7 +309,7 @@ impl Engine {
             turn,
             provider,
             call,
-            ids,
+            messages,
             model,
             session,
             turn_id,
@@ -301,6 +318,7 @@ impl Engine {
             stop: stop_receiver,
             warnings: Vec::new(),
             begun_us,
+            wire,
         };
         for warning in std::mem::take(&mut flight.call.warnings) {
             flight.tell(warning);
@@ -319,7 +337,7 @@ impl Engine {
 /// Drafts what must be durable before the request leaves.
 fn first_drafts(scribe: &mut Scribe, turn: &TurnId, prepared: &Prepared) -> Vec<Draft> {
     let Prepared { input, parent, model, scope, .. } = prepared;
-    let mut drafts = Vec::with_capacity(7);
+    let mut drafts = Vec::with_capacity(8);
     if prepared.is_new {
         let created = SessionCreated { name: None, model: Some(model.to_string()), scope: scope.clone() };
         drafts.push(scribe.fact(&created));
@@ -332,6 +350,9 @@ fn first_drafts(scribe: &mut Scribe, turn: &TurnId, prepared: &Prepared) -> Vec<
         scope: scope.clone(),
         agent: prepared.agent.clone(),
     }));
+    if let Some(from) = &prepared.switched {
+        drafts.push(scribe.fact(&SessionModelSwitched { from: from.clone(), to: model.to_string() }));
+    }
     if let Some(moved) = &prepared.moved {
         drafts.push(scribe.fact(moved));
     }
@@ -349,7 +370,7 @@ fn first_drafts(scribe: &mut Scribe, turn: &TurnId, prepared: &Prepared) -> Vec<
         drafts.push(scribe.fact(&WarningRaised { text: text.clone() }));
     }
     scribe.begin_attempt();
-    drafts.push(scribe.fact(&request_started(1, &prepared.call, &*prepared.provider, &prepared.ids)));
+    drafts.push(scribe.fact(&request_started(1, &prepared.call, &*prepared.provider, &prepared.messages())));
     drafts
 }
 
@@ -358,7 +379,7 @@ pub(crate) fn request_started(
     attempt: u32,
     call: &Call,
     provider: &dyn Provider,
-    ids: &[MessageId],
+    messages: &Messages,
 ) -> LlmRequestStarted {
     let info = provider.info();
     LlmRequestStarted {
@@ -377,7 +398,7 @@ pub(crate) fn request_started(
             .as_ref()
             .map(|output| Json::from_value(output).expect("a form has string keys only")),
         stream: call.request.stream,
-        messages: ids.to_vec(),
+        messages: messages.clone(),
         body_hash: Hash::of(&call.body),
         body_bytes: call.body.len() as u64,
         adapter: env!("CARGO_PKG_VERSION").to_owned(),

@@ -22,6 +22,8 @@ mod follow;
 mod foreign;
 #[path = "engine/forks.rs"]
 mod forks;
+#[path = "engine/recording.rs"]
+mod recording;
 #[path = "engine/search.rs"]
 mod search;
 #[path = "engine/sessions.rs"]
@@ -34,3 +36,5 @@ mod transfer;
 mod trees;
 #[path = "engine/turns.rs"]
 mod turns;
+#[path = "engine/wire.rs"]
+mod wire;

@@ -60,12 +60,13 @@ pub use envelope::{Draft, ENVELOPE_VERSION, Event};
 pub use error::{Error, ErrorKind};
 pub use fact::{
     AgentRef, BudgetCommitted, BudgetExceeded, BudgetReleased, BudgetReserved, CostCalculated, CostLine,
-    CostRevised, DocumentDeleted, DocumentSaved, Fact, Interruption, LlmRequestRetried, LlmRequestStarted,
-    LlmResponseCompleted, LlmResponseFailed, LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant,
-    MessageDropped, MessageEdited, MessageSystem, MessageTool, MessageUser, SecretCount, SecretRedacted,
-    SessionArchived, SessionCreated, SessionDeleted, SessionErased, SessionForked, SessionHeadMoved,
-    SessionImportedFrom, SessionRenamed, SessionSettingsChanged, Timing, TurnCompleted, TurnFailed,
-    TurnInterrupted, TurnRecovered, TurnStarted, Upcast, WarningRaised,
+    CostRevised, DocumentDeleted, DocumentSaved, Fact, Interruption, Kept, LlmRequestRetried,
+    LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed, LlmResponseFirstChunk,
+    LlmResponseInterrupted, LlmWireKept, MessageAssistant, MessageDropped, MessageEdited, MessageSystem,
+    MessageTool, MessageUser, Messages, SecretCount, SecretRedacted, SessionArchived, SessionCreated,
+    SessionDeleted, SessionErased, SessionForked, SessionHeadMoved, SessionImportedFrom,
+    SessionModelSwitched, SessionRenamed, SessionSettingsChanged, Timing, TurnCompleted, TurnFailed,
+    TurnInterrupted, TurnRecovered, TurnStarted, Upcast, WarningRaised, WireExchange,
 };
 pub use heads::Heads;
 pub use hex::{Hash, HexError, Salt, Span};

@@ -42,6 +42,11 @@ impl Scribe {
         self.call = Some((call, Span(self.effects.bits())));
     }
 
+    /// Returns the span of the attempt that was begun last; zeros before the first.
+    pub fn attempt(&self) -> Span {
+        self.call.as_ref().map_or(Span([0; 8]), |(_, span)| *span)
+    }
+
     /// Returns what everything is masked by.
     pub fn redactor(&self) -> &Arc<Redactor> {
         &self.redactor

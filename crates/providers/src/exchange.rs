@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use aichat_message::ErrorKind;
 
 use crate::error::{Error, Obstacle, Timeout};
+use crate::passing::Extent;
 use crate::redaction::mask;
 use crate::transport::HttpRequest;
 
@@ -31,6 +32,37 @@ const NEVER: [HeaderName; 7] = [
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("api-key"),
     HeaderName::from_static("x-goog-api-key"),
+];
+
+/// Headers that are kept where only an outline is, beside those about rate limits: what adapters read, and what a
+/// provider is asked for when something went wrong.
+const LISTED: [&str; 26] = [
+    "accept",
+    "anthropic-beta",
+    "anthropic-version",
+    "apim-request-id",
+    "cf-ray",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "mistral-correlation-id",
+    "openai-model",
+    "openai-processing-ms",
+    "openai-version",
+    "request-id",
+    "retry-after",
+    "retry-after-ms",
+    "server",
+    "transfer-encoding",
+    "user-agent",
+    "via",
+    "x-envoy-upstream-service-time",
+    "x-ms-client-request-id",
+    "x-ms-region",
+    "x-ms-request-id",
+    "x-request-id",
+    "x-should-retry",
 ];
 
 /// Parameters of a query whose values are never kept.
@@ -109,8 +141,12 @@ pub struct Sent {
     /// The headers: lower-case name, value.
     #[serde(default)]
     pub headers: Vec<(String, Octets)>,
-    /// The body.
-    pub body: Octets,
+    /// The body, unless only its hash is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Octets>,
+    /// The BLAKE3 hash of the body as it was sent, 64 hex digits, where the body is not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_hash: Option<String>,
 }
 
 /// The head of an answer.
@@ -220,22 +256,36 @@ impl Exchange {
 
 impl Sent {
     /// Returns what is kept of a request.
-    pub(crate) fn of(request: &HttpRequest, redact: &dyn Fn(&[u8]) -> Vec<u8>) -> Self {
+    pub(crate) fn of(request: &HttpRequest, extent: Extent, redact: &dyn Fn(&[u8]) -> Vec<u8>) -> Self {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let is_whole = extent == Extent::Whole;
         Self {
             v: VERSION,
             label: None,
             method: request.method().as_str().to_owned(),
             path: String::from_utf8_lossy(&redact(without_keys(path).as_bytes())).into_owned(),
-            headers: headers(request.headers(), redact),
-            body: Octets::from(redact(request.body())),
+            headers: headers(request.headers(), extent, redact),
+            body: is_whole.then(|| Octets::from(redact(request.body()))),
+            body_hash: (!is_whole).then(|| hash(request.body())),
         }
     }
 }
 
+/// Returns the hash of a body, as it is written.
+pub(crate) fn hash(body: &[u8]) -> String {
+    blake3::hash(body).to_hex().to_string()
+}
+
 /// Returns the headers that are kept.
-pub(crate) fn headers(headers: &HeaderMap, redact: &dyn Fn(&[u8]) -> Vec<u8>) -> Vec<(String, Octets)> {
-    let kept = headers.iter().filter(|(name, value)| !value.is_sensitive() && !NEVER.contains(name));
+pub(crate) fn headers(
+    headers: &HeaderMap,
+    extent: Extent,
+    redact: &dyn Fn(&[u8]) -> Vec<u8>,
+) -> Vec<(String, Octets)> {
+    let kept = headers.iter().filter(|(name, value)| {
+        let listed = || LISTED.contains(&name.as_str()) || name.as_str().contains("ratelimit");
+        !value.is_sensitive() && !NEVER.contains(name) && (extent == Extent::Whole || listed())
+    });
     kept.map(|(name, value)| (name.as_str().to_owned(), Octets::from(redact(value.as_bytes())))).collect()
 }
 

@@ -64,6 +64,8 @@ mod ollama;
 mod openai_chat;
 #[cfg(feature = "openai-responses")]
 mod openai_responses;
+mod packed;
+mod passing;
 mod provider;
 #[cfg(feature = "http")]
 mod reach;
@@ -80,6 +82,7 @@ mod scripted;
 mod sse;
 #[cfg(any(feature = "anthropic", feature = "openai-chat", feature = "openai-responses"))]
 mod stencil;
+mod tap;
 mod throttled;
 mod transport;
 
@@ -108,12 +111,14 @@ pub use ollama::Ollama;
 pub use openai_chat::{OpenaiChat, Profile};
 #[cfg(feature = "openai-responses")]
 pub use openai_responses::{OpenaiResponses, Profile as ResponsesProfile};
+pub use passing::labelled;
 pub use provider::{Call, DeltaStream, Info, Model, Provider};
-pub use recording::{Recorder, Recording, Tape, labelled};
+pub use recording::{Recorder, Recording, Tape};
 pub use replay::{Difference, Diverged, Pace, Replay};
 pub use request::{Options, Output, Reasoning, Request, ToolChoice};
 pub use retry::{Attempt, Retry, RetryPolicy};
 pub use scripted::{Scripted, Turn};
 pub use sse::{SseDecoder, SseEvent};
+pub use tap::{Tap, Wire};
 pub use throttled::{Limits, Throttled};
 pub use transport::{Body, HttpRequest, HttpResponse, Transport};

@@ -2,26 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::{Context, Poll};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::channel::oneshot;
-use futures::{Stream, StreamExt};
-use http::{HeaderMap, StatusCode};
-use tokio::time::Instant;
 
 use aichat_message::ErrorKind;
 
 use crate::endpoint::Redactor;
 use crate::error::Error;
-use crate::exchange::{Chunk, End, Exchange, Head, How, Piece, Sent, headers};
-use crate::redaction::{Pieces, of_request};
-use crate::transport::{Body, HttpRequest, HttpResponse, Transport};
+use crate::exchange::{Exchange, Piece};
+use crate::passing::{Extent, Keeper, Listener, Note, pass};
+use crate::transport::{HttpRequest, HttpResponse, Transport};
 
 /// Keeps what is recorded: in memory, in a file, in a journal.
 ///
@@ -69,16 +63,6 @@ impl Recorder for Tape {
     }
 }
 
-tokio::task_local! {
-    static LABEL: String;
-}
-
-/// Labels the exchanges that begin while `future` runs, in its own task: with a turn and an attempt, say, so that a
-/// recorder that serves many callers knows whose exchange it is told of. The label is in [`Sent::label`].
-pub async fn labelled<F: Future>(label: impl Into<String>, future: F) -> F::Output {
-    LABEL.scope(label.into(), future).await
-}
-
 /// A transport that passes everything through as it is and tells a [`Recorder`] of it, piece by piece.
 ///
 /// The caller never waits for the recorder: pieces are redacted and handed over on a thread that starts with the
@@ -116,15 +100,12 @@ pub struct Recording<T> {
     redactor: Option<Redactor>,
     next: AtomicU64,
     recorder: Mutex<Option<Box<dyn Recorder>>>,
-    thread: OnceLock<Sender<Note>>,
+    thread: OnceLock<Sender<Told>>,
 }
 
 /// What the thread is told.
-enum Note {
-    Begun(u64, HttpRequest, Option<String>, Redactor),
-    Head(u64, u64, StatusCode, HeaderMap),
-    Chunk(u64, u64, Bytes),
-    Ended(u64, u64, How),
+enum Told {
+    Note(u64, Note),
     Flush(oneshot::Sender<()>),
 }
 
@@ -156,18 +137,19 @@ impl<T: Transport> Recording<T> {
     pub async fn flush(&self) {
         let Some(thread) = self.thread.get() else { return };
         let (done, wait) = oneshot::channel();
-        if thread.send(Note::Flush(done)).is_ok() {
+        if thread.send(Told::Flush(done)).is_ok() {
             // A recorder that panicked takes its thread with it, and there is nothing to wait for.
             let _ = wait.await;
         }
     }
 
-    fn thread(&self) -> Result<Sender<Note>, Error> {
+    fn thread(&self) -> Result<Sender<Told>, Error> {
         let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(recorder) = recorder.take() {
             let (to, notes) = mpsc::channel();
             let thread = std::thread::Builder::new().name("aichat-recorder".to_owned());
-            thread.spawn(move || keep(&notes, recorder)).map_err(|error| {
+            let redactor = self.redactor.clone();
+            thread.spawn(move || keep(&notes, redactor.as_ref(), recorder)).map_err(|error| {
                 Error::new(ErrorKind::Transport, "the recorder's thread cannot be started").with_source(error)
             })?;
             return Ok(self.thread.get_or_init(|| to).clone());
@@ -190,111 +172,45 @@ impl<T: Transport> Transport for Recording<T> {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
         let to = self.thread()?;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let redactor = of_request(self.redactor.clone(), request.headers());
-        let mut line = Line { to, number, began: Instant::now(), over: false };
-        let label = LABEL.try_with(Clone::clone).ok();
-        line.note(Note::Begun(number, request.clone(), label, redactor));
-        match self.inner.send(request).await {
-            Ok(response) => {
-                let (parts, body) = response.into_parts();
-                line.note(Note::Head(number, line.at_us(), parts.status, parts.headers.clone()));
-                Ok(HttpResponse::from_parts(parts, Passing { body, line }.boxed()))
-            }
-            Err(error) => {
-                line.end(How::failed(&error));
-                Err(error)
-            }
-        }
+        pass(&self.inner, request, Numbered { to, number }).await
     }
 }
 
-/// One exchange's line to the thread; dropped early it says so.
-struct Line {
-    to: Sender<Note>,
+/// One exchange's way to the thread.
+struct Numbered {
+    to: Sender<Told>,
     number: u64,
-    began: Instant,
-    over: bool,
 }
 
-impl Line {
-    fn at_us(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
-    fn note(&self, note: Note) {
+impl Listener for Numbered {
+    fn hear(&mut self, note: Note) {
         // Without a recorder the exchange goes on all the same.
-        let _ = self.to.send(note);
-    }
-
-    fn end(&mut self, how: How) {
-        if !std::mem::replace(&mut self.over, true) {
-            self.note(Note::Ended(self.number, self.at_us(), how));
-        }
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        self.end(How::Dropped);
-    }
-}
-
-/// A body on its way through.
-struct Passing {
-    body: Body,
-    line: Line,
-}
-
-impl Stream for Passing {
-    type Item = Result<Bytes, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let item = std::task::ready!(self.body.poll_next_unpin(cx));
-        match &item {
-            Some(Ok(chunk)) => {
-                self.line.note(Note::Chunk(self.line.number, self.line.at_us(), chunk.clone()));
-            }
-            Some(Err(error)) => self.line.end(How::failed(error)),
-            None => self.line.end(How::Complete),
-        }
-        Poll::Ready(item)
+        let _ = self.to.send(Told::Note(self.number, note));
     }
 }
 
 /// Redacts what it is told and hands it over, until nobody is left to tell anything.
-fn keep(notes: &Receiver<Note>, mut recorder: Box<dyn Recorder>) {
-    let mut running: HashMap<u64, (Redactor, Pieces)> = HashMap::new();
-    for note in notes {
-        match note {
-            Note::Begun(number, request, label, redactor) => {
-                let masked =
-                    |label: String| String::from_utf8_lossy(&redactor(label.as_bytes())).into_owned();
-                let sent = Sent { label: label.map(masked), ..Sent::of(&request, &*redactor) };
-                running.insert(number, (Arc::clone(&redactor), Pieces::new(redactor)));
-                recorder.record(number, Piece::Request(sent));
+fn keep(notes: &Receiver<Told>, redactor: Option<&Redactor>, mut recorder: Box<dyn Recorder>) {
+    let mut running: HashMap<u64, Keeper> = HashMap::new();
+    for told in notes {
+        match told {
+            Told::Note(number, Note::Begun(begun)) => {
+                let (request, label) = *begun;
+                let (keeper, sent) = Keeper::new(redactor.cloned(), Extent::Whole, &request, label);
+                running.insert(number, keeper);
+                recorder.record(number, sent);
             }
-            Note::Head(number, at_us, status, all) => {
-                let Some((redactor, _)) = running.get(&number) else { continue };
-                let headers = headers(&all, &**redactor);
-                recorder.record(number, Piece::Answer(Head { at_us, status: status.as_u16(), headers }));
-            }
-            Note::Chunk(number, at_us, chunk) => {
-                let Some((_, pieces)) = running.get_mut(&number) else { continue };
-                for (at_us, bytes) in pieces.push(at_us, chunk) {
-                    recorder.record(number, Piece::Chunk(Chunk { at_us, bytes: bytes.into() }));
+            Told::Note(number, note) => {
+                let is_last = matches!(note, Note::Ended(..));
+                let Some(keeper) = running.get_mut(&number) else { continue };
+                let mut record = |piece| recorder.record(number, piece);
+                keeper.take(note, &mut record);
+                keeper.release(&mut record);
+                if is_last {
+                    running.remove(&number);
                 }
             }
-            Note::Ended(number, at_us, mut how) => {
-                let Some((redactor, mut pieces)) = running.remove(&number) else { continue };
-                for (at_us, bytes) in pieces.finish() {
-                    recorder.record(number, Piece::Chunk(Chunk { at_us, bytes: bytes.into() }));
-                }
-                if let How::Failed { message, .. } = &mut how {
-                    *message = String::from_utf8_lossy(&redactor(message.as_bytes())).into_owned();
-                }
-                recorder.record(number, Piece::End(End { at_us, how }));
-            }
-            Note::Flush(done) => {
+            Told::Flush(done) => {
                 let _ = done.send(());
             }
         }

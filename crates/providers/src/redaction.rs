@@ -62,34 +62,51 @@ pub(crate) fn held(headers: &HeaderMap) -> Vec<Vec<u8>> {
     secrets
 }
 
+/// How much of a body is redacted at once, in bytes, where it comes faster than it is asked for.
+const BATCH: usize = 16 << 10;
+
 /// A body that is redacted as it comes. A piece is held back while a secret that begins in it could still go on:
 /// until a line feed, which no secret in a header holds, or 4 KiB follow it.
 pub(crate) struct Pieces {
     redactor: Redactor,
     held: Vec<(u64, Bytes)>,
+    /// How many bytes came since the last release.
+    fresh: usize,
 }
 
 impl Pieces {
     pub(crate) fn new(redactor: Redactor) -> Self {
-        Self { redactor, held: Vec::new() }
+        Self { redactor, held: Vec::new(), fresh: 0 }
     }
 
-    /// Takes a piece and returns those that can be kept by now. Where a secret lies across the border of two
-    /// pieces they are one, of the later one's time.
-    pub(crate) fn push(&mut self, at_us: u64, piece: Bytes) -> Vec<(u64, Bytes)> {
+    /// Takes a piece, and tells whether it is time to [`release`](Self::release).
+    pub(crate) fn hold(&mut self, at_us: u64, piece: Bytes) -> bool {
+        self.fresh += piece.len();
         self.held.push((at_us, piece));
-        self.release(false)
+        self.fresh >= BATCH
+    }
+
+    /// Returns the pieces that can be kept by now. Where a secret lies across the border of two pieces they are one,
+    /// of the later one's time.
+    pub(crate) fn release(&mut self) -> Vec<(u64, Bytes)> {
+        self.redacted(false)
     }
 
     /// Returns what was held back.
     pub(crate) fn finish(&mut self) -> Vec<(u64, Bytes)> {
-        self.release(true)
+        self.redacted(true)
     }
 
-    fn release(&mut self, all: bool) -> Vec<(u64, Bytes)> {
+    fn redacted(&mut self, all: bool) -> Vec<(u64, Bytes)> {
+        self.fresh = 0;
         let joined: Bytes = match &self.held[..] {
+            [] => return Vec::new(),
             [(_, only)] => only.clone(),
-            held => held.iter().flat_map(|(_, piece)| piece.iter().copied()).collect(),
+            held => {
+                let mut joined = Vec::with_capacity(held.iter().map(|(_, piece)| piece.len()).sum());
+                held.iter().for_each(|(_, piece)| joined.extend_from_slice(piece));
+                joined.into()
+            }
         };
         let safe = if all { joined.len() } else { safe(&joined) };
         let mut ends: Vec<usize> = self
@@ -105,7 +122,7 @@ impl Pieces {
             return Vec::new();
         }
         // A secret may begin before what is safe and end after it: only the whole shows it.
-        if (self.redactor)(&joined) == joined {
+        if (self.redactor)(&joined)[..] == joined[..] {
             return self.held.drain(..ends.len()).collect();
         }
         // A border may stay where the bytes on both sides give the same alone as together.
@@ -148,7 +165,8 @@ mod tests {
                 break;
             }
             let (head, tail) = rest.split_at((*cut).min(rest.len()));
-            out.extend(pieces.push(0, Bytes::copy_from_slice(head)));
+            pieces.hold(0, Bytes::copy_from_slice(head));
+            out.extend(pieces.release());
             rest = tail;
         }
         out.extend(pieces.finish());
@@ -158,12 +176,16 @@ mod tests {
     #[test]
     fn a_piece_waits_only_while_a_secret_could_go_on() {
         let mut pieces = Pieces::new(redactor());
-        let mut push = |text: &'static str| pieces.push(0, Bytes::from(text)).len();
+        let mut push = |text: &'static str| {
+            pieces.hold(0, Bytes::from(text));
+            pieces.release().len()
+        };
         assert_eq!([push("data: a\n\n"), push("data: hun"), push("ter2\n\n"), push("x\n")], [1, 0, 1, 1]);
         let mut pieces = Pieces::new(redactor());
-        assert!(pieces.push(0, Bytes::from(vec![b'x'; 10])).is_empty());
-        assert_eq!(pieces.push(0, Bytes::from(vec![b'x'; LONGEST])).len(), 1);
-        assert_eq!(pieces.finish().len(), 1);
+        assert!(!pieces.hold(0, Bytes::from(vec![b'x'; 10])));
+        assert!(pieces.release().is_empty());
+        assert!(pieces.hold(0, Bytes::from(vec![b'x'; BATCH])), "it is time to look");
+        assert_eq!((pieces.release().len(), pieces.finish().len()), (1, 1));
     }
 
     #[test]

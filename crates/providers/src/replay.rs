@@ -13,7 +13,8 @@ use aichat_message::ErrorKind;
 
 use crate::endpoint::Redactor;
 use crate::error::Error;
-use crate::exchange::{Exchange, How, Sent};
+use crate::exchange::{Exchange, How, Sent, hash};
+use crate::passing::Extent;
 use crate::redaction::of_request;
 use crate::transport::{HttpRequest, HttpResponse, Transport};
 
@@ -33,7 +34,7 @@ pub enum Pace {
 /// A transport that plays recorded exchanges, in their order, with their pieces.
 ///
 /// A request must be the one recorded: method, path with query and body, after the redaction that the recording
-/// had. Host and headers are not compared. An answer that the caller had let go of, or whose recording broke off,
+/// had; of a body that was not kept the hash must be the same. Host and headers are not compared. An answer that the caller had let go of, or whose recording broke off,
 /// ends in a transport error where the recording does, so that nobody takes it for whole. Of a transport that failed
 /// the kind and the words come again; what was in its way, and how long it asked to wait, is not recorded.
 ///
@@ -95,6 +96,8 @@ pub enum Difference {
         /// The first byte that differs, counted from 0 after redaction.
         at: usize,
     },
+    /// The body, of which only the hash was recorded.
+    BodyHash,
 }
 
 impl Diverged {
@@ -111,9 +114,14 @@ impl Diverged {
                 let (recorded, sent) = pair(&known.path, &sent.path);
                 Difference::Path { recorded, sent }
             }
-            Some(known) if known.body != sent.body => {
-                let same = known.body.iter().zip(sent.body.iter()).take_while(|(a, b)| a == b);
-                Difference::Body { at: same.count() }
+            Some(Sent { body: Some(known), .. }) if sent.body.as_ref().is_some_and(|body| body != known) => {
+                let body = sent.body.iter().flat_map(|body| body.iter());
+                Difference::Body { at: known.iter().zip(body).take_while(|(a, b)| a == b).count() }
+            }
+            Some(Sent { body: None, body_hash: Some(known), .. })
+                if sent.body_hash.as_ref() != Some(known) =>
+            {
+                Difference::BodyHash
             }
             Some(_) => return None,
         };
@@ -130,6 +138,7 @@ impl fmt::Display for Diverged {
                 write!(f, "request {number} differs from the recording in its method")
             }
             Difference::Path { .. } => write!(f, "request {number} differs from the recording in its path"),
+            Difference::BodyHash => write!(f, "request {number} differs from the recording in its body"),
             Difference::Body { at } => {
                 write!(f, "request {number} differs from the recording in its body, at byte {at}")
             }
@@ -166,7 +175,8 @@ impl Replay {
     /// Takes the exchange that this request must be.
     fn take(&self, request: &HttpRequest) -> Result<&Exchange, Diverged> {
         let redactor = of_request(self.redactor.clone(), request.headers());
-        let sent = Sent::of(request, &*redactor);
+        let sent =
+            Sent { body_hash: Some(hash(request.body())), ..Sent::of(request, Extent::Whole, &*redactor) };
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let exchange = self.exchanges.get(*next);
         match (Diverged::find(*next + 1, exchange.map(|exchange| &exchange.request), &sent), exchange) {

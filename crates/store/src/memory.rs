@@ -36,6 +36,8 @@ struct Kept {
     blobs: BTreeMap<String, Vec<u8>>,
     /// Turns in flight in the order they began.
     flights: Vec<Pending>,
+    /// What is kept beside them.
+    beside: HashMap<TurnId, Vec<Vec<u8>>>,
 }
 
 #[derive(Debug, Default)]
@@ -94,8 +96,8 @@ impl Store for Memory {
 
     async fn backlog(&self) -> Result<(usize, u64), Error> {
         let kept = self.kept();
-        let bytes =
-            kept.flights.iter().flat_map(|flight| &flight.records).map(|record| record.len() as u64).sum();
+        let records = kept.flights.iter().flat_map(|flight| &flight.records);
+        let bytes = records.chain(kept.beside.values().flatten()).map(|record| record.len() as u64).sum();
         Ok((kept.flights.len(), bytes))
     }
 
@@ -121,6 +123,10 @@ impl Store for Memory {
                     .collect()
             }
         })
+    }
+
+    async fn beside(&self, turn: &TurnHeader) -> Result<Vec<Vec<u8>>, Error> {
+        Ok(self.kept().beside.get(&turn.turn).cloned().unwrap_or_default())
     }
 
     async fn commit(&self, units: Vec<Unit>) -> Result<(), Error> {
@@ -287,6 +293,8 @@ impl Kept {
         }
         let turns = &self.log.turns;
         self.flights.retain(|flight| flight.state == State::Running || !turns.contains(&flight.header.turn));
+        let flights = &self.flights;
+        self.beside.retain(|turn, _| flights.iter().any(|flight| flight.header.turn == *turn));
     }
 
     fn write(&mut self, write: Write) {
@@ -378,6 +386,14 @@ impl Flight {
 impl Turn for Flight {
     fn append(&mut self, record: Vec<u8>) {
         self.with(|flight| flight.records.push(record));
+    }
+
+    fn append_beside(&mut self, piece: Vec<u8>) {
+        self.shared.kept().beside.entry(self.turn.clone()).or_default().push(piece);
+    }
+
+    fn clear_beside(&mut self) {
+        self.shared.kept().beside.remove(&self.turn);
     }
 
     async fn sync(&mut self) -> Result<(), Error> {

@@ -28,7 +28,8 @@ pub trait Store: Send + Sync {
     /// Fails with `busy` where another turn holds it for longer.
     async fn lease(&self, session: &SessionId, wait: Duration) -> Result<Box<dyn Lease>, Error>;
 
-    /// Returns how many turns wait to be folded and how many bytes they hold, without opening the log.
+    /// Returns how many turns wait to be folded and how many bytes they hold, with those beside them, without opening
+    /// the log.
     ///
     /// # Errors
     /// Fails with `io`.
@@ -48,6 +49,16 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// Fails with `io`, or with `newer` where a later version began one.
     async fn pending(&self, claim: Claim) -> Result<Vec<Pending>, Error>;
+
+    /// Returns what is kept beside a turn that is not in the log yet, as far as it came; nothing where nothing is. It
+    /// goes with the turn, when that is folded.
+    ///
+    /// # Errors
+    /// Fails with `io`.
+    async fn beside(&self, turn: &TurnHeader) -> Result<Vec<Vec<u8>>, Error> {
+        let _ = turn;
+        Ok(Vec::new())
+    }
 
     /// Appends to streams and writes tables, all of `units` or nothing. An event that is in its stream already
     /// under the same id and sequence number is left as it is; a unit with such events alone changes nothing. The
@@ -178,7 +189,7 @@ pub trait Store: Send + Sync {
     /// Fails with `busy` where somebody holds a [`pin`](Self::pin) for too long, and with `io` or `corrupt`.
     async fn forget_blobs(&self, hashes: &[String]) -> Result<u64, Error>;
 
-    /// Removes what was set aside of these turns, such as a damaged journal. A store that sets nothing aside has
+    /// Removes what was set aside of these turns, such as a damaged journal, and what may be left beside them. A store that sets nothing aside has
     /// nothing to do.
     ///
     /// # Errors

@@ -29,6 +29,16 @@ pub trait Turn: Send {
     /// process, not a loss of power. A failure is reported by the next [`sync`](Self::sync).
     fn append(&mut self, record: Vec<u8>);
 
+    /// Keeps a piece of what is nobody's record beside the turn, as good as it goes: it is never synced, the turn never
+    /// waits for it, and where it fails the turn does not notice and no later piece is kept. What was appended before
+    /// is written before it. A store may keep nothing.
+    fn append_beside(&mut self, piece: Vec<u8>) {
+        drop(piece);
+    }
+
+    /// Removes what was kept beside the turn so far.
+    fn clear_beside(&mut self) {}
+
     /// Returns when everything appended so far survives a loss of power.
     ///
     /// # Errors

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aichat_engine::{Builder, Engine, Registry, Secrets};
+use aichat_engine::{Builder, Engine, RecordWire, Registry, Secrets};
 use aichat_message::{ErrorKind, Protocol};
 use aichat_providers::{
     Adapter, Anthropic, Azure, Driver, Endpoint, Finding, Gemini, Ollama, OpenaiChat, OpenaiResponses,
-    Profile, Provider, ResponsesProfile, RetryPolicy,
+    Profile, Provider, ResponsesProfile, RetryPolicy, Tap,
 };
 #[cfg(feature = "postgres")]
 use aichat_store::Postgres;
@@ -160,7 +160,7 @@ impl Providers {
         waits.idle = self.0.timeouts.idle.unwrap_or(waits.idle);
         let secrets = self.0.secrets.clone();
         let transport = self.0.network.transport(entry.is_here(), self.0.timeouts.connect);
-        let mut endpoint = Endpoint::new(&*entry.name, &*entry.base_url, transport)
+        let mut endpoint = Endpoint::new(&*entry.name, &*entry.base_url, Arc::new(Tap::new(transport)))
             .with_local(entry.local)
             .with_redactor(Arc::new(move |bytes| secrets.redactor().redact(bytes).into_owned()))
             .with_timeouts(waits);
@@ -326,7 +326,12 @@ fn open(context: &Context, location: &Location) -> Result<Arc<dyn Store>, Failur
 
 /// Returns an engine over the store that sessions are kept in. Nothing is opened before it is needed.
 pub(crate) fn engine(context: &Context, providers: Providers) -> Result<Engine, Failure> {
-    let builder = equip(Engine::over(store(context)?), context);
+    let record = match context.config()?.record_wire {
+        Some(record) if record.value == "off" => RecordWire::Off,
+        Some(record) if record.value == "errors" => RecordWire::Errors,
+        _ => RecordWire::On,
+    };
+    let builder = equip(Engine::over(store(context)?), context).record_wire(record);
     Ok(builder.catalog(context.catalog()?).registry(providers).build())
 }
 
@@ -353,7 +358,7 @@ pub(crate) fn collector(
 
 /// Returns an engine that remembers nothing.
 pub(crate) fn forgetful(context: &Context, providers: Providers) -> Result<Engine, Failure> {
-    let builder = equip(Engine::builder(Memory::new()), context);
+    let builder = equip(Engine::builder(Memory::new()), context).record_wire(RecordWire::Off);
     Ok(builder.catalog(context.catalog()?).registry(providers).build())
 }
 

@@ -74,7 +74,8 @@ pub(crate) fn run(context: &Context, args: args::Settings) -> Result<u8, Failure
 
 fn rows(config: &Config, context: &Context) -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
-    for (key, setting) in [("model", &config.model), ("store", &config.store)] {
+    let top = [("model", &config.model), ("store", &config.store), ("record.wire", &config.record_wire)];
+    for (key, setting) in top {
         rows.extend(setting.as_ref().map(|setting| Row {
             key: key.to_owned(),
             value: setting.value.clone(),

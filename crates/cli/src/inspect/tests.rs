@@ -123,7 +123,7 @@ fn log() -> Log {
     log.at(60_000).ask(2, "And at night?").request(1).at(60_400);
     log.add(&LlmResponseFirstChunk { first_byte_us: None, first_content_us: 400_000 });
     log.at(61_000);
-    log.add(&LlmResponseInterrupted { reason: Interruption::User, usage: None, timing: None });
+    log.add(&LlmResponseInterrupted { reason: Interruption::User, usage: None, timing: None, kept: None });
     let answer = Message::assistant("The sun");
     log.add(&MessageAssistant { id: message(5), parent: Some(message(4)), message: answer, partial: true });
     log.add(&TurnInterrupted { reason: Interruption::User, answer: Some(message(5)) });
@@ -311,9 +311,9 @@ fn a_turn_is_its_events() {
     all types
         2  00:00:01  turn.started              openai/gpt
         3  00:00:01  message.user              Why is the sky blue? ␛]0;owned␇
-        4  00:00:01  llm.request.started       gpt at localhost, 0 messages, 1.2 kB
+        4  00:00:01  llm.request.started       gpt at localhost, 1.2 kB
         5  00:00:01  llm.request.retried       attempt 1 rate_limited (429), waits …
-        6  00:00:01  llm.request.started       attempt 2, gpt at localhost, 0 messa…
+        6  00:00:01  llm.request.started       attempt 2, gpt at localhost, 1.2 kB
         7  00:00:01  llm.response.first_chunk  first content after 400.0 ms
         8  00:00:03  llm.response.completed    came to its end, 12 in, 345 out
         9  00:00:03  message.assistant         Because of Rayleigh scattering: 空が…
@@ -333,11 +333,11 @@ fn a_turn_is_its_events() {
        3 message.user
          Why is the sky blue? ␛]0;owned␇
        4 llm.request.started
-         gpt at localhost, 0 messages, 1.2 …
+         gpt at localhost, 1.2 kB
        5 llm.request.retried
          attempt 1 rate_limited (429), wait…
        6 llm.request.started
-         attempt 2, gpt at localhost, 0 mes…
+         attempt 2, gpt at localhost, 1.2 kB
        7 llm.response.first_chunk
          first content after 400.0 ms
 
@@ -396,9 +396,9 @@ fn an_event_is_shown_in_tabs() {
      rendered   payload   request   response   cost  [causes]
         8  00:00:03  llm.response.completed    came to its end, 12 in, 345 out
         7  00:00:01  llm.response.first_chunk  first content after 400.0 ms
-        6  00:00:01  llm.request.started       attempt 2, gpt at localhost, 0 messa…
+        6  00:00:01  llm.request.started       attempt 2, gpt at localhost, 1.2 kB
         5  00:00:01  llm.request.retried       attempt 1 rate_limited (429), waits …
-        4  00:00:01  llm.request.started       gpt at localhost, 0 messages, 1.2 kB
+        4  00:00:01  llm.request.started       gpt at localhost, 1.2 kB
         3  00:00:01  message.user              Why is the sky blue? ␛]0;owned␇
         2  00:00:01  turn.started              openai/gpt
         1  00:00:00  session.created           sky

@@ -20,6 +20,7 @@ fn kept(home: &Home) -> Vec<Vec<u8>> {
 #[test]
 fn an_image_reaches_the_model_and_stays_in_the_session() {
     let home = Home::new();
+    home.configure("[record]\nwire = \"off\"\n");
     fs::write(home.path().join("photo"), PNG).unwrap();
     let done = home.run("send -m openai/c1 -s s -f photo what is this");
     assert_eq!((done.code, done.err.as_str()), (0, ""));
@@ -34,6 +35,7 @@ fn an_image_reaches_the_model_and_stays_in_the_session() {
 #[test]
 fn a_large_image_is_sent_and_kept_whole_and_once() {
     let home = Home::new();
+    home.configure("[record]\nwire = \"off\"\n");
     let mut bytes = PNG.to_vec();
     bytes.extend((0..5_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8));
     fs::write(home.path().join("large.png"), &bytes).unwrap();

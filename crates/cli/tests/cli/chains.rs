@@ -50,6 +50,7 @@ fn a_head_that_was_written_down_holds_through_everything_that_may_happen() {
 #[test]
 fn what_was_cut_off_written_anew_or_taken_away_is_found() {
     let home = Home::new();
+    home.configure("[record]\nwire = \"off\"\n");
     assert_eq!(home.run("send -s one -m openai/c2 first").code, 0);
     let whole = home.run("sessions export one").out;
     let head = home.run("events head one").out;

@@ -7,6 +7,8 @@ use crate::common::{Done, Home};
 
 const PNG: &str = "\u{89}PNG\r\n\u{1a}\n\0\0";
 const WORD: &str = "CANARY";
+/// What a file that is compressed with zstd begins with.
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// Returns the files below a directory that hold the word or are named by it.
 fn holding(place: &Path) -> Vec<PathBuf> {
@@ -16,11 +18,17 @@ fn holding(place: &Path) -> Vec<PathBuf> {
         let named = path.file_name().unwrap().to_str().unwrap().contains(WORD);
         if path.is_dir() {
             found.extend(holding(&path));
-        } else if named || fs::read(&path).unwrap().windows(WORD.len()).any(|part| part == WORD.as_bytes()) {
+        } else if named || read(&path).windows(WORD.len()).any(|part| part == WORD.as_bytes()) {
             found.push(path);
         }
     }
     found
+}
+
+/// Returns the bytes of a file; of one that is compressed, those it stands for.
+fn read(path: &Path) -> Vec<u8> {
+    let bytes = fs::read(path).unwrap();
+    if bytes.starts_with(&ZSTD) { zstd::decode_all(&bytes[..]).unwrap() } else { bytes }
 }
 
 fn send(home: &Home, args: &[&str]) -> Done {
@@ -66,19 +74,23 @@ fn no_byte_of_what_was_purged_is_left_after_a_compaction() {
     assert_eq!(home.run("sessions list").code, 0);
     assert_eq!(send(&home, &["-s", "CANARY", "damaged CANARY"]).code, 0);
     let [journal] = &journals(&home)[..] else { panic!("one turn waits") };
+    assert!(journal.with_extension("wire").exists(), "what went over the network is beside it");
     let mut bytes = fs::read(journal).unwrap();
     let end = bytes.len() - 20;
     bytes[end] ^= 1;
     fs::write(journal, bytes).unwrap();
     let id = home.run("sessions rename CANARY CANARY-2").out.trim().to_owned();
     fs::write(journal.with_extension("late"), b"what CANARY said late").unwrap();
-    assert!(journal.with_extension("damaged").exists());
+    assert!(journal.with_extension("damaged").exists() && !journal.with_extension("wire").exists());
+    fs::write(journal.with_extension("wire"), b"what CANARY left beside").unwrap();
     assert_eq!(home.run("store backup saved").code, 0);
     assert_eq!(home.run("sessions rename CANARY-2 CANARY-3").code, 0);
 
     let before = holding(&home.data());
     let among = |end: &str| before.iter().any(|path| path.to_str().unwrap().contains(end));
-    for end in ["/db/db", "/attached/", "/blobs/", ".late", ".damaged"] {
+    let is_wire = |path: &PathBuf| fs::read(path).unwrap().starts_with(&ZSTD);
+    assert!(before.iter().any(is_wire), "no wire in {before:?}");
+    for end in ["/db/db", "/attached/", "/blobs/", ".late", ".damaged", ".wire"] {
         assert!(among(end), "{end}: {before:?}");
     }
     assert_eq!(home.run(&format!("sessions purge {id} --yes")).code, 0);

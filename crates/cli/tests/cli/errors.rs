@@ -300,7 +300,8 @@ fn what_a_later_version_wrote_is_refused_and_left_as_it_is() {
     let home = Home::new();
     assert_eq!(home.run("send -m openai/c1 hi").code, 0);
     let journals = home.data().join("journal");
-    let journal = std::fs::read_dir(&journals).unwrap().next().unwrap().unwrap().path();
+    let mut paths = std::fs::read_dir(&journals).unwrap().map(|entry| entry.unwrap().path());
+    let journal = paths.find(|path| path.extension().is_some_and(|kind| kind == "j")).unwrap();
     let mut bytes = std::fs::read(&journal).unwrap();
     // The version of the layout stands after the eight letters that name the format.
     let version = bytes[8..12].iter().position(|byte| *byte == 1).unwrap();

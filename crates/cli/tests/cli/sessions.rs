@@ -89,7 +89,7 @@ fn events_are_listed_and_drawn() {
     assert_eq!(home.run("send -m openai/c2 hello").code, 0);
     let events = items(&home.run("events list @last --json").out);
     let kinds: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
-    assert_eq!((kinds[0], kinds[kinds.len() - 1]), ("session.created", "turn.completed"));
+    assert_eq!((kinds[0], kinds[kinds.len() - 1]), ("session.created", "llm.wire.kept"));
     let drawn = home.run("events timeline @last");
     assert!(drawn.code == 0 && drawn.out.contains("openai/c2"), "{}", drawn.all());
     let verified = home.run("events verify @last");

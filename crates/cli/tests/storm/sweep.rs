@@ -46,14 +46,22 @@ fn joined(text: &str) -> String {
     all
 }
 
-/// Returns every file below a directory with its bytes.
+/// What a file that is compressed with zstd begins with.
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Returns every file below a directory with its bytes; one that is compressed, with those it stands for.
 pub(crate) fn files(place: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(place).unwrap() {
         let path = entry.unwrap().path();
         match path.is_dir() {
             true => all.extend(files(&path)),
-            false => all.push((path.clone(), std::fs::read(&path).unwrap())),
+            false => {
+                let bytes = std::fs::read(&path).unwrap();
+                let bytes =
+                    if bytes.starts_with(&ZSTD) { zstd::decode_all(&bytes[..]).unwrap() } else { bytes };
+                all.push((path, bytes));
+            }
         }
     }
     all

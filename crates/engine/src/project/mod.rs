@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use aichat_events::{
     AgentRef, Event, Fact, Heads, LlmResponseCompleted, LlmResponseFailed, LlmResponseInterrupted,
-    MessageAssistant, MessageDropped, MessageEdited, MessageSystem, MessageTool, MessageUser,
+    LlmWireKept, MessageAssistant, MessageDropped, MessageEdited, MessageSystem, MessageTool, MessageUser,
     SessionArchived, SessionCreated, SessionDeleted, SessionErased, SessionForked, SessionHeadMoved,
     SessionRenamed, SessionRow, SessionSettingsChanged, TurnCompleted, TurnFailed, TurnInterrupted,
     TurnStarted,
@@ -261,6 +261,9 @@ impl Projection {
             now.heads.replaced(&fact.id, fact.parent.as_ref());
         } else if let Some(fact) = SessionSettingsChanged::of(event) {
             now.model = fact.model.or(now.model.take());
+        } else if let Some(fact) = LlmWireKept::of(event) {
+            let key = format!("{}\0{}\0{}", fact.blob, event.session(), event.id()).into_bytes();
+            self.writes.push(Write { table: Table::Blobs, key, value: Some(Vec::new()) });
         } else if let Some(fact) = LlmResponseCompleted::of(event) {
             now.count(fact.usage.as_ref());
         } else if let Some(fact) = LlmResponseInterrupted::of(event) {

@@ -1,7 +1,7 @@
 //! Agents: what a turn takes from one, and what a session remembers of it.
 
 use aichat_engine::{Agent, Document, Engine, Form, ModelRef, Send, Versioned};
-use aichat_events::{Fact, LlmRequestStarted, TurnStarted};
+use aichat_events::{Fact, LlmRequestStarted, Transcript, TurnStarted};
 use aichat_message::{Json, SessionId};
 use aichat_providers::{Options, Output, Scripted};
 use aichat_store::Memory;
@@ -35,14 +35,20 @@ async fn ask(here: &Engine, session: Option<&SessionId>, change: impl FnOnce(&mu
 /// Every turn of a session: model, options, form, and the agent it was recorded for.
 async fn turns(here: &Engine, session: &SessionId) -> String {
     let mut all = String::new();
-    for event in here.events(session).await.unwrap() {
+    let events = here.events(session).await.unwrap();
+    let transcript = Transcript::fold(&events);
+    for event in events {
         if let Some(fact) = TurnStarted::of(&event) {
             let agent = fact.agent.map(|agent| format!("{} {}", agent.name, agent.version));
             all.push_str(&format!("{} of {}: ", fact.model, agent.unwrap_or_default()));
         }
         if let Some(fact) = LlmRequestStarted::of(&event) {
             let form = fact.output.map(|output| format!(" {output}")).unwrap_or_default();
-            all.push_str(&format!("{} messages, {}{form}\n", fact.messages.len(), fact.options));
+            all.push_str(&format!(
+                "{} messages, {}{form}\n",
+                transcript.sent(&fact.messages).len(),
+                fact.options
+            ));
         }
     }
     all

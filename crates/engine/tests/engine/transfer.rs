@@ -13,7 +13,7 @@ use crate::support::{assert_rebuilds, engine, export as lines, model, projection
 
 const FORMS: [ExportForm; 2] = [ExportForm::Jsonl, ExportForm::Json];
 
-async fn import(engine: &Engine, input: impl AsRef<[u8]>) -> Vec<Result<Imported, Rejected>> {
+pub(crate) async fn import(engine: &Engine, input: impl AsRef<[u8]>) -> Vec<Result<Imported, Rejected>> {
     engine.import_from(io::Cursor::new(input.as_ref().to_vec())).collect().await
 }
 

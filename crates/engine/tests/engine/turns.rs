@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aichat_engine::{Engine, Form, Progress, Secrets, Send, Status};
-use aichat_events::{Interruption, LlmRequestStarted};
+use aichat_events::{Interruption, LlmRequestStarted, Transcript};
 use aichat_message::{ErrorKind, FinishReason, Json, Message, Part, PartKind, Role};
 use aichat_providers::{Error, Output, Scripted, Turn};
 use aichat_store::{Claim, Memory, State, Store};
@@ -62,9 +62,10 @@ async fn a_third_turn_repeats_the_conversation_in_order() {
         (Role::User, "three"),
     ];
     assert_eq!(said, expected.map(|(role, text)| (role, text.to_owned())));
-    let started: Vec<_> =
-        engine.events(&session).await.unwrap().iter().filter_map(LlmRequestStarted::of_event).collect();
-    assert_eq!(started[2].messages.len(), 6, "a request refers to its messages");
+    let events = engine.events(&session).await.unwrap();
+    let started: Vec<_> = events.iter().filter_map(LlmRequestStarted::of_event).collect();
+    let sent = Transcript::fold(&events).sent(&started[2].messages).len();
+    assert_eq!(sent, 6, "a request refers to its messages");
     assert_rebuilds(&engine, &store).await;
 }
 

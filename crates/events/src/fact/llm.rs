@@ -1,10 +1,12 @@
 //! Facts about calls of a model: what was asked, how long it took, and the one way in which it ended.
 
-use aichat_message::{ErrorKind, Finish, Json, MessageId, Protocol, Usage};
+use std::collections::BTreeMap;
+
+use aichat_message::{ErrorKind, Finish, Json, JsonError, MessageId, Protocol, Usage};
 use serde::{Deserialize, Serialize};
 
 use super::turn::Interruption;
-use crate::hex::Hash;
+use crate::hex::{Hash, Span};
 
 /// A request is sent; it refers to messages and does not repeat them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,10 +46,9 @@ pub struct LlmRequestStarted {
     /// Whether the answer shall be streamed.
     #[serde(default)]
     pub stream: bool,
-    /// The messages sent, in order.
+    /// The messages sent.
     #[serde(default)]
-    #[cfg_attr(test, schemars(with = "Vec<crate::schema::MessageId>"))]
-    pub messages: Vec<MessageId>,
+    pub messages: Messages,
     /// The hash of the exact bytes of the body.
     pub body_hash: Hash,
     /// The length of the body in bytes.
@@ -56,6 +57,40 @@ pub struct LlmRequestStarted {
     /// The version of the crate that made the body.
     #[serde(default)]
     pub adapter: String,
+}
+
+/// Which messages a request repeats: those of a branch, by its end, so that a long session's requests say no more than
+/// a short one's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Messages {
+    /// The last message; with it go all before it on its branch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::schema::MessageId>"))]
+    pub last: Option<MessageId>,
+    /// Those of the branch that are left out, because nothing of them can be repeated.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, schemars(with = "Vec<crate::schema::MessageId>"))]
+    pub left_out: Vec<MessageId>,
+    /// All that are sent, in order, where the first version of the payload lists them; then it alone counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<Vec<crate::schema::MessageId>>"))]
+    pub listed: Option<Vec<MessageId>>,
+}
+
+/// Reads a payload of version 1, which lists the messages.
+fn listed(payload: &Json) -> Result<Json, JsonError> {
+    #[derive(Deserialize)]
+    struct Of {
+        #[serde(default)]
+        messages: Vec<MessageId>,
+    }
+    let listed = payload.to::<Of>()?.messages;
+    let messages = Messages { last: listed.last().cloned(), left_out: Vec::new(), listed: Some(listed) };
+    let mut fields: BTreeMap<String, Json> = payload.to()?;
+    fields.insert("messages".to_owned(), Json::from_value(&messages)?);
+    Json::from_value(&fields)
 }
 
 /// An attempt failed and another one follows.
@@ -84,10 +119,10 @@ pub struct LlmRequestRetried {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct LlmResponseFirstChunk {
-    /// How long it took from the start of the request until the response began, in microseconds.
+    /// How long it took from the start of the request to the first byte of the answer, its head, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_byte_us: Option<u64>,
-    /// How long that took from the start of the request, in microseconds.
+    /// How long it took to the first content, in microseconds.
     pub first_content_us: u64,
 }
 
@@ -151,6 +186,9 @@ pub struct LlmResponseFailed {
     /// How long it took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timing: Option<Timing>,
+    /// What there was of the answer; nothing where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
 }
 
 /// An answer was stopped before its end.
@@ -166,6 +204,54 @@ pub struct LlmResponseInterrupted {
     /// How long it took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timing: Option<Timing>,
+    /// What there was of the answer; nothing where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
+}
+
+/// What went over the network for a turn is kept, as one blob; whoever brings the turn into the log says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LlmWireKept {
+    /// The hash of the blob: exchanges packed and compressed with zstd.
+    pub blob: Hash,
+    /// The length of the blob in bytes.
+    #[serde(default)]
+    pub bytes: u64,
+    /// The exchanges in it, in the order in which they began.
+    #[serde(default)]
+    pub exchanges: Vec<WireExchange>,
+}
+
+/// One exchange over the network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct WireExchange {
+    /// The span of the attempt that it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub span: Option<Span>,
+    /// The HTTP status, where an answer came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// In how many pieces the body came.
+    pub chunks: u64,
+    /// The length of the body in bytes.
+    pub bytes: u64,
+    /// How it ended: `complete`, `dropped` by the caller or `failed`; absent where the recording broke off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<String>,
+}
+
+/// What there was of an answer that did not come to its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Kept {
+    /// How many parts of the message.
+    pub parts: u64,
+    /// How much text, in bytes.
+    pub text_bytes: u64,
 }
 
 /// How long a response took, in microseconds since its request started.
@@ -173,6 +259,12 @@ pub struct LlmResponseInterrupted {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Timing {
+    /// From the beginning of the turn to the start of the request, earlier attempts included; before the other times.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_us: Option<u64>,
+    /// Until the first byte of the answer, its head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_byte_us: Option<u64>,
     /// Until the first content.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_content_us: Option<u64>,
@@ -185,10 +277,11 @@ pub struct Timing {
 }
 
 super::fact! {
-    LlmRequestStarted = "llm.request.started";
+    LlmRequestStarted = "llm.request.started" upcast [listed];
     LlmRequestRetried = "llm.request.retried";
     LlmResponseFirstChunk = "llm.response.first_chunk";
     LlmResponseCompleted = "llm.response.completed";
     LlmResponseFailed = "llm.response.failed";
     LlmResponseInterrupted = "llm.response.interrupted";
+    LlmWireKept = "llm.wire.kept";
 }

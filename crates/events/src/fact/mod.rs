@@ -26,14 +26,14 @@ pub use cost::{
 };
 pub use document::{DocumentDeleted, DocumentSaved};
 pub use llm::{
-    LlmRequestRetried, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed, LlmResponseFirstChunk,
-    LlmResponseInterrupted, Timing,
+    Kept, LlmRequestRetried, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed,
+    LlmResponseFirstChunk, LlmResponseInterrupted, LlmWireKept, Messages, Timing, WireExchange,
 };
 pub use message::{MessageAssistant, MessageDropped, MessageEdited, MessageSystem, MessageTool, MessageUser};
 pub use note::{SecretCount, SecretRedacted, WarningRaised};
 pub use session::{
     SessionArchived, SessionCreated, SessionDeleted, SessionErased, SessionForked, SessionHeadMoved,
-    SessionImportedFrom, SessionRenamed, SessionSettingsChanged,
+    SessionImportedFrom, SessionModelSwitched, SessionRenamed, SessionSettingsChanged,
 };
 pub use turn::{
     AgentRef, Interruption, TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered, TurnStarted,

@@ -95,6 +95,17 @@ pub struct SessionSettingsChanged {
     pub model: Option<String>,
 }
 
+/// A session goes on with another provider or model than the turn had that comes before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct SessionModelSwitched {
+    /// The model of the turn before, `provider/model`.
+    pub from: String,
+    /// The model it goes on with, `provider/model`.
+    pub to: String,
+}
+
 /// A session was put away, or taken up again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -139,6 +150,7 @@ super::fact! {
     SessionDeleted = "session.deleted";
     SessionForked = "session.forked";
     SessionHeadMoved = "session.head.moved";
+    SessionModelSwitched = "session.model.switched";
     SessionSettingsChanged = "session.settings.changed";
     SessionArchived = "session.archived";
     SessionErased = "session.erased";

@@ -116,6 +116,11 @@ impl Redactor {
             .collect()
     }
 
+    /// Returns how often secrets were masked since the counts were taken last.
+    pub fn masked(&self) -> u64 {
+        self.tally.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
     /// Returns `bytes` with every secret masked, which may be part of text in any encoding based on ASCII.
     pub fn redact<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let Some(masks) = &self.masks else { return Cow::Borrowed(bytes) };

@@ -309,7 +309,13 @@ fn everything_that_may_be_written_is_described() {
             retryable: true,
             retry_after_ms: Some(1),
             usage: Some(usage.clone()),
-            timing: Some(Timing::default()),
+            timing: Some(Timing {
+                queue_us: Some(1),
+                first_byte_us: Some(1),
+                first_content_us: Some(1),
+                ..Timing::default()
+            }),
+            kept: Some(fact::Kept { parts: 1, text_bytes: 1 }),
         });
     }
     let finish = |reason| aichat_message::Finish { reason, raw: Some("raw".into()) };

@@ -12,7 +12,7 @@ use crate::envelope::Event;
 use crate::fact::{
     AgentRef, CostCalculated, CostRevised, Fact, Interruption, LlmResponseCompleted, LlmResponseFailed,
     LlmResponseInterrupted, MessageAssistant, MessageDropped, MessageEdited, MessageSystem, MessageTool,
-    MessageUser, SessionCreated, SessionDeleted, SessionErased, SessionForked, SessionHeadMoved,
+    MessageUser, Messages, SessionCreated, SessionDeleted, SessionErased, SessionForked, SessionHeadMoved,
     SessionRenamed, SessionSettingsChanged, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted,
     WarningRaised,
 };
@@ -201,6 +201,19 @@ impl Transcript {
     /// Returns the message of that id.
     pub fn entry(&self, id: &MessageId) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.id == *id)
+    }
+
+    /// Returns which messages a request repeats, in order, as far as they are here.
+    pub fn sent(&self, messages: &Messages) -> Vec<&Entry> {
+        match (&messages.listed, &messages.last) {
+            (Some(listed), _) => listed.iter().filter_map(|id| self.entry(id)).collect(),
+            (None, Some(last)) => {
+                let mut branch = self.branch(last);
+                branch.retain(|entry| !messages.left_out.contains(&entry.id));
+                branch
+            }
+            (None, None) => Vec::new(),
+        }
     }
 
     /// Returns the messages from the root to `head`; none where there is no such message.

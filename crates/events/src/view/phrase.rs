@@ -6,10 +6,11 @@ use crate::envelope::Event;
 use crate::fact::{
     AgentRef, BudgetCommitted, BudgetExceeded, BudgetReleased, BudgetReserved, CostCalculated, CostRevised,
     DocumentDeleted, DocumentSaved, Fact, LlmRequestRetried, LlmRequestStarted, LlmResponseCompleted,
-    LlmResponseFailed, LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant, MessageDropped,
-    MessageEdited, MessageSystem, MessageTool, MessageUser, SecretRedacted, SessionArchived, SessionCreated,
-    SessionForked, SessionHeadMoved, SessionImportedFrom, SessionRenamed, SessionSettingsChanged,
-    TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered, TurnStarted, WarningRaised,
+    LlmResponseFailed, LlmResponseFirstChunk, LlmResponseInterrupted, LlmWireKept, MessageAssistant,
+    MessageDropped, MessageEdited, MessageSystem, MessageTool, MessageUser, SecretRedacted, SessionArchived,
+    SessionCreated, SessionForked, SessionHeadMoved, SessionImportedFrom, SessionModelSwitched,
+    SessionRenamed, SessionSettingsChanged, TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered,
+    TurnStarted, WarningRaised,
 };
 use crate::time;
 
@@ -53,8 +54,7 @@ fn known(event: &Event) -> Option<String> {
             let fact = LlmRequestStarted::of(event)?;
             let attempt =
                 if fact.attempt > 1 { format!("attempt {}, ", fact.attempt) } else { String::new() };
-            let messages = counted(fact.messages.len() as u64, "message");
-            format!("{attempt}{} at {}, {messages}, {}", fact.model, fact.host, bytes(fact.body_bytes))
+            format!("{attempt}{} at {}, {}", fact.model, fact.host, bytes(fact.body_bytes))
         }
         LlmRequestRetried::TYPE => {
             let fact = LlmRequestRetried::of(event)?;
@@ -107,6 +107,14 @@ fn known(event: &Event) -> Option<String> {
         DocumentDeleted::TYPE => {
             let fact = DocumentDeleted::of(event)?;
             format!("{} {}, version {}", fact.kind, fact.name, fact.version)
+        }
+        LlmWireKept::TYPE => {
+            let fact = LlmWireKept::of(event)?;
+            format!("{}, {}", counted(fact.exchanges.len() as u64, "exchange"), bytes(fact.bytes))
+        }
+        SessionModelSwitched::TYPE => {
+            let fact = SessionModelSwitched::of(event)?;
+            format!("from {} to {}", fact.from, fact.to)
         }
         WarningRaised::TYPE => WarningRaised::of(event)?.text,
         SecretRedacted::TYPE => {

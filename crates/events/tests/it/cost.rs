@@ -44,7 +44,7 @@ fn a_call_is_unpriced_until_its_cost_is_told() {
     assert_eq!(total(&log.events), "unknown (1 call unpriced)");
     log.add(&costs("0.4", CostStatus::Exact));
     assert_eq!(total(&log.events), "$0.4");
-    log.add(&LlmResponseInterrupted { reason: Interruption::Kill, usage: None, timing: None });
+    log.add(&LlmResponseInterrupted { reason: Interruption::Kill, usage: None, timing: None, kept: None });
     log.add(&CostCalculated::default());
     assert_eq!(total(&log.events), "at least $0.4 (1 call unpriced)");
     log.add(&CostRevised { cost: costs("0.1", CostStatus::Estimated), ..CostRevised::default() });

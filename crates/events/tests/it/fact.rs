@@ -1,12 +1,13 @@
 //! Facts: their JSON, and that older and newer data opens.
 
 use aichat_events::{
-    Event, Fact, Hash, Interruption, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed,
-    MessageAssistant, RowKind, SessionCreated, SessionDeleted, SessionImportedFrom, Timeline, Timing,
-    Transcript, TurnInterrupted, TurnStarted, Upcast,
+    Draft, Event, Fact, Hash, Interruption, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed,
+    MessageAssistant, Messages, RowKind, Salt, SessionCreated, SessionDeleted, SessionImportedFrom, Timeline,
+    Timing, Transcript, TurnInterrupted, TurnStarted, Upcast,
 };
 use aichat_message::{
-    ErrorKind, Extra, Finish, FinishReason, Json, JsonError, MessageId, Protocol, TurnId, Usage,
+    ErrorKind, EventId, Extra, Finish, FinishReason, Json, JsonError, MessageId, Protocol, SessionId, TurnId,
+    Usage, WriterId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -41,22 +42,29 @@ fn facts_are_written_without_empty_options() {
         options: Json::new(r#"{"seed":123456789012345678901234567890}"#).unwrap(),
         output: None,
         stream: true,
-        messages: vec![MessageId::from_bits(bits(2))],
+        messages: Messages { last: Some(MessageId::from_bits(bits(2))), ..Messages::default() },
         body_hash: Hash::of(b"body"),
         body_bytes: 4,
         adapter: "0.1.0".into(),
     };
-    insta::assert_snapshot!(json(&request), @r#"{"attempt":1,"provider":"openai","protocol":"openai-chat","profile":"openai","host":"api.openai.com","path":"/v1/chat/completions","model":"gpt","options":{"seed":123456789012345678901234567890},"stream":true,"messages":["msg_081040g2081040g2"],"body_hash":"0be9c598ae63835518e7fb422dc3027f452d75f3dbdb94c90d843298b1180ad9","body_bytes":4,"adapter":"0.1.0"}"#);
+    insta::assert_snapshot!(json(&request), @r#"{"attempt":1,"provider":"openai","protocol":"openai-chat","profile":"openai","host":"api.openai.com","path":"/v1/chat/completions","model":"gpt","options":{"seed":123456789012345678901234567890},"stream":true,"messages":{"last":"msg_081040g2081040g2"},"body_hash":"0be9c598ae63835518e7fb422dc3027f452d75f3dbdb94c90d843298b1180ad9","body_bytes":4,"adapter":"0.1.0"}"#);
     let response = LlmResponseCompleted {
         model: None,
         response_id: Some("r".into()),
         request_id: None,
         finish: Finish { reason: FinishReason::Stop, raw: Some("stop".into()) },
         usage: Some(Usage { input_tokens: Some(1), ..Usage::default() }),
-        timing: Timing { first_content_us: Some(2), total_us: 3, chunks: 4, longest_gap_us: 5 },
+        timing: Timing {
+            queue_us: Some(1),
+            first_byte_us: None,
+            first_content_us: Some(2),
+            total_us: 3,
+            chunks: 4,
+            longest_gap_us: 5,
+        },
         rate_limits: vec![("x-remaining".into(), "6".into())],
     };
-    insta::assert_snapshot!(json(&response), @r#"{"response_id":"r","finish":{"reason":"stop","raw":"stop"},"usage":{"input_tokens":1},"timing":{"first_content_us":2,"total_us":3,"chunks":4,"longest_gap_us":5},"rate_limits":[["x-remaining","6"]]}"#);
+    insta::assert_snapshot!(json(&response), @r#"{"response_id":"r","finish":{"reason":"stop","raw":"stop"},"usage":{"input_tokens":1},"timing":{"queue_us":1,"first_content_us":2,"total_us":3,"chunks":4,"longest_gap_us":5},"rate_limits":[["x-remaining","6"]]}"#);
 }
 
 #[test]
@@ -164,4 +172,32 @@ fn what_is_neither_known_nor_readable_is_opaque_and_no_reason_to_refuse() {
     let notes: Vec<_> = rows.iter().filter(|row| row.what == RowKind::Opaque).map(|row| &row.note).collect();
     let note = |text: &str| Some(text.to_owned());
     assert_eq!(notes, [&note("model.dreamt of version 1"), &note("message.assistant of version 9")]);
+}
+
+#[test]
+fn a_request_of_the_first_version_lists_its_messages() {
+    let payload = r#"{"attempt":1,"protocol":"openai-chat","options":{"seed":12345678901234567890},"messages":["msg_1","msg_2"],"body_hash":"0be9c598ae63835518e7fb422dc3027f452d75f3dbdb94c90d843298b1180ad9"}"#;
+    let draft = |tv| Draft {
+        id: EventId::from_bits(bits(1)),
+        session: SessionId::from_bits(bits(1)),
+        ts: 0,
+        mono_us: 0,
+        writer: WriterId::from_bits(bits(1)),
+        kind: LlmRequestStarted::TYPE.into(),
+        tv,
+        turn: None,
+        run: None,
+        call: None,
+        span: None,
+        parent_span: None,
+        cause: None,
+        salt: Salt([0; 16]),
+        payload: Json::new(payload).unwrap(),
+    };
+    let first = LlmRequestStarted::of(&draft(1).seal(1, &Hash::ZERO)).unwrap();
+    let ids = ["msg_1", "msg_2"].map(|id| id.parse::<MessageId>().unwrap());
+    let listed = Messages { last: Some(ids[1].clone()), left_out: vec![], listed: Some(ids.to_vec()) };
+    assert_eq!((first.messages, first.options.get()), (listed, r#"{"seed":12345678901234567890}"#));
+    assert_eq!(LlmRequestStarted::VERSION, 2);
+    assert_eq!(LlmRequestStarted::of(&draft(2).seal(1, &Hash::ZERO)), None, "the second has no list");
 }

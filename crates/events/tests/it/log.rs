@@ -2,7 +2,7 @@
 
 use aichat_events::{
     Chain, Draft, Event, Fact, Hash, LlmRequestStarted, LlmResponseCompleted, LlmResponseFirstChunk,
-    MessageAssistant, MessageUser, Salt, Timing, TurnCompleted, TurnStarted,
+    MessageAssistant, MessageUser, Messages, Salt, Timing, TurnCompleted, TurnStarted,
 };
 use aichat_message::{
     CallId, EventId, Finish, FinishReason, Json, Message, MessageId, Protocol, SessionId, TurnId, Usage,
@@ -88,7 +88,7 @@ impl Log {
             options: Json::new("{}").unwrap(),
             output: None,
             stream: true,
-            messages: vec![],
+            messages: Messages::default(),
             body_hash: Hash::ZERO,
             body_bytes: 0,
             adapter: "0".into(),

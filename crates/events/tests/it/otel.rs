@@ -60,6 +60,7 @@ fn retried() -> Log {
         retry_after_ms: None,
         usage: None,
         timing: None,
+        kept: None,
     };
     log.add(&failed(ErrorKind::Overloaded));
     log.add(&LlmRequestRetried {
@@ -134,7 +135,7 @@ fn what_was_said_is_sent_only_where_it_is_asked_for() {
 fn how_a_call_and_a_turn_went_wrong_is_their_error_type() {
     let mut log = Log::new();
     log.ask(1, None, "x").request(1);
-    log.add(&LlmResponseInterrupted { reason: Interruption::Network, usage: None, timing: None });
+    log.add(&LlmResponseInterrupted { reason: Interruption::Network, usage: None, timing: None, kept: None });
     log.add(&TurnInterrupted { reason: Interruption::Network, answer: None });
     log.ask(2, None, "x").request(1);
     log.add_raw(LlmResponseFailed::TYPE, 1, aichat_message::Json::new(r#"{"kind":"billing"}"#).unwrap());

@@ -45,6 +45,7 @@ fn a_waterfall_shows_queue_attempts_waits_and_the_stream() {
         retry_after_ms: None,
         usage: None,
         timing: None,
+        kept: None,
     });
     log.add(&TurnFailed { kind: ErrorKind::Transport, message: "connection refused".into(), answer: None });
     let text = Timeline::of(&log.events).render(100);
@@ -160,7 +161,7 @@ fn a_recovery_hours_later_does_not_stretch_the_turn() {
     log.at(400).add(&WarningRaised { text: "last sign of life".into() });
     log.writer = 2;
     log.at(7_200_000).add(&TurnRecovered { records: 5, bytes: 678 });
-    log.add(&LlmResponseInterrupted { reason: Interruption::Kill, usage: None, timing: None });
+    log.add(&LlmResponseInterrupted { reason: Interruption::Kill, usage: None, timing: None, kept: None });
     log.say(1, "Be", true).add(&TurnInterrupted { reason: Interruption::Kill, answer: None });
     insta::assert_snapshot!(Timeline::of(&log.events).render(80), @r"
     trn_040g2081040g2081  2026-01-01T00:00:00Z  interrupted 400.0 ms  openai/gpt
@@ -183,6 +184,7 @@ fn a_recovery_hours_later_does_not_stretch_the_turn() {
         reason: Interruption::Kill,
         usage: None,
         timing: Some(timing),
+        kept: None,
     });
     assert_eq!(Timeline::of(&measured.events).turns[0].total_us, 910_000);
 }

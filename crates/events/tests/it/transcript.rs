@@ -118,11 +118,17 @@ fn a_failure_keeps_its_kind_and_a_refused_request_costs_nothing() {
         retry_after_ms: None,
         usage: None,
         timing: None,
+        kept: None,
     };
     log.ask(1, None, "Why?").add(&failed);
     assert_eq!(Transcript::fold(&log.events).tokens.output, Sum { known: Some(0), unknown: 0 });
     failed.status = None;
-    log.add(&failed).add(&LlmResponseInterrupted { reason: Interruption::User, usage: None, timing: None });
+    log.add(&failed).add(&LlmResponseInterrupted {
+        reason: Interruption::User,
+        usage: None,
+        timing: None,
+        kept: None,
+    });
     log.add(&TurnFailed { kind: ErrorKind::Auth, message: "refused".into(), answer: None });
     let transcript = Transcript::fold(&log.events);
     assert_eq!(transcript.tokens.output, Sum { known: Some(0), unknown: 2 });

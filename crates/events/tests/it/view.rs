@@ -40,9 +40,9 @@ fn every_event_is_a_row_that_says_what_happened() {
     insta::assert_snapshot!(text(view.rows(), 100), @r#"
      1  00:00:00.000  turn.started                        openai/gpt
      2  00:00:00.000  message.user                        Why is the sky ␛[2Jblue? 漢字漢字
-     3  00:00:00.000  llm.request.started                 gpt at localhost, 0 messages, 0 B
+     3  00:00:00.000  llm.request.started                 gpt at localhost, 0 B
      4  00:00:00.300  llm.request.retried                 attempt 1 rate_limited (429), waits 500.0 …
-     5  00:00:00.800  llm.request.started                 attempt 2, gpt at localhost, 0 messages, 0…
+     5  00:00:00.800  llm.request.started                 attempt 2, gpt at localhost, 0 B
      6  00:00:01.000  llm.response.first_chunk            first content after 200.0 ms
      7  00:00:03.000  llm.response.completed              came to its end, 12 in, 34 out
      8  00:00:03.000  message.assistant                   Because. ``` x ```
@@ -57,7 +57,7 @@ fn every_event_is_a_row_that_says_what_happened() {
     2 message.user
       Why is the sky ␛[2Jblue? 漢字漢字
     3 llm.request.started
-      gpt at localhost, 0 messages, 0 B
+      gpt at localhost, 0 B
     4 llm.request.retried
       attempt 1 rate_limited (429), wait…
     ");
@@ -177,6 +177,7 @@ fn failures_say_what_and_why() {
         retry_after_ms: None,
         usage: None,
         timing: None,
+        kept: None,
     });
     log.add(&TurnFailed { kind: ErrorKind::Transport, message: "connection refused".into(), answer: None });
     let view = View::of(log.events);

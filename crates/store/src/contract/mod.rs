@@ -96,6 +96,7 @@ macro_rules! contract {
             a_failed_commit_keeps_its_turns
             turns_follow_their_base
             a_turn_waits_for_a_running_base
+            what_is_beside_a_turn_goes_with_it
             a_turn_begins_once
             the_backlog_counts_what_waits
             a_lease_has_one_holder

@@ -172,6 +172,43 @@ pub async fn a_turn_waits_for_a_running_base(place: &Place) {
     assert_eq!(order, [1, 2, 3]);
 }
 
+/// What is kept beside a turn is there in its order while the turn is, or nothing is, and goes with it or at a word. It
+/// is no part of the turn.
+pub async fn what_is_beside_a_turn_goes_with_it(place: &Place) {
+    let store = place.open();
+    let pieces: Vec<Vec<u8>> = (0..40u8).map(|number| vec![number; usize::from(number) * 1000]).collect();
+    let mut flight = ok(store.begin(header(1, 1, None), vec![record("begun")]).await);
+    for piece in &pieces {
+        flight.append_beside(piece.clone());
+        flight.append(record("more"));
+    }
+    ok(flight.finish().await);
+    let pending = ok(store.pending(Claim::Fold(64)).await);
+    assert_eq!(pending[0].records.len(), 1 + pieces.len());
+    let found = ok(store.beside(&header(1, 1, None)).await);
+    assert!(found == pieces || found.is_empty(), "{} pieces", found.len());
+    // Whoever ends without a word leaves it; whoever clears it away has only what came later.
+    let mut orphan = ok(store.begin(header(1, 2, Some(1)), vec![record("begun")]).await);
+    orphan.append_beside(record("first"));
+    drop(orphan);
+    let mut cleared = ok(store.begin(header(2, 3, None), vec![record("begun")]).await);
+    cleared.append_beside(record("a secret"));
+    ok(cleared.sync().await);
+    cleared.clear_beside();
+    ok(cleared.finish().await);
+    assert_eq!(ok(store.pending(Claim::Fold(64)).await).len(), 3);
+    let found = ok(store.beside(&header(1, 2, Some(1))).await);
+    assert!(found == [record("first")] || found.is_empty(), "{found:?}");
+    assert!(ok(store.beside(&header(2, 3, None)).await).is_empty());
+    let mut first = folding(1, 1);
+    first.folded.push(turn(2));
+    ok(store.commit(vec![first, folding(2, 3)]).await);
+    for header in [header(1, 1, None), header(1, 2, Some(1)), header(2, 3, None), header(9, 9, None)] {
+        assert!(ok(store.beside(&header).await).is_empty());
+    }
+    assert_eq!(ok(store.backlog().await), (0, 0));
+}
+
 /// A turn in flight cannot begin once more.
 pub async fn a_turn_begins_once(place: &Place) {
     let store = place.open();

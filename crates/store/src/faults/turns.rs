@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::power::{LUCK, Survivors};
 use super::{Faulty, KINDS, Plan, place};
+use crate::error::ErrorKind;
 use crate::journal::JournalDir;
 use crate::journal::disk::Disk;
 use crate::turn::{Pending, Turn, TurnHeader};
@@ -91,6 +92,7 @@ impl Run {
             Ok(claimed) => {
                 for pending in claimed {
                     let (number, count) = checked(&pending);
+                    check_beside(&self.journal, number);
                     let folded = self.log.entry(number).or_default();
                     *folded = count.max(*folded);
                     if let Err(error) = self.journal.forget(&turn(number), *folded as u64) {
@@ -134,10 +136,13 @@ impl Run {
     async fn script(&mut self) -> [Option<Open>; 2] {
         let mut first = self.begin(1, None).await;
         append(&mut first);
+        beside(&mut first);
         append(&mut first);
+        beside(&mut first);
         self.sync(&mut first).await;
         let mut second = self.begin(2, Some(1)).await;
         append(&mut second);
+        beside(&mut second);
         drop(second);
         self.fold();
         append(&mut first);
@@ -150,6 +155,10 @@ impl Run {
             asked.unwrap_or_else(|error| self.disk.assert_owed(&error));
         }
         let mut third = self.begin(3, None).await;
+        beside(&mut third);
+        if let Some(third) = &mut third {
+            third.turn.clear_beside();
+        }
         self.fold();
         append(&mut third);
         self.sync(&mut third).await;
@@ -199,9 +208,27 @@ fn append(open: &mut Option<Open>) {
     }
 }
 
+/// Keeps something beside a turn, which must never be noticed.
+fn beside(open: &mut Option<Open>) {
+    if let Some(open) = open {
+        open.turn.append_beside(format!("beside {}", open.number).into_bytes());
+    }
+}
+
 fn open(disk: Disk, root: &Path) -> JournalDir {
     let quiet = Arc::new(|notice: &_| panic!("{notice:?}"));
     JournalDir::at(disk, root.join("data/journal"), quiet)
+}
+
+/// Asserts that what is beside a turn is some of what was written, whole.
+fn check_beside(journal: &JournalDir, number: u8) {
+    match journal.beside(&turn(number)) {
+        Ok(pieces) => {
+            let written = format!("beside {number}").into_bytes();
+            assert!(pieces.len() <= 2 && pieces.iter().all(|piece| *piece == written), "{pieces:?}");
+        }
+        Err(error) => assert!(matches!(error.kind(), ErrorKind::Io), "{error:?}"),
+    }
 }
 
 /// Returns number and count of records of a turn, each of which is what was written.
@@ -223,6 +250,7 @@ fn recovered(root: &Path) -> BTreeMap<u8, usize> {
     let mut found = BTreeMap::new();
     for pending in journal.claim(64).unwrap() {
         let (number, count) = checked(&pending);
+        check_beside(&journal, number);
         assert_eq!(found.insert(number, count), None, "turn {number} is there twice");
         journal.forget(&turn(number), count as u64).unwrap();
     }

@@ -12,7 +12,7 @@ const VERSION: u32 = 1;
 /// Tag and version.
 pub(super) const HEAD: usize = 12;
 /// Length and checksum of a frame.
-const FRAME: usize = 12;
+pub(super) const FRAME: usize = 12;
 
 /// Returns the first bytes of a journal: what must be durable before its turn is acknowledged.
 pub(super) fn start(header: &TurnHeader, records: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
@@ -122,6 +122,15 @@ pub(super) fn read(turn: &TurnId, image: &[u8]) -> Result<Content, Error> {
         return Ok(unborn_or_damaged(end));
     }
     Ok(Content::Turn(Journal { header, records, damaged: end == End::Damaged }))
+}
+
+/// Returns the frames that an image begins with, up to one that is not whole.
+pub(super) fn pieces(mut image: &[u8]) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    while let Ok(piece) = next(&mut image) {
+        found.push(piece.to_vec());
+    }
+    found
 }
 
 fn unborn_or_damaged(end: End) -> Content {

@@ -1,5 +1,6 @@
 //! Turns in flight as files of a directory: one file a turn, claimed by renaming it.
 
+mod beside;
 pub(crate) mod disk;
 mod frame;
 mod lease;
@@ -34,12 +35,16 @@ const CLAIMED: &str = "f";
 /// The extension of a new file that takes the place of a journal.
 const SPARE: &str = "c";
 
+/// The extension of what is kept beside a turn.
+const BESIDE: &str = "wire";
+
 /// The extension of records that came after their turn was folded.
 const LATE: &str = "late";
 /// The extension of a journal with bytes that are not what was written.
 const DAMAGED: &str = "damaged";
 
-/// A directory of turns in flight: `<turn>.j` while one is written, `<turn>.f` once it is claimed.
+/// A directory of turns in flight: `<turn>.j` while one is written, `<turn>.f` once it is claimed; `<turn>.wire` beside
+/// either.
 pub(crate) struct JournalDir {
     disk: Disk,
     dir: PathBuf,
@@ -107,10 +112,10 @@ impl JournalDir {
     /// Counts turns that wait, and their bytes.
     pub(crate) fn backlog(&self) -> Result<(usize, u64), Error> {
         let mut backlog = (0, 0);
-        for (path, ..) in self.list(&[WRITTEN, CLAIMED])? {
+        for (path, _, extension) in self.list(&[WRITTEN, CLAIMED, BESIDE])? {
             match self.disk.length(&path) {
                 Ok(length) => {
-                    backlog.0 += 1;
+                    backlog.0 += usize::from(extension != BESIDE);
                     backlog.1 += length;
                 }
                 // It was folded or carried by its owner.
@@ -191,6 +196,8 @@ impl JournalDir {
                 _ => self.read(turn, &path)?.map(|(content, ..)| content),
             };
             let Some(content) = found else { continue };
+            // First, so that it never outlives what leads to it.
+            self.disk.remove(&self.path(turn, BESIDE))?;
             match content {
                 Content::Turn(journal) if journal.records.len() as u64 > folded => {
                     self.set_aside(&path, LATE)?
@@ -201,6 +208,16 @@ impl JournalDir {
             }
         }
         Ok(())
+    }
+
+    /// Returns what is kept beside a turn, up to what did not get there whole.
+    pub(crate) fn beside(&self, turn: &TurnId) -> Result<Vec<Vec<u8>>, Error> {
+        self.settle();
+        let path = self.path(turn, BESIDE);
+        let Some(mut file) = self.open(&path)? else { return Ok(Vec::new()) };
+        let image = self.disk.read(&path, &mut file);
+        let image = image.map_err(|source| Error::io(format!("cannot read {}", path.display()), source))?;
+        Ok(frame::pieces(&image))
     }
 
     /// Waits for turns that were dropped in this process to be written.
@@ -359,6 +376,9 @@ impl JournalDir {
 
     /// Removes what was set aside of these turns.
     pub(crate) fn discard(&self, turns: &[TurnId]) -> Result<(), Error> {
+        for turn in turns {
+            self.disk.remove(&self.path(turn, BESIDE))?;
+        }
         for path in self.set_aside_files()? {
             let turn = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
             if turn.is_some_and(|turn: TurnId| turns.contains(&turn)) {

@@ -10,14 +10,17 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
+use super::beside::Beside;
 use super::disk::{self, Disk};
-use super::{Closing, SPARE, WRITTEN, frame};
+use super::{BESIDE, Closing, SPARE, WRITTEN, frame};
 use crate::error::{Error, ErrorKind};
 use crate::turn::{Turn, TurnHeader};
 
 /// What the writing thread is asked to do.
 enum Order {
     Append(Vec<u8>),
+    Beside(Vec<u8>),
+    ClearBeside,
     Sync(Reply),
     Finish(Reply),
 }
@@ -63,6 +66,13 @@ impl FileTurn {
 }
 
 impl FileTurn {
+    /// Gives an order that is not answered: a thread that is gone answers the next sync with an error.
+    fn tell(&self, order: Order) {
+        if let Some(orders) = &self.orders {
+            let _ = orders.send(order);
+        }
+    }
+
     async fn ask(&self, order: fn(Reply) -> Order) -> Result<(), Error> {
         let (reply, done) = oneshot::channel();
         match &self.orders {
@@ -75,10 +85,15 @@ impl FileTurn {
 #[async_trait]
 impl Turn for FileTurn {
     fn append(&mut self, record: Vec<u8>) {
-        if let Some(orders) = &self.orders {
-            // A thread that is gone answers the next sync with an error.
-            let _ = orders.send(Order::Append(record));
-        }
+        self.tell(Order::Append(record));
+    }
+
+    fn append_beside(&mut self, piece: Vec<u8>) {
+        self.tell(Order::Beside(piece));
+    }
+
+    fn clear_beside(&mut self) {
+        self.tell(Order::ClearBeside);
     }
 
     async fn sync(&mut self) -> Result<(), Error> {
@@ -119,6 +134,7 @@ struct Writer {
     synced: usize,
     /// Set once the file cannot be trusted any more: a write or a sync of it failed, or it lost its name.
     poisoned: bool,
+    beside: Beside,
 }
 
 impl Writer {
@@ -126,6 +142,7 @@ impl Writer {
     fn create(disk: Disk, dir: PathBuf, header: &TurnHeader, records: &[Vec<u8>]) -> Result<Self, Error> {
         let path = dir.join(format!("{}.{WRITTEN}", header.turn));
         let spare = dir.join(format!("{}.{SPARE}", header.turn));
+        let beside = Beside::at(disk.clone(), dir.join(format!("{}.{BESIDE}", header.turn)));
         let image = frame::start(header, records)?;
         let fail = |source| Error::io(format!("cannot begin a turn in {}", dir.display()), source);
         loop {
@@ -158,6 +175,7 @@ impl Writer {
                         written: length,
                         synced: length,
                         poisoned: false,
+                        beside,
                     });
                 }
                 Ok(false) => {}
@@ -199,6 +217,12 @@ impl Writer {
         loop {
             match order {
                 Order::Append(record) => frame::push(&mut self.image, &record),
+                Order::Beside(piece) => {
+                    // Whoever finds it finds the records that came before.
+                    self.flush();
+                    self.beside.append(&piece);
+                }
+                Order::ClearBeside => self.beside.clear(),
                 Order::Sync(reply) => return Some((false, reply)),
                 Order::Finish(reply) => return Some((true, reply)),
             }

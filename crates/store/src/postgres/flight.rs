@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::beside::Beside;
 use super::failure::Failure;
 use super::lease::{self, Belief, Holding};
 use super::{Inner, chunk};
@@ -21,6 +22,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// What the writing task is asked to do.
 enum Order {
     Append(Vec<u8>),
+    Beside(Vec<u8>),
+    ClearBeside,
     Sync(Reply),
     Finish(Reply),
 }
@@ -53,6 +56,7 @@ impl Flight {
             renewed: asked,
             is_over: false,
             is_lost: false,
+            beside: Beside::default(),
         };
         if !writer.create().await? {
             let message = format!("turn {} has begun already", writer.header.turn);
@@ -61,6 +65,13 @@ impl Flight {
         let (orders, inbox) = mpsc::unbounded_channel();
         let task = tokio::spawn(async move { writer.run(inbox).await });
         Ok(Self { store: Arc::clone(store), orders: Some(orders), task: Some(task) })
+    }
+
+    /// Gives an order that is not answered: a task that is gone answers the next sync with an error.
+    fn tell(&self, order: Order) {
+        if let Some(orders) = &self.orders {
+            let _ = orders.send(order);
+        }
     }
 
     async fn ask(&self, order: fn(Reply) -> Order) -> Result<(), Error> {
@@ -79,10 +90,15 @@ fn gone() -> Error {
 #[async_trait]
 impl Turn for Flight {
     fn append(&mut self, record: Vec<u8>) {
-        if let Some(orders) = &self.orders {
-            // A task that is gone answers the next sync with an error.
-            let _ = orders.send(Order::Append(record));
-        }
+        self.tell(Order::Append(record));
+    }
+
+    fn append_beside(&mut self, piece: Vec<u8>) {
+        self.tell(Order::Beside(piece));
+    }
+
+    fn clear_beside(&mut self) {
+        self.tell(Order::ClearBeside);
     }
 
     async fn sync(&mut self) -> Result<(), Error> {
@@ -121,6 +137,7 @@ struct Writer {
     is_lost: bool,
     /// The session's lease, where this process holds it.
     session: Option<Arc<Holding>>,
+    beside: Beside,
 }
 
 impl Writer {
@@ -148,7 +165,16 @@ impl Writer {
                 Err(_) => {}
             }
             let is_last = reply.as_ref().is_some_and(|(_, is_last)| *is_last);
-            let mut done = self.write(is_last).await;
+            // What is beside goes after the records that came before it, and before the turn is over.
+            let is_alone = self.beside.is_empty();
+            let mut done = self.write(is_last && is_alone).await;
+            if !is_alone && done.is_ok() && (is_last || reply.is_none()) {
+                let all = is_last || Instant::now() >= due;
+                self.beside.write(&self.store, &self.header, &self.token, all).await;
+                if is_last {
+                    done = self.write(true).await;
+                }
+            }
             failed = done.is_err();
             if let Some((reply, _)) = reply {
                 if done.is_ok() {
@@ -161,6 +187,8 @@ impl Writer {
                 return;
             }
         }
+        let _ = self.write(self.beside.is_empty()).await;
+        self.beside.write(&self.store, &self.header, &self.token, true).await;
         // Where this fails the turn is over once its row has expired.
         let _ = self.write(true).await;
     }
@@ -170,6 +198,14 @@ impl Writer {
         match order {
             Order::Append(record) => {
                 self.records.push(record);
+                None
+            }
+            Order::Beside(piece) => {
+                self.beside.push(piece);
+                None
+            }
+            Order::ClearBeside => {
+                self.beside.clear();
                 None
             }
             Order::Sync(reply) => Some((reply, false)),

@@ -14,7 +14,14 @@ use super::lease;
 use crate::error::{Error, ErrorKind};
 
 /// What each version of the layout adds to the one before it. Every statement may be repeated.
-const STEPS: &[&[&str]] = &[&[
+const STEPS: &[&[&str]] = &[FIRST, BESIDE];
+
+/// What is kept beside turns in flight.
+const BESIDE: &[&str] = &["CREATE TABLE IF NOT EXISTS aichat.beside (
+        session BYTEA NOT NULL, turn BYTEA NOT NULL, part BIGINT NOT NULL, bytes BYTEA NOT NULL,
+        PRIMARY KEY (session, turn, part))"];
+
+const FIRST: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS aichat.streams (
         session BYTEA NOT NULL PRIMARY KEY, seq BIGINT NOT NULL, hash BYTEA NOT NULL)",
     "CREATE TABLE IF NOT EXISTS aichat.events (
@@ -36,7 +43,7 @@ const STEPS: &[&[&str]] = &[&[
     "CREATE TABLE IF NOT EXISTS aichat.chunks (
         session BYTEA NOT NULL, turn BYTEA NOT NULL, first BIGINT NOT NULL, bytes BYTEA NOT NULL,
         PRIMARY KEY (session, turn, first))",
-]];
+];
 
 /// What must be there before a lease can be taken.
 const GROUND: &[&str] = &[

@@ -1,6 +1,7 @@
 //! A store in a PostgreSQL database, for several machines at once: every turn in flight is a row that expires.
 
 mod address;
+mod beside;
 mod blobs;
 mod chunk;
 mod connection;
@@ -183,6 +184,11 @@ impl Store for Postgres {
 
     async fn pending(&self, claim: Claim) -> Result<Vec<Pending>, Error> {
         self.0.pending(claim).await
+    }
+
+    async fn beside(&self, turn: &TurnHeader) -> Result<Vec<Vec<u8>>, Error> {
+        self.0.closing.settle().await;
+        read!(self, "read what is beside a turn", |connection| beside::read(connection, turn))
     }
 
     async fn commit(&self, units: Vec<Unit>) -> Result<(), Error> {

@@ -221,6 +221,7 @@ pub(super) async fn forget(
     for delete in [
         "DELETE FROM aichat.flights WHERE (session, turn) IN (SELECT * FROM UNNEST($1::BYTEA[], $2::BYTEA[]))",
         "DELETE FROM aichat.chunks WHERE (session, turn) IN (SELECT * FROM UNNEST($1::BYTEA[], $2::BYTEA[]))",
+        "DELETE FROM aichat.beside WHERE (session, turn) IN (SELECT * FROM UNNEST($1::BYTEA[], $2::BYTEA[]))",
     ] {
         let sessions: Vec<_> = sessions.iter().map(|id| id.as_str().as_bytes()).collect();
         let turns: Vec<_> = turns.iter().map(|id| id.as_str().as_bytes()).collect();

@@ -207,6 +207,11 @@ impl Store for Sled {
         }
     }
 
+    async fn beside(&self, turn: &TurnHeader) -> Result<Vec<Vec<u8>>, Error> {
+        let turn = turn.turn.clone();
+        self.blocking(move |inner| inner.journal.beside(&turn)).await
+    }
+
     async fn commit(&self, units: Vec<Unit>) -> Result<(), Error> {
         self.with(move |inner, database| {
             let counts = units
