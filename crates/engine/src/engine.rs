@@ -12,6 +12,7 @@ use aichat_providers::{Provider, RetryPolicy};
 use aichat_store::Store;
 
 use crate::error::Error;
+use crate::replay::Adapters;
 use crate::secrets::Secrets;
 use crate::wire::RecordWire;
 
@@ -34,6 +35,7 @@ pub(crate) struct Inner {
     pub(crate) folds: bool,
     pub(crate) writer: WriterId,
     pub(crate) record_wire: RecordWire,
+    pub(crate) adapters: Option<Arc<dyn Adapters>>,
     pub(crate) running: watch::Sender<Vec<SessionId>>,
 }
 
@@ -65,6 +67,7 @@ pub struct Builder {
     effects: Effects,
     folds: bool,
     record_wire: RecordWire,
+    adapters: Option<Arc<dyn Adapters>>,
 }
 
 impl Builder {
@@ -110,6 +113,13 @@ impl Builder {
         self
     }
 
+    /// Writes requests once more, and replays turns, with what these make; without it, neither can be done.
+    #[must_use]
+    pub fn adapters(mut self, adapters: impl Adapters + 'static) -> Self {
+        self.adapters = Some(Arc::new(adapters));
+        self
+    }
+
     /// Tells the time by `clock`.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
@@ -144,6 +154,7 @@ impl Builder {
             folds: self.folds,
             writer,
             record_wire: self.record_wire,
+            adapters: self.adapters,
             running: watch::Sender::new(Vec::new()),
         }))
     }
@@ -167,6 +178,7 @@ impl Engine {
             effects: Effects::default(),
             folds: true,
             record_wire: RecordWire::default(),
+            adapters: None,
         }
     }
 

@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::flight::{Flight, Running};
 use crate::project::Summary;
 use crate::record::Record;
-use crate::turn::{After, ModelRef, Send, TurnStream};
+use crate::turn::{After, ModelRef, Outcome, Send, TurnStream};
 use crate::wire::WireJournal;
 use aichat_events::Scribe;
 
@@ -33,27 +33,27 @@ const LEASE_POLL: Duration = Duration::from_millis(50);
 const GO_ON: &str = "Your last answer was cut off. Go on exactly where it stops, and repeat nothing of it.";
 
 /// A request made ready, and everything the turn's first records say.
-struct Prepared {
-    session: SessionId,
-    is_new: bool,
-    base: Option<TurnId>,
-    model: ModelRef,
-    provider: Arc<dyn Provider>,
-    call: Call,
+pub(crate) struct Prepared {
+    pub(crate) session: SessionId,
+    pub(crate) is_new: bool,
+    pub(crate) base: Option<TurnId>,
+    pub(crate) model: ModelRef,
+    pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) call: Call,
     /// Where the head goes first, unless it is there.
-    moved: Option<SessionHeadMoved>,
-    system: Option<(MessageId, Message)>,
+    pub(crate) moved: Option<SessionHeadMoved>,
+    pub(crate) system: Option<(MessageId, Message)>,
     /// What the user says; nothing where an earlier message is answered.
-    user: Option<Message>,
+    pub(crate) user: Option<Message>,
     /// The message that is answered.
-    input: MessageId,
-    parent: Option<MessageId>,
+    pub(crate) input: MessageId,
+    pub(crate) parent: Option<MessageId>,
     /// Messages before it that are not sent.
-    left_out: Vec<MessageId>,
+    pub(crate) left_out: Vec<MessageId>,
     /// The model of the turn before, where it was another one.
-    switched: Option<String>,
-    scope: Option<String>,
-    agent: Option<AgentRef>,
+    pub(crate) switched: Option<String>,
+    pub(crate) scope: Option<String>,
+    pub(crate) agent: Option<AgentRef>,
 }
 
 impl Prepared {
@@ -270,11 +270,25 @@ impl Engine {
         }
     }
 
-    async fn launch(
+    async fn launch(&self, prepared: Prepared, lease: Option<Box<dyn Lease>>) -> Result<TurnStream, Error> {
+        let running = Running::new(self, &prepared.session);
+        let (flight, stream, outcome) = self.take_off(prepared).await?;
+        tokio::spawn(async move {
+            let end = flight.fly().await;
+            drop(lease);
+            drop(running);
+            // A caller that dropped its stream does not want to know.
+            let _ = outcome.send(end);
+        });
+        Ok(stream)
+    }
+
+    /// Makes the beginning of a turn durable, and returns the turn with its two ends: that of its caller, and where its
+    /// outcome is told.
+    pub(crate) async fn take_off(
         &self,
         mut prepared: Prepared,
-        lease: Option<Box<dyn Lease>>,
-    ) -> Result<TurnStream, Error> {
+    ) -> Result<(Flight, TurnStream, oneshot::Sender<Outcome>), Error> {
         let begun_us = self.0.effects.clock.mono_us();
         let mut pin = None;
         if let Some(user) = &mut prepared.user {
@@ -302,7 +316,6 @@ impl Engine {
             outcome: outcome_receiver,
             stop: Some(stop),
         };
-        let running = Running::new(self, &session);
         let mut flight = Flight {
             engine: self.clone(),
             scribe,
@@ -323,14 +336,7 @@ impl Engine {
         for warning in std::mem::take(&mut flight.call.warnings) {
             flight.tell(warning);
         }
-        tokio::spawn(async move {
-            let end = flight.fly().await;
-            drop(lease);
-            drop(running);
-            // A caller that dropped its stream does not want to know.
-            let _ = outcome.send(end);
-        });
-        Ok(stream)
+        Ok((flight, stream, outcome))
     }
 }
 

@@ -22,8 +22,10 @@ use crate::fold::{Derived, is_recovered};
 const LEVEL: i32 = 3;
 /// Most bytes that a blob is taken to hold: one that comes from elsewhere may say that it holds anything.
 const MOST: u64 = 512 << 20;
+/// How warnings about it begin.
+pub(crate) const ABOUT: &str = "what went over the network";
 /// What every placeholder of a masked secret begins with.
-const PLACEHOLDER: &[u8] = "‹secret:".as_bytes();
+pub(crate) const PLACEHOLDER: &[u8] = "‹secret:".as_bytes();
 
 /// Of which calls what went over the network is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,7 +183,7 @@ pub(crate) const MASKED: &str = "is not kept, because a secret was masked in the
 
 /// Says what became of a wire that is not kept.
 pub(crate) fn lost(why: &str) -> WarningRaised {
-    WarningRaised { text: format!("what went over the network {why}") }
+    WarningRaised { text: format!("{ABOUT} {why}") }
 }
 
 fn warning(pending: &Pending, drafts: &[Draft], why: &str) -> Option<Kept> {

@@ -24,6 +24,8 @@ mod foreign;
 mod forks;
 #[path = "engine/recording.rs"]
 mod recording;
+#[path = "engine/replay.rs"]
+mod replay;
 #[path = "engine/search.rs"]
 mod search;
 #[path = "engine/sessions.rs"]

@@ -28,6 +28,15 @@ pub(crate) enum Events {
     },
     /// Draw the turns of a session over time
     Timeline(Session),
+    /// Print the conversation of a session, made from its events alone
+    Replay {
+        #[command(flatten)]
+        session: Session,
+        /// Run its turns again first, over what went over the network for them and without a network, a key or a cent;
+        /// exit 1 where something else comes of it, and say where
+        #[arg(long)]
+        offline: bool,
+    },
     /// Print where the log of a session ends, to be written down elsewhere
     Head(Chains),
     /// Make a page for a browser of everything that happened in a session

@@ -1,6 +1,7 @@
 //! Puts the parts together: the only file that names concrete providers, transports and stores.
 
 mod network;
+mod recorded;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use aichat_store::{Memory, Notice, Sled, Store};
 use secrecy::{ExposeSecret, SecretString};
 
 use self::network::Network;
+use self::recorded::Recorded;
 use crate::commands::Context;
 use crate::config::Header;
 use crate::directory::{Directory, Entry, key_variables};
@@ -365,7 +367,7 @@ pub(crate) fn forgetful(context: &Context, providers: Providers) -> Result<Engin
 /// Gives an engine what every engine of this program has: somebody waits in front of it, so retries are few.
 fn equip(builder: Builder, context: &Context) -> Builder {
     let retry = RetryPolicy { max_attempts: 3, max_total: Duration::from_secs(10), ..RetryPolicy::default() };
-    builder.secrets(context.secrets.clone()).retry(retry)
+    builder.secrets(context.secrets.clone()).retry(retry).adapters(Recorded)
 }
 
 fn store(context: &Context) -> Result<Arc<dyn Store>, Failure> {

@@ -4,7 +4,7 @@ use aichat_events::{Detail, Filter, Tab, Timeline, View};
 use aichat_message::{ErrorKind, SessionId};
 use serde_json::value::RawValue;
 
-use super::{Context, chains, otel, tail};
+use super::{Context, chains, otel, replay, tail};
 use crate::args;
 use crate::assemble;
 use crate::exit;
@@ -57,6 +57,10 @@ pub(crate) fn run(context: &Context, args: args::Events) -> Result<u8, Failure> 
             }
             args::Events::Tail { .. } => {}
             args::Events::Otel(args) => otel::send(context, &mut output, &engine, args).await?,
+            args::Events::Replay { session, offline } => {
+                let id = engine.resolve(&session.session).await?;
+                code = replay::print(context, &mut output, &engine, &id, offline).await?;
+            }
             args::Events::Head(chains) => code = chains::head(context, &mut output, &engine, chains).await?,
             args::Events::Verify { chains, against } => {
                 code = chains::verify(context, &mut output, &engine, chains, against.as_deref()).await?;

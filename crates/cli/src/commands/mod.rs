@@ -15,6 +15,7 @@ mod models;
 mod otel;
 mod paths;
 mod providers;
+mod replay;
 mod schema;
 mod search;
 mod send;

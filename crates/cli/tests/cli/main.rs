@@ -25,6 +25,7 @@ mod older;
 #[cfg(feature = "otel")]
 mod otel;
 mod places;
+mod replay;
 mod send;
 mod sessions;
 mod stops;

@@ -198,7 +198,7 @@ impl Engine {
 
     /// Reads what a session shares with those it was forked from; nothing where it is no fork, or where they are not
     /// here.
-    async fn inherited(&self, session: &SessionId) -> Result<Vec<Event>, Error> {
+    pub(crate) async fn inherited(&self, session: &SessionId) -> Result<Vec<Event>, Error> {
         let mut parts = Vec::new();
         let mut seen = HashSet::from([session.clone()]);
         let mut next = self.origin(session).await?;
