@@ -5,6 +5,7 @@ use aichat_message::{ErrorKind, Message, MessageId, Part, Role, SessionId};
 use aichat_providers::{Scripted, Turn};
 use aichat_store::Memory;
 use futures::StreamExt;
+use proptest::prelude::*;
 
 use crate::support::{assert_rebuilds, engine, export, kinds, model, say};
 
@@ -169,4 +170,77 @@ async fn an_edited_answer_keeps_its_calls_and_loses_what_was_thought() {
     let entry = engine.prefix(&fork, &ForkAt::Head).await.unwrap().pop().unwrap();
     let parts = [Part::text("let me see"), Part::tool_call("c1", "weather", r#"{"city":"Rome"}"#)];
     assert_eq!((entry.message.parts.as_slice(), entry.message.origin), (parts.as_slice(), None));
+}
+
+/// Something that is done to a conversation.
+#[derive(Clone, Debug)]
+enum Act {
+    Say(String),
+    Fail,
+    Again,
+    Fork { edit: usize, drop: usize, text: String },
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let text = || "[a-z\\x1b\u{202e} #>`\n]{1,12}";
+    let act = prop_oneof![
+        4 => text().prop_map(Act::Say),
+        1 => Just(Act::Fail),
+        1 => Just(Act::Again),
+        2 => (0..6usize, 0..6usize, text()).prop_map(|(edit, drop, text)| Act::Fork { edit, drop, text }),
+    ];
+    proptest::collection::vec(act, 1..8)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn what_is_exported_and_taken_in_elsewhere_reads_the_same(acts in acts()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (store, provider) = (Memory::new(), Scripted::echo());
+            let here = engine(&store, &provider);
+            let mut session = session(&here).await;
+            for act in acts {
+                match act {
+                    Act::Say(text) => drop(say(&here, Some(&session), &text).await),
+                    Act::Fail => {
+                        let broken = Scripted::new([Turn::new().say("half").hang()]);
+                        let other = engine(&store, &broken);
+                        let mut turn = other.send(Send::to(session.clone(), "broken")).await.unwrap();
+                        crate::support::first_text(&mut turn).await;
+                        drop(turn);
+                        other.shutdown().await.unwrap();
+                    }
+                    Act::Again => {
+                        let branch = here.prefix(&session, &ForkAt::Head).await.unwrap();
+                        let question = branch.iter().rfind(|entry| entry.role == Role::User);
+                        if let Some(question) = question {
+                            let after = aichat_engine::After::Message(question.id.clone());
+                            let message = Message::new(Role::User, Vec::new());
+                            let send = Send { after, message, ..Send::to(session.clone(), "") };
+                            here.send(send).await.unwrap().outcome().await.unwrap();
+                        }
+                    }
+                    Act::Fork { edit, drop, text } => {
+                        let of = ids(&here, &session).await;
+                        let mut changes: Vec<Change> =
+                            of.get(edit).map(|id| Change::Edit(id.clone(), text)).into_iter().collect();
+                        changes.extend(of.get(drop).filter(|_| drop != edit).map(|id| Change::Drop(id.clone())));
+                        session = here.fork(&session, &Fork { changes, ..Fork::default() }).await.unwrap();
+                    }
+                }
+            }
+            let there = engine(&Memory::new(), &provider);
+            let text = std::io::Cursor::new(export(&here, &session).await.into_bytes());
+            for done in there.import_from(text).collect::<Vec<_>>().await {
+                done.unwrap();
+            }
+            let (before, after) = (here.transcript(&session).await.unwrap(), there.transcript(&session).await.unwrap());
+            assert_eq!(before.to_markdown(), after.to_markdown());
+            assert_eq!(before, after);
+            assert_rebuilds(&here, &store).await;
+        });
+    }
 }
