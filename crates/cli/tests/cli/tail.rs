@@ -109,7 +109,7 @@ fn a_session_is_followed_through_folds_and_purge() {
     assert_eq!(home.run("send -m openai/c1 -s a one").code, 0);
     assert_eq!(home.run("send -m openai/c1 -s b other").code, 0);
     let mut tail = Tail::begin(&home, "events tail a -f --json --limit 1");
-    tail.until("turn.completed");
+    tail.until("llm.wire.kept");
     assert_eq!(tail.seen.len(), 1);
     assert_eq!(home.run("send -s b more").code, 0);
     assert_eq!(home.run("send -s a two").code, 0);
