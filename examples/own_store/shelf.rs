@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use aichat_message::{EventId, SessionId, TurnId};
 use aichat_store::{
-    Blob, Claim, Error, ErrorKind, Expect, Head, Info, Lease, Pending, Replacement, Row, Scan, State, Store,
-    Table, Turn, TurnHeader, Unit, Write,
+    Blob, Claim, Error, ErrorKind, Expect, Head, Info, Lease, Ledger, MemoryLedger, Pending, Replacement,
+    Row, Scan, State, Store, Table, Turn, TurnHeader, Unit, Write,
 };
 use async_trait::async_trait;
 use tokio::sync::{Notify, OwnedRwLockReadGuard, RwLock};
@@ -23,6 +23,7 @@ struct Shared {
     freed: Notify,
     /// Read by those who keep blobs, written by those who remove some.
     pins: Arc<RwLock<()>>,
+    ledger: MemoryLedger,
 }
 
 #[derive(Default)]
@@ -104,6 +105,10 @@ impl Store for Shelf {
             Ok(()) => Ok(Box::new(Held { shared: Arc::clone(&self.0), session: session.clone() })),
             Err(_) => Err(Error::new(ErrorKind::Busy, format!("session {session} is in use"))),
         }
+    }
+
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        Arc::new(self.0.ledger.clone())
     }
 
     async fn backlog(&self) -> Result<(usize, u64), Error> {

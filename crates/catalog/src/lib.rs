@@ -27,6 +27,7 @@
 
 mod address;
 mod catalog;
+mod ceiling;
 mod cost;
 mod entry;
 mod error;
@@ -41,6 +42,7 @@ mod table;
 
 pub use aichat_message::{CostStatus, Currency, Money};
 pub use catalog::Catalog;
+pub use ceiling::Ceiling;
 pub use cost::{Cost, Line, PriceRef};
 pub use entry::{Entry, Modality, Reasoning};
 pub use error::{Error, ErrorKind};

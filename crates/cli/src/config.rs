@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use aichat_message::{ErrorKind, Protocol};
+use aichat_message::{ErrorKind, Money, Protocol};
 use http::HeaderName;
 use toml_edit::{Document, Item, Key, Table, TableLike, Value};
 
@@ -23,6 +23,8 @@ pub(crate) const FIELDS: [&str; 8] =
     ["protocol", "base_url", "api_key_env", "api_key_command", "headers", "profile", "local", "api_version"];
 /// Names under which people try to put a key itself into the file.
 const KEY_FIELDS: [&str; 6] = ["api_key", "apikey", "key", "token", "secret", "password"];
+/// The budgets that are no provider's.
+pub(crate) const BUDGETS: [&str; 3] = ["send", "session", "day"];
 /// Parts of the names of headers that carry keys.
 const KEY_HEADERS: [&str; 5] = ["auth", "key", "token", "secret", "cookie"];
 /// Of which calls what goes over the network can be kept.
@@ -39,6 +41,10 @@ pub(crate) struct Config {
     pub(crate) store: Option<Located<String>>,
     /// Of which calls what goes over the network is kept: `on`, `errors` or `off`.
     pub(crate) record_wire: Option<Located<String>>,
+    /// What may be spent in a turn, a session and a day.
+    pub(crate) budget: BTreeMap<&'static str, Located<Money>>,
+    /// What may be spent in a day at a provider.
+    pub(crate) provider_budgets: BTreeMap<String, Located<Money>>,
     /// Providers by name.
     pub(crate) providers: BTreeMap<String, Section>,
 }
@@ -139,7 +145,14 @@ impl Config {
                         }
                     }
                 }
-                _ => return Err(source.unknown(key, "", &["model", "store", "record", "providers"])),
+                "budget" => source.budget(source.table(key, item)?, &mut config)?,
+                _ => {
+                    return Err(source.unknown(
+                        key,
+                        "",
+                        &["model", "store", "record", "budget", "providers"],
+                    ));
+                }
             }
         }
         if let Some(model) = &config.model
@@ -162,6 +175,31 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
+    fn budget(&self, table: &dyn TableLike, config: &mut Config) -> Result<(), Failure> {
+        for (key, item) in entries(table) {
+            if key.get() == "providers" {
+                for (name, item) in entries(self.table(key, item)?) {
+                    config.provider_budgets.insert(name.get().to_owned(), self.dollars(name, item)?);
+                }
+                continue;
+            }
+            match BUDGETS.into_iter().find(|known| *known == key.get()) {
+                Some(known) => config.budget.insert(known, self.dollars(key, item)?),
+                None => return Err(self.unknown(key, "budget.", &["send", "session", "day", "providers"])),
+            };
+        }
+        Ok(())
+    }
+
+    /// Reads an amount, which is text so that nothing of it is lost.
+    fn dollars(&self, key: &Key, item: &Item) -> Result<Located<Money>, Failure> {
+        let amount = item.as_str().and_then(|text| text.parse().ok()).filter(|amount| *amount > Money::ZERO);
+        match amount {
+            Some(value) => Ok(Located { value, line: self.line(key.span()) }),
+            None => Err(self.wrong(key, "dollars in quotes, \"1.50\" for example")),
+        }
+    }
+
     fn section(&self, name: &Key, table: &dyn TableLike) -> Result<Section, Failure> {
         let mut section = Section { line: self.line(name.span()), ..Section::default() };
         if name.get().is_empty()
@@ -328,6 +366,17 @@ pub(crate) fn changed(text: &str, path: &Path, key: &str, value: &str) -> Result
             let record = document["record"].or_insert(Item::Table(Table::new()));
             put(record.as_table_like_mut().ok_or_else(missing)?, name, value.into());
         }
+        Setting::Budget(name) => {
+            let missing = || Failure::new(ErrorKind::Config, "`budget` is to be a table");
+            let table = document.as_table_mut().entry("budget").or_insert(Item::Table(Table::new()));
+            let mut table = table.as_table_like_mut().ok_or_else(missing)?;
+            let mut name = name;
+            if let Some(provider) = name.strip_prefix("providers.") {
+                let providers = table.entry("providers").or_insert(Item::Table(Table::new()));
+                (table, name) = (providers.as_table_like_mut().ok_or_else(missing)?, provider);
+            }
+            put(table, name, value.into());
+        }
         Setting::Field { provider, field } => {
             let value = match field {
                 "local" => value
@@ -376,6 +425,8 @@ pub(crate) enum Setting<'a> {
     Top(&'a str),
     /// `record.wire`
     Record(&'a str),
+    /// `budget.send`, `budget.session`, `budget.day` or `budget.providers.NAME`, without the first word
+    Budget(&'a str),
     /// `providers.NAME.FIELD`
     Field { provider: &'a str, field: &'a str },
 }
@@ -391,10 +442,16 @@ pub(crate) fn parse_key(key: &str) -> Result<Setting<'_>, Failure> {
     if let Some(name @ "wire") = key.strip_prefix("record.") {
         return Ok(Setting::Record(name));
     }
+    if let Some(name) = key.strip_prefix("budget.") {
+        let provider = name.strip_prefix("providers.").filter(|provider| !provider.is_empty());
+        if BUDGETS.contains(&name) || provider.is_some() {
+            return Ok(Setting::Budget(name));
+        }
+    }
     let rest = key.strip_prefix("providers.").and_then(|rest| rest.rsplit_once('.'));
     let Some((provider, field)) = rest.filter(|(provider, _)| !provider.is_empty()) else {
         let failure = Failure::new(ErrorKind::Usage, format!("there is no setting `{key}`"));
-        return Err(failure.hint("settings are `model`, `store`, `record.wire` and `providers.NAME.FIELD`"));
+        return Err(failure.hint("settings are `model`, `store`, `record.wire`, `budget.send|session|day`, `budget.providers.NAME` and `providers.NAME.FIELD`"));
     };
     if KEY_FIELDS.contains(&field) {
         let failure = Failure::new(ErrorKind::Usage, "a key does not belong in the configuration file");

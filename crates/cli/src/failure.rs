@@ -199,6 +199,14 @@ fn advice(report: &Report, provider: Option<&str>) -> Option<String> {
             format!("the key for {name} may not do this; `aichat keys which {name}` shows which one was used")
         }
         ErrorKind::Billing | ErrorKind::Quota => format!("check plan and billing of your account at {name}"),
+        ErrorKind::Budget if report.message.contains("is not known") => {
+            "pass --allow-unpriced, or give it a price in models.json beside the configuration".to_owned()
+        }
+        ErrorKind::Budget => {
+            "ask for less with -o max_tokens=N, or raise the budget: --max-cost, `aichat settings set budget.day`; \
+             `aichat cost` shows what was spent"
+                .to_owned()
+        }
         ErrorKind::RateLimited | ErrorKind::Overloaded => match report.retry_after_ms {
             Some(wait) => format!("try again in {} s", wait.div_ceil(1000)),
             None => "try again in a moment".to_owned(),

@@ -1,10 +1,10 @@
 //! The result object of `send`: what came of a turn, in fixed fields for scripts.
 
-use aichat_catalog::{Cost, CostStatus, Money};
 use aichat_engine::{Outcome, Status};
-use aichat_events::Redactor;
+use aichat_events::{CostCalculated, Redactor};
 use aichat_message::{
-    ErrorKind, Finish, Json, Message, MessageId, Opaque, OpaqueKind, PartKind, SessionId, TurnId, Usage,
+    CostStatus, Currency, ErrorKind, Finish, Json, Message, MessageId, Money, Opaque, OpaqueKind, PartKind,
+    SessionId, TurnId, Usage,
 };
 use serde::Serialize;
 
@@ -68,8 +68,11 @@ struct Counts {
 #[derive(Serialize)]
 struct Price {
     amount: Option<Money>,
-    currency: &'static str,
+    currency: Currency,
     status: CostStatus,
+    /// What it costs by the price table, where the provider named the amount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calculated: Option<Money>,
 }
 
 #[derive(Default, Serialize)]
@@ -123,7 +126,7 @@ impl TurnResult {
             refusal: None,
             finish: None,
             usage: Counts::default(),
-            cost: Price::from(&Cost::unknown()),
+            cost: Price::from(&CostCalculated::default()),
             provider: report.model.as_ref().map(|model| model.provider.clone()),
             model: report.model.as_ref().map(|model| model.model.clone()),
             session_id: None,
@@ -156,9 +159,14 @@ impl From<Usage> for Counts {
     }
 }
 
-impl From<&Cost> for Price {
-    fn from(cost: &Cost) -> Self {
-        Self { amount: cost.amount, currency: "USD", status: cost.status }
+impl From<&CostCalculated> for Price {
+    fn from(cost: &CostCalculated) -> Self {
+        Self {
+            amount: cost.amount,
+            currency: cost.currency,
+            status: cost.status,
+            calculated: cost.calculated,
+        }
     }
 }
 

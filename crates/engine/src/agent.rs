@@ -103,6 +103,7 @@ impl Acting {
         {
             send.form = Form::Of(output.clone());
         }
+        send.max_cost = send.max_cost.or(self.agent.max_cost);
         if !self.given {
             return;
         }

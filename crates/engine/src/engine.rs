@@ -9,8 +9,9 @@ use aichat_catalog::Catalog;
 use aichat_events::{Clock, Effects, Entropy, Scribe};
 use aichat_message::{ErrorKind, SessionId, WriterId};
 use aichat_providers::{Provider, RetryPolicy};
-use aichat_store::Store;
+use aichat_store::{Ledger, Store};
 
+use crate::budget::Budget;
 use crate::error::Error;
 use crate::replay::Adapters;
 use crate::secrets::Secrets;
@@ -31,6 +32,8 @@ pub(crate) struct Inner {
     pub(crate) secrets: Secrets,
     pub(crate) retry: RetryPolicy,
     pub(crate) catalog: Catalog,
+    pub(crate) budget: Budget,
+    pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) effects: Effects,
     pub(crate) folds: bool,
     pub(crate) writer: WriterId,
@@ -64,6 +67,8 @@ pub struct Builder {
     secrets: Secrets,
     retry: RetryPolicy,
     catalog: Catalog,
+    budget: Budget,
+    ledger: Option<Arc<dyn Ledger>>,
     effects: Effects,
     folds: bool,
     record_wire: RecordWire,
@@ -120,6 +125,20 @@ impl Builder {
         self
     }
 
+    /// Keeps to these budgets; without them nothing is limited.
+    #[must_use]
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Draws on this ledger; without it, on that of the store.
+    #[must_use]
+    pub fn ledger(mut self, ledger: Arc<dyn Ledger>) -> Self {
+        self.ledger = Some(ledger);
+        self
+    }
+
     /// Tells the time by `clock`.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
@@ -145,6 +164,8 @@ impl Builder {
     pub fn build(self) -> Engine {
         let writer = WriterId::from_bits(self.effects.bits());
         Engine(Arc::new(Inner {
+            ledger: self.ledger.unwrap_or_else(|| self.store.ledger()),
+            budget: self.budget,
             store: self.store,
             registry: self.registry.unwrap_or_else(|| Arc::new(self.providers)),
             secrets: self.secrets,
@@ -175,6 +196,8 @@ impl Engine {
             secrets: Secrets::new(),
             retry: RetryPolicy::default(),
             catalog: Catalog::builtin(),
+            budget: Budget::default(),
+            ledger: None,
             effects: Effects::default(),
             folds: true,
             record_wire: RecordWire::default(),

@@ -11,14 +11,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep};
 
 use aichat_events::{
-    Draft, Fact, Interruption, Kept, LlmRequestRetried, LlmResponseCompleted, LlmResponseFailed,
-    LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant, Messages, Timing, TurnCompleted,
-    TurnFailed, TurnInterrupted, WarningRaised,
+    CostCalculated, Draft, Fact, Interruption, Kept, LlmRequestRetried, LlmResponseCompleted,
+    LlmResponseFailed, LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant, Messages, Timing,
+    TurnCompleted, TurnFailed, TurnInterrupted, WarningRaised,
 };
-use aichat_message::{Delta, ErrorKind, Finish, Fold, Message, MessageId, SessionId, Start, TurnId};
+use aichat_message::{Delta, ErrorKind, Finish, Fold, Message, MessageId, SessionId, Start, TurnId, Usage};
 use aichat_providers::{Call, DeltaStream, Provider};
 use aichat_store::Turn;
 
+use crate::budget::{Purse, Settled};
+use crate::cost::Pricing;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::journal::DeltaJournal;
@@ -49,6 +51,9 @@ pub(crate) struct Flight {
     pub(crate) warnings: Vec<String>,
     pub(crate) begun_us: u64,
     pub(crate) wire: Option<WireJournal>,
+    pub(crate) pricing: Pricing,
+    pub(crate) purse: Purse,
+    pub(crate) costs: Vec<CostCalculated>,
 }
 
 /// How an attempt ended.
@@ -56,6 +61,8 @@ enum End {
     Finished,
     Failed(aichat_providers::Error),
     Stopped(Interruption),
+    /// It was not sent.
+    Refused(Error),
 }
 
 /// What one attempt has given so far.
@@ -127,7 +134,17 @@ impl Flight {
     pub(crate) async fn fly(mut self) -> Outcome {
         let mut number = 1;
         loop {
-            let mut attempt = Attempt::new(self.now_us(), self.begun_us);
+            if let Err(refused) = self.reserve(number).await {
+                let nothing = self.begin();
+                return self.land(nothing, false, End::Refused(refused)).await;
+            }
+            if number > 1 || self.purse.is_limited() {
+                self.scribe.begin_attempt();
+                let started = request_started(number, &self.call, &*self.provider, &self.messages);
+                let draft = self.scribe.fact(&started);
+                self.record(draft);
+            }
+            let mut attempt = self.begin();
             let end = self.attempt(&mut attempt).await;
             self.write_wire();
             let End::Failed(error) = end else { return self.land(attempt, true, end).await };
@@ -140,17 +157,57 @@ impl Flight {
                 Some(_) => None,
             };
             let Some(delay) = delay else { return self.land(attempt, true, End::Failed(error)).await };
-            self.retrying(&attempt, number, delay, error);
+            self.retrying(&attempt, number, delay, error).await;
             if let Some(reason) = self.stopped_within(delay).await {
-                let nothing = Attempt::new(self.now_us(), self.begun_us);
+                let nothing = self.begin();
                 return self.land(nothing, false, End::Stopped(reason)).await;
             }
             number += 1;
-            self.scribe.begin_attempt();
-            let started = request_started(number, &self.call, &*self.provider, &self.messages);
-            let draft = self.scribe.fact(&started);
-            self.record(draft);
         }
+    }
+
+    /// Begins an attempt now.
+    fn begin(&self) -> Attempt {
+        Attempt::new(self.now_us(), self.begun_us)
+    }
+
+    /// Sets aside what the next attempt costs at most.
+    async fn reserve(&mut self, number: u32) -> Result<(), Error> {
+        match self.purse.reserve(&self.turn_id, number).await? {
+            Ok(None) => Ok(()),
+            Ok(Some(reserved)) => {
+                self.note(&reserved);
+                Ok(())
+            }
+            Err(refusal) => {
+                self.note(&refusal.fact);
+                Err(refusal.error)
+            }
+        }
+    }
+
+    /// Says what an attempt cost that has just been said to be over, and settles its budget. Called with nothing where
+    /// it cost nothing.
+    async fn pay(&mut self, cost: Option<CostCalculated>) {
+        let cost = cost.map(|cost| CostCalculated { ended_us: self.scribe.said_us(), ..cost });
+        if let Some(cost) = &cost {
+            self.note(cost);
+        }
+        let (settled, error) = self.purse.settle(cost.as_ref()).await;
+        match settled {
+            Some(Settled::Committed(fact)) => self.note(&fact),
+            Some(Settled::Released(fact)) => self.note(&fact),
+            None => {}
+        }
+        self.costs.extend(cost);
+        if let Some(error) = error {
+            self.tell(format!("what was set aside for this turn stays so: {error}"));
+        }
+    }
+
+    fn cost(&self, attempt: &Attempt, usage: Option<&Usage>, has_ended: bool) -> CostCalculated {
+        let served = attempt.fold.started().model.as_deref();
+        self.pricing.cost(self.scribe.asked_us(), served, usage, has_ended)
     }
 
     fn now_us(&self) -> u64 {
@@ -324,9 +381,14 @@ impl Flight {
         .await
     }
 
-    fn retrying(&mut self, attempt: &Attempt, number: u32, delay: Duration, error: aichat_providers::Error) {
-        let failed = self.failed(attempt, &error);
-        self.note(&failed);
+    async fn retrying(
+        &mut self,
+        attempt: &Attempt,
+        number: u32,
+        delay: Duration,
+        error: aichat_providers::Error,
+    ) {
+        self.fail(attempt, &error).await;
         self.note(&LlmRequestRetried {
             attempt: number,
             delay_ms: millis(delay),
@@ -335,6 +397,14 @@ impl Flight {
             status: error.status(),
         });
         self.pass(Progress::Retrying { attempt: number, delay, error: error.into() });
+    }
+
+    /// Records that an attempt failed, and what it cost.
+    async fn fail(&mut self, attempt: &Attempt, error: &aichat_providers::Error) {
+        let failed = self.failed(attempt, error);
+        self.note(&failed);
+        let cost = failed.may_cost().then(|| self.cost(attempt, failed.usage.as_ref(), false));
+        self.pay(cost).await;
     }
 
     fn failed(&self, attempt: &Attempt, error: &aichat_providers::Error) -> LlmResponseFailed {
@@ -369,17 +439,21 @@ impl Flight {
                     timing: timing.clone(),
                     rate_limits: start.rate_limits,
                 });
+                let cost = self.cost(&attempt, attempt.fold.usage(), true);
+                self.pay(Some(cost)).await;
             }
-            End::Failed(error) => {
-                let failed = self.failed(&attempt, error);
-                self.note(&failed);
+            End::Failed(error) => self.fail(&attempt, error).await,
+            End::Stopped(reason) => {
+                self.note(&LlmResponseInterrupted {
+                    reason: *reason,
+                    usage: attempt.fold.usage().cloned(),
+                    timing: Some(timing.clone()),
+                    kept: attempt.kept(),
+                });
+                let cost = self.cost(&attempt, attempt.fold.usage(), false);
+                self.pay(Some(cost)).await;
             }
-            End::Stopped(reason) => self.note(&LlmResponseInterrupted {
-                reason: *reason,
-                usage: attempt.fold.usage().cloned(),
-                timing: Some(timing.clone()),
-                kept: attempt.kept(),
-            }),
+            End::Refused(_) => {}
         }
         let Attempt { fold, begun_us, first_content_us, mut is_masked, .. } = attempt;
         let (start, usage, finish) = (fold.started().clone(), fold.usage().cloned(), fold.finish().cloned());
@@ -396,7 +470,12 @@ impl Flight {
             self.drop_wire();
         }
         self.end_turn(finish.as_ref(), &end, answer.as_ref());
-        let recorded = self.turn.finish().await.map_err(Error::from);
+        let told = self.purse.tell();
+        let (recorded, told) = futures::future::join(self.turn.finish(), told).await;
+        let recorded = recorded.map_err(Error::from);
+        if let Err(error) = told {
+            self.warnings.push(format!("the budgets of this day do not count this turn: {error}"));
+        }
 
         let now_us = self.engine.0.effects.clock.mono_us();
         let (status, error) = match end {
@@ -405,6 +484,7 @@ impl Flight {
             End::Stopped(_) => {
                 (Status::Interrupted, Some(Error::new(ErrorKind::Cancelled, "the turn was stopped")))
             }
+            End::Refused(error) => (Status::Failed, Some(error)),
         };
         let (status, error) = match recorded {
             Ok(()) => (status, error),
@@ -418,17 +498,7 @@ impl Flight {
             output: self.call.request.output,
             finish,
             usage,
-            catalog: self.engine.0.catalog.clone(),
-            is_local: self.provider.info().local,
-            address: match self.call.url.is_empty() {
-                true => self.provider.info().host.clone(),
-                false => self.call.url,
-            },
-            asked_us: {
-                let since = now_us.saturating_sub(begun_us);
-                let now = self.engine.0.effects.clock.now_us();
-                now.saturating_sub(i64::try_from(since).unwrap_or(0))
-            },
+            costs: self.costs,
             model: self.model,
             model_served: start.model,
             request_id: start.request_id.or_else(|| error.as_ref()?.request_id().map(str::to_owned)),
@@ -475,7 +545,12 @@ impl Flight {
                 message: error.to_string(),
                 answer: answer.cloned(),
             }),
-            End::Stopped(reason) => self.note(&TurnInterrupted { reason: *reason, answer: answer.cloned() }),
+            End::Stopped(reason) => {
+                self.note(&TurnInterrupted { reason: *reason, answer: answer.cloned() });
+            }
+            End::Refused(error) => {
+                self.note(&TurnFailed { kind: error.kind(), message: error.to_string(), answer: None });
+            }
         }
     }
 }

@@ -3,13 +3,15 @@
 use std::collections::HashSet;
 
 use aichat_events::{
-    Draft, Fact, Interruption, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed,
-    LlmResponseInterrupted, MessageAssistant, Salt, TurnCompleted, TurnFailed, TurnInterrupted,
-    TurnRecovered, TurnStarted,
+    BudgetCommitted, BudgetReleased, BudgetReserved, CostCalculated, Draft, Fact, Interruption,
+    LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed, LlmResponseInterrupted, MessageAssistant,
+    Salt, TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered, TurnStarted,
 };
-use aichat_message::{EventId, Fold, Json, MessageId, Origin};
+use aichat_message::{EventId, Fold, Json, MessageId, Money, Origin};
 use aichat_store::{Claim, ErrorKind as StoreErrorKind, Pending, State};
 
+use crate::budget::{self, Settled, hold_id};
+use crate::cost::Pricing;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::flight::kept;
@@ -63,7 +65,8 @@ impl Engine {
         let mut pins = Vec::new();
         for turn in pending {
             let header = &turn.header;
-            let drafts = drafts(turn);
+            let drafts = drafts(self, turn);
+            self.settle_holds(turn, &drafts).await?;
             let at = match tails.iter().position(|tail| *tail.stream() == header.session) {
                 Some(at) => at,
                 None => {
@@ -103,6 +106,29 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Settles what a turn that is over still has set aside: at what its events say, and all of it where they do not.
+    async fn settle_holds(&self, turn: &Pending, drafts: &[Draft]) -> Result<(), Error> {
+        let attempts = drafts.iter().filter(|draft| draft.kind == LlmRequestStarted::TYPE).count();
+        let was_killed = drafts.iter().any(|draft| draft.kind == TurnRecovered::TYPE);
+        let has_reserved = drafts.iter().any(|draft| draft.kind == BudgetReserved::TYPE);
+        if !was_killed && !has_reserved {
+            return Ok(());
+        }
+        // One more may have been set aside than was written down.
+        for attempt in 1..=u32::try_from(attempts).unwrap_or(u32::MAX).saturating_add(1) {
+            let committed = drafts.iter().filter_map(BudgetCommitted::of_draft);
+            let committed =
+                committed.filter(|fact| fact.attempt == attempt).map(|fact| fact.amount).next_back();
+            let released =
+                drafts.iter().filter_map(BudgetReleased::of_draft).any(|fact| fact.attempt == attempt);
+            let spent = committed.or(released.then_some(Money::ZERO)).map(Money::nano_dollars_up);
+            self.0.ledger.settle(&hold_id(&turn.header.turn, attempt), spent).await?;
+        }
+        Ok(())
+    }
+}
+
 enum FoldError {
     Conflict,
     Other(Error),
@@ -127,7 +153,7 @@ impl From<Error> for FoldError {
 /// that is still being written stays open.
 ///
 /// What recovery adds is derived from what is there, ids included, so that doing it twice changes nothing.
-pub(crate) fn drafts(pending: &Pending) -> Vec<Draft> {
+pub(crate) fn drafts(engine: &Engine, pending: &Pending) -> Vec<Draft> {
     let mut drafts: Vec<Draft> = Vec::new();
     let mut seen = HashSet::new();
     let mut attempt = 0;
@@ -148,7 +174,7 @@ pub(crate) fn drafts(pending: &Pending) -> Vec<Draft> {
                 fold.apply(&delta);
             }
         }
-        close(pending, &mut drafts, &fold);
+        close(engine, pending, &mut drafts, &fold);
     }
     drafts
 }
@@ -159,7 +185,7 @@ pub(crate) fn is_recovered(drafts: &[Draft]) -> bool {
 }
 
 /// Closes what a dead writer left open.
-fn close(pending: &Pending, drafts: &mut Vec<Draft>, fold: &Fold) {
+fn close(engine: &Engine, pending: &Pending, drafts: &mut Vec<Draft>, fold: &Fold) {
     let Some(last) = drafts.last().cloned() else { return };
     let mut derived = Derived::new(pending, &last, 1);
     let bytes = pending.records.iter().map(Vec::len).sum::<usize>() as u64;
@@ -183,6 +209,7 @@ fn close(pending: &Pending, drafts: &mut Vec<Draft>, fold: &Fold) {
             (request.call.clone(), request.span, request.parent_span);
         drafts.push(draft);
     }
+    close_money(engine, &mut derived, drafts, fold);
     let answer = match drafts.iter().find_map(MessageAssistant::of_draft) {
         Some(answer) => Some(answer.id),
         None if fold.message().is_empty() => None,
@@ -196,6 +223,69 @@ fn close(pending: &Pending, drafts: &mut Vec<Draft>, fold: &Fold) {
         }
     };
     drafts.push(derived.draft(&TurnInterrupted { reason: Interruption::Kill, answer }));
+}
+
+/// Says what the last attempt cost and settles its budget, where the writer had no time to.
+fn close_money(engine: &Engine, derived: &mut Derived<'_>, drafts: &mut Vec<Draft>, fold: &Fold) {
+    let sent = drafts.iter().rposition(|draft| draft.kind == LlmRequestStarted::TYPE);
+    let reserved = drafts.iter().rposition(|draft| draft.kind == BudgetReserved::TYPE);
+    let Some(at) = sent.or(reserved) else { return };
+    let about = (drafts[at].call.clone(), drafts[at].span, drafts[at].parent_span);
+    let since =
+        |kind: &str| drafts[at..].iter().rposition(|draft| draft.kind == kind).map(|place| at + place);
+    let mut cost = since(CostCalculated::TYPE).and_then(|place| CostCalculated::of_draft(&drafts[place]));
+    let mut added = Vec::new();
+    let failed = since(LlmResponseFailed::TYPE);
+    let may_cost = failed
+        .and_then(|place| LlmResponseFailed::of_draft(&drafts[place]))
+        .is_none_or(|fact| fact.may_cost());
+    if cost.is_none()
+        && may_cost
+        && let Some(request) = LlmRequestStarted::of_draft(&drafts[at])
+        // What an earlier version began is closed as that version would have closed it.
+        && drafts[at].tv > 1
+    {
+        let completed = since(LlmResponseCompleted::TYPE);
+        let turn = drafts.iter().find_map(TurnStarted::of_draft);
+        let pricing = Pricing {
+            catalog: engine.0.catalog.clone(),
+            provider: request.provider,
+            model: request.model,
+            address: request.host,
+            is_local: request.local,
+            agent: turn.and_then(|turn| turn.agent).map(|agent| agent.name),
+        };
+        let served = fold.started().model.as_deref();
+        let mut fact = pricing.cost(drafts[at].ts, served, fold.usage(), completed.is_some());
+        // The event that ends the attempt is what its cost is known by.
+        let end = [completed, failed, since(LlmResponseInterrupted::TYPE)].into_iter().flatten().max();
+        fact.ended_us = end.map_or(0, |place| drafts[place].ts);
+        let mut draft = derived.draft(&fact);
+        draft.cause = end.map(|place| drafts[place].id.clone());
+        added.push(draft);
+        cost = Some(fact);
+    }
+    let settled = |attempt: u32| {
+        let committed = drafts.iter().filter_map(BudgetCommitted::of_draft).map(|fact| fact.attempt);
+        let released = drafts.iter().filter_map(BudgetReleased::of_draft).map(|fact| fact.attempt);
+        committed.chain(released).any(|settled| settled == attempt)
+    };
+    if reserved > sent {
+        // Nobody knows whether the attempt was sent for which it was set aside.
+        cost = Some(CostCalculated::default());
+    }
+    if let Some(reserved) = reserved.and_then(|place| BudgetReserved::of_draft(&drafts[place]))
+        && !settled(reserved.attempt)
+    {
+        added.push(match budget::settled(reserved.attempt, reserved.amount, cost.as_ref()) {
+            Settled::Committed(fact) => derived.draft(&fact),
+            Settled::Released(fact) => derived.draft(&fact),
+        });
+    }
+    for mut draft in added {
+        (draft.call, draft.span, draft.parent_span) = about.clone();
+        drafts.push(draft);
+    }
 }
 
 fn origin(request: &Draft, fold: &Fold) -> Option<Origin> {

@@ -123,7 +123,7 @@ impl Follow {
                 continue;
             }
             there.insert(turn.clone());
-            let drafts = drafts(&pending);
+            let drafts = drafts(&self.engine, &pending);
             let known = self.flights.entry(turn.clone()).or_insert(0);
             if check && self.engine.store().folded(&turn).await? {
                 *known = drafts.len();

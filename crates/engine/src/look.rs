@@ -56,7 +56,7 @@ impl Engine {
                 if pending.header.session != *session || self.store().folded(&pending.header.turn).await? {
                     continue;
                 }
-                for draft in drafts(&pending) {
+                for draft in drafts(self, &pending) {
                     seq += 1;
                     flying.push(draft.seal(seq, &Hash::ZERO));
                 }

@@ -16,7 +16,9 @@ use aichat_store::{Claim, ErrorKind as StoreErrorKind, Lease, State, TurnHeader}
 
 use crate::answer::Form;
 use crate::attachment::left_out;
+use crate::budget::{Limits, Purse};
 use crate::context::Context;
+use crate::cost::Pricing;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::flight::{Flight, Running};
@@ -54,6 +56,8 @@ pub(crate) struct Prepared {
     pub(crate) switched: Option<String>,
     pub(crate) scope: Option<String>,
     pub(crate) agent: Option<AgentRef>,
+    pub(crate) pricing: Pricing,
+    pub(crate) purse: Purse,
 }
 
 impl Prepared {
@@ -184,6 +188,22 @@ impl Engine {
             Form::Of(output) => Some(output),
         };
         let mut call = provider.prepare(request)?;
+        let info = provider.info();
+        let pricing = Pricing {
+            catalog: self.0.catalog.clone(),
+            provider: info.name.clone(),
+            model: call.request.model.clone(),
+            address: if call.url.is_empty() { info.host.clone() } else { call.url.clone() },
+            is_local: info.local,
+            agent: acting.as_ref().map(|acting| acting.named.name.clone()),
+        };
+        let now_us = self.0.effects.clock.now_us();
+        let limits = Limits { max_cost: send.max_cost, allows_unpriced: send.allow_unpriced };
+        let ledger = Arc::clone(&self.0.ledger);
+        let mut purse = Purse::new(ledger, &self.0.budget, limits, summary.as_ref(), &pricing, now_us);
+        if purse.is_limited() {
+            call = purse.fit(&*provider, call, &pricing, now_us).await?;
+        }
         call.warnings.extend(gone.into_iter().chain(lost));
         // Nobody pays for an answer to half of a question.
         if let Some(name) = user.as_ref().and_then(|user| left_out(user, &call.body)) {
@@ -206,6 +226,8 @@ impl Engine {
             switched,
             scope: send.scope,
             agent: acting.map(|acting| acting.named),
+            pricing,
+            purse,
         })
     }
 
@@ -300,7 +322,7 @@ impl Engine {
         let records = drafts.into_iter().map(|draft| Record::Event(Box::new(draft)).encode()).collect();
         let messages = prepared.messages();
         let wire = WireJournal::new(self.0.record_wire, scribe.redactor());
-        let Prepared { session, base, model, provider, call, input, .. } = prepared;
+        let Prepared { session, base, model, provider, call, input, pricing, purse, .. } = prepared;
         let header = TurnHeader { session: session.clone(), turn: turn_id.clone(), base };
         let turn = self.0.store.begin(header, records).await?;
         drop(pin);
@@ -332,6 +354,9 @@ impl Engine {
             warnings: Vec::new(),
             begun_us,
             wire,
+            pricing,
+            purse,
+            costs: Vec::new(),
         };
         for warning in std::mem::take(&mut flight.call.warnings) {
             flight.tell(warning);
@@ -375,8 +400,16 @@ fn first_drafts(scribe: &mut Scribe, turn: &TurnId, prepared: &Prepared) -> Vec<
     for text in &prepared.call.warnings {
         drafts.push(scribe.fact(&WarningRaised { text: text.clone() }));
     }
-    scribe.begin_attempt();
-    drafts.push(scribe.fact(&request_started(1, &prepared.call, &*prepared.provider, &prepared.messages())));
+    // A request that a budget may forbid is said to be sent once it is allowed.
+    if !prepared.purse.is_limited() {
+        scribe.begin_attempt();
+        drafts.push(scribe.fact(&request_started(
+            1,
+            &prepared.call,
+            &*prepared.provider,
+            &prepared.messages(),
+        )));
+    }
     drafts
 }
 
@@ -395,6 +428,7 @@ pub(crate) fn request_started(
         profile: info.profile.clone(),
         api_version: info.api_version.clone(),
         host: info.host.clone(),
+        local: info.local,
         path: path(&call.url).to_owned(),
         model: call.request.model.clone(),
         options: Json::from_value(&call.request.options).expect("options have string keys only"),

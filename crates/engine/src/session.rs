@@ -300,7 +300,7 @@ impl Engine {
             if pending.header.session != *session || self.0.store.folded(&pending.header.turn).await? {
                 continue;
             }
-            for draft in drafts(&pending) {
+            for draft in drafts(self, &pending) {
                 let event = draft.seal(seq + 1, &hash);
                 (seq, hash) = (event.seq(), *event.hash());
                 events.push(event);

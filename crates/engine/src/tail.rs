@@ -66,6 +66,11 @@ impl Tail {
         this
     }
 
+    /// Tells whether the stream ends with these events.
+    pub(crate) fn is_after(&self, events: &[Event]) -> bool {
+        self.chain.seq() == events.last().map_or(0, Event::seq)
+    }
+
     /// Returns where the session's branches end by now.
     pub(crate) fn heads(&self) -> Option<&Heads> {
         self.projection.heads()

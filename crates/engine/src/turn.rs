@@ -8,13 +8,13 @@ use futures::Stream;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use aichat_catalog::{Call, Catalog, Cost, CostStatus, Moment};
-use aichat_events::Interruption;
-use aichat_message::{Delta, ErrorKind, Finish, Message, MessageId, SessionId, TurnId, Usage};
+use aichat_events::{CostCalculated, Interruption};
+use aichat_message::{Delta, ErrorKind, Finish, Message, MessageId, Money, SessionId, TurnId, Usage};
 use aichat_providers::{Options, Output};
 
 use crate::agent::Agent;
 use crate::answer::Form;
+use crate::cost;
 use crate::document::Versioned;
 use crate::error::Error;
 
@@ -79,6 +79,10 @@ pub struct Send {
     pub form: Form,
     /// Sampling and limits.
     pub options: Options,
+    /// The most that the turn may cost in dollars; where absent, what its agent or the engine's budget says.
+    pub max_cost: Option<Money>,
+    /// Whether a model without a known price may be asked although a budget is set.
+    pub allow_unpriced: bool,
     /// Whether the answer is streamed.
     pub stream: bool,
     /// Where the caller is, a terminal for example; see [`Engine::last_in_scope`](crate::Engine::last_in_scope).
@@ -99,6 +103,8 @@ impl Send {
             after: After::Head,
             form: Form::Kept,
             options: Options::default(),
+            max_cost: None,
+            allow_unpriced: false,
             stream: true,
             scope: None,
             wait: Duration::ZERO,
@@ -189,28 +195,14 @@ pub struct Outcome {
     pub warnings: Vec<String>,
     /// Why it failed or was stopped.
     pub error: Option<Error>,
-    pub(crate) catalog: Catalog,
-    pub(crate) is_local: bool,
-    /// Where it was sent, as closely as the provider says; empty where that is nowhere.
-    pub(crate) address: String,
-    /// When the last attempt began, in microseconds since 1970.
-    pub(crate) asked_us: i64,
+    /// What each attempt cost that may have cost something, as it is recorded.
+    pub costs: Vec<CostCalculated>,
 }
 
 impl Outcome {
-    /// Returns what the turn cost, at the prices of the time it was asked.
-    pub fn cost(&self) -> Cost {
-        if self.is_local {
-            return Cost::local_free();
-        }
-        let at = Moment::from_unix_micros(self.asked_us);
-        let of = |model| {
-            let call = Call::new(&self.model.provider, model, at).to(&self.address);
-            self.catalog.cost(&call, self.usage.as_ref())
-        };
-        let served = self.model_served.as_deref().map(of);
-        // A gateway may answer under a name of its own for the model that was asked for.
-        served.filter(|cost| cost.status != CostStatus::Unknown).unwrap_or_else(|| of(&self.model.model))
+    /// Returns what the turn cost, all its attempts together; unknown where there was none that may have cost something.
+    pub fn cost(&self) -> CostCalculated {
+        cost::together(&self.costs)
     }
 }
 

@@ -6,6 +6,8 @@
 mod agents;
 #[path = "engine/attachments.rs"]
 mod attachments;
+#[path = "engine/budgets.rs"]
+mod budgets;
 #[path = "engine/care.rs"]
 mod care;
 #[path = "engine/clock.rs"]

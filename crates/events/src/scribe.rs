@@ -6,7 +6,7 @@ use aichat_message::{CallId, EventId, Json, Message, SessionId, TurnId, WriterId
 
 use crate::effects::Effects;
 use crate::envelope::Draft;
-use crate::fact::{self, Fact, SecretRedacted};
+use crate::fact::{self, Fact, LlmRequestStarted, SecretRedacted};
 use crate::hex::{Salt, Span};
 use crate::redact::Redactor;
 
@@ -19,13 +19,26 @@ pub struct Scribe {
     call: Option<(CallId, Span)>,
     cause: Option<EventId>,
     redactor: Arc<Redactor>,
+    /// When the last request was sent, and when the last event was drafted.
+    asked_us: i64,
+    said_us: i64,
 }
 
 impl Scribe {
     /// Returns a scribe for events of a session outside any turn, which counts what it masks by itself.
     pub fn new(effects: Effects, writer: WriterId, session: SessionId, redactor: &Redactor) -> Self {
         let redactor = Arc::new(redactor.counted());
-        Self { effects, writer, session, turn: None, call: None, cause: None, redactor }
+        Self {
+            effects,
+            writer,
+            session,
+            turn: None,
+            call: None,
+            cause: None,
+            redactor,
+            asked_us: 0,
+            said_us: 0,
+        }
     }
 
     /// Drafts the events of `turn` from now on.
@@ -45,6 +58,16 @@ impl Scribe {
     /// Returns the span of the attempt that was begun last; zeros before the first.
     pub fn attempt(&self) -> Span {
         self.call.as_ref().map_or(Span([0; 8]), |(_, span)| *span)
+    }
+
+    /// Returns when the last request was said to be sent, in microseconds since 1970 UTC; 0 before the first.
+    pub fn asked_us(&self) -> i64 {
+        self.asked_us
+    }
+
+    /// Returns the time of the last event that was drafted, in microseconds since 1970 UTC; 0 before the first.
+    pub fn said_us(&self) -> i64 {
+        self.said_us
     }
 
     /// Returns what everything is masked by.
@@ -71,13 +94,18 @@ impl Scribe {
 
     fn draft<F: Fact>(&mut self, payload: Json) -> Draft {
         let id = EventId::from_bits(self.effects.bits());
-        let about_call = F::TYPE.starts_with("llm.");
+        let ts = self.effects.clock.now_us();
+        self.said_us = ts;
+        if F::TYPE == LlmRequestStarted::TYPE {
+            self.asked_us = ts;
+        }
+        let about_call = ["llm.", "cost.", "budget."].iter().any(|family| F::TYPE.starts_with(family));
         let call = self.call.as_ref().filter(|_| about_call);
         let turn_span = self.turn.as_ref().map(|(_, span)| *span);
         Draft {
             id: id.clone(),
             session: self.session.clone(),
-            ts: self.effects.clock.now_us(),
+            ts,
             mono_us: self.effects.clock.mono_us(),
             writer: self.writer.clone(),
             kind: F::TYPE.to_owned(),

@@ -6,7 +6,7 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-use crate::money::Money;
+use crate::money::{Currency, Money};
 
 /// How far an amount can be trusted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ impl fmt::Display for CostStatus {
 /// # Ok::<(), aichat_message::MoneyError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(from = "Written", into = "Written")]
 pub struct Total {
     /// The sum of the amounts that are known, in dollars: a lower bound unless the total [is whole](Self::is_whole).
     pub amount: Money,
@@ -77,7 +77,38 @@ pub struct Total {
     pub estimated: u64,
 }
 
+/// A total as JSON: without an amount where nothing is known of it.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Written {
+    amount: Option<Money>,
+    currency: Currency,
+    calls: u64,
+    unpriced: u64,
+    partial: u64,
+    estimated: u64,
+}
+
+impl From<Total> for Written {
+    fn from(total: Total) -> Self {
+        let Total { calls, unpriced, partial, estimated, .. } = total;
+        Self { amount: total.known(), currency: Currency::Usd, calls, unpriced, partial, estimated }
+    }
+}
+
+impl From<Written> for Total {
+    fn from(written: Written) -> Self {
+        let Written { amount, calls, unpriced, partial, estimated, .. } = written;
+        Self { amount: amount.unwrap_or_default(), calls, unpriced, partial, estimated }
+    }
+}
+
 impl Total {
+    /// Returns the amount, unless nothing is known of it: where there are calls and none has one.
+    pub fn known(&self) -> Option<Money> {
+        (self.calls == 0 || self.calls > self.unpriced || self.amount != Money::ZERO).then_some(self.amount)
+    }
+
     /// Counts one call.
     pub fn count(&mut self, amount: Option<Money>, status: CostStatus) {
         self.calls += 1;
@@ -187,6 +218,24 @@ mod tests {
         let parts = calls.iter().map(|call| total(&[*call])).sum::<Total>();
         assert_eq!(parts, total(&calls));
         assert_eq!((parts.calls, parts.estimated, parts.is_whole()), (3, 1, false));
+    }
+
+    #[test]
+    fn json_has_no_amount_where_none_is_known() {
+        for (calls, json) in [
+            (&[][..], r#"{"amount":"0","currency":"USD","calls":0,"unpriced":0,"partial":0,"estimated":0}"#),
+            (
+                &[(None, CostStatus::Unknown)],
+                r#"{"amount":null,"currency":"USD","calls":1,"unpriced":1,"partial":0,"estimated":0}"#,
+            ),
+            (
+                &[(None, CostStatus::Unknown), (Some("0.5"), CostStatus::Estimated)],
+                r#"{"amount":"0.5","currency":"USD","calls":2,"unpriced":1,"partial":0,"estimated":1}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&total(calls)).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Total>(json).unwrap(), total(calls));
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod error;
 mod faults;
 #[cfg(feature = "sled")]
 mod journal;
+mod ledger;
 mod memory;
 #[cfg(feature = "sled")]
 mod notice;
@@ -40,6 +41,7 @@ mod store;
 mod turn;
 
 pub use error::{Error, ErrorKind};
+pub use ledger::{Account, Balance, Hold, Ledger, MemoryLedger, Verdict};
 pub use memory::Memory;
 #[cfg(feature = "sled")]
 pub use notice::Notice;

@@ -12,6 +12,7 @@ use aichat_message::{EventId, SessionId, TurnId};
 
 use crate::admit::{self, Verdict};
 use crate::error::{Error, ErrorKind};
+use crate::ledger::{Ledger, MemoryLedger};
 use crate::order;
 use crate::range::range;
 use crate::store::{Blob, Head, Info, Row, Scan, Store, Table, Unit, Write};
@@ -27,6 +28,7 @@ struct Shared {
     leases: Mutex<HashMap<SessionId, Arc<tokio::sync::Mutex<()>>>>,
     /// Read by those who keep blobs, written by those who remove some.
     pins: Arc<tokio::sync::RwLock<()>>,
+    ledger: MemoryLedger,
 }
 
 #[derive(Debug, Default)]
@@ -92,6 +94,10 @@ impl Store for Memory {
                 Err(Error::new(ErrorKind::Busy, format!("another turn of session {session} is in flight")))
             }
         }
+    }
+
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        Arc::new(self.0.ledger.clone())
     }
 
     async fn backlog(&self) -> Result<(usize, u64), Error> {

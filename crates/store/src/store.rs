@@ -9,6 +9,7 @@ use serde::Serialize;
 use aichat_message::{EventId, SessionId, TurnId};
 
 use crate::error::Error;
+use crate::ledger::Ledger;
 use crate::turn::{Claim, Lease, Pending, Turn, TurnHeader};
 
 /// A place where sessions are kept. Cheap to clone behind an `Arc`; every method may be called at any time from
@@ -214,6 +215,9 @@ pub trait Store: Send + Sync {
     /// Fails with `io` or `corrupt`.
     async fn info(&self) -> Result<Info, Error>;
 
+    /// Returns the ledger that belongs to the store. It opens nothing but its own place.
+    fn ledger(&self) -> Arc<dyn Ledger>;
+
     /// Gives up whatever keeps other processes out; the next call takes it again.
     ///
     /// # Errors
@@ -366,6 +370,8 @@ pub enum Table {
     Blobs,
     /// Projection: the words of messages, made ready to be searched.
     Words,
+    /// Projection: what every call cost, by the time it ended.
+    Costs,
     /// Small versioned records outside sessions; no projection.
     Documents,
 }
@@ -382,6 +388,7 @@ impl Table {
         Self::Forks,
         Self::Blobs,
         Self::Words,
+        Self::Costs,
         Self::Documents,
     ];
 
@@ -397,6 +404,7 @@ impl Table {
             Self::Forks => "forks",
             Self::Blobs => "blobs",
             Self::Words => "words",
+            Self::Costs => "costs",
             Self::Documents => "documents",
         }
     }

@@ -24,8 +24,25 @@ prop_compose! {
             reasoning_tokens: reasoning,
             audio_input_tokens: audio_in,
             audio_output_tokens: audio_out,
+            cost: None,
             raw: None,
         }
+    }
+}
+
+/// Returns counts that add up: each bucket by itself, and the totals as their sums.
+fn sound([input, read, write, write_1h, audio_in, output, reasoning, audio_out]: [u64; 8]) -> Usage {
+    Usage {
+        input_tokens: Some(input + read + write + write_1h + audio_in),
+        output_tokens: Some(output + reasoning + audio_out),
+        cache_read_tokens: Some(read),
+        cache_write_tokens: Some(write + write_1h),
+        cache_write_1h_tokens: Some(write_1h),
+        reasoning_tokens: Some(reasoning),
+        audio_input_tokens: Some(audio_in),
+        audio_output_tokens: Some(audio_out),
+        cost: None,
+        raw: None,
     }
 }
 
@@ -81,23 +98,32 @@ proptest! {
 
     #[test]
     fn more_of_anything_never_costs_less(prices in prices(), counts in prop::array::uniform8(0..1_000_000_u64), which in 0..8_usize, more in 1..1_000_000_u64) {
-        // Each bucket is counted by itself; the totals are their sums.
-        let usage = |[input, read, write, write_1h, audio_in, output, reasoning, audio_out]: [u64; 8]| Usage {
-            input_tokens: Some(input + read + write + write_1h + audio_in),
-            output_tokens: Some(output + reasoning + audio_out),
-            cache_read_tokens: Some(read),
-            cache_write_tokens: Some(write + write_1h),
-            cache_write_1h_tokens: Some(write_1h),
-            reasoning_tokens: Some(reasoning),
-            audio_input_tokens: Some(audio_in),
-            audio_output_tokens: Some(audio_out),
-            raw: None,
-        };
         let catalog = catalog(&prices);
         let mut grown = counts;
         grown[which] += more;
-        let (before, after) = (cost(&catalog, &usage(counts), None), cost(&catalog, &usage(grown), None));
+        let (before, after) = (cost(&catalog, &sound(counts), None), cost(&catalog, &sound(grown), None));
         prop_assert!(after.amount >= before.amount || after.status == CostStatus::Unknown, "{before:?} {after:?}");
+    }
+
+    #[test]
+    fn no_call_costs_more_than_its_ceiling(prices in prices(), counts in prop::array::uniform8(0..1_000_000_u64), more in 0..1_000_u64) {
+        let (catalog, usage) = (catalog(&prices), sound(counts));
+        let call = Call::new("p", "m", NOW);
+        let (input, output) = (usage.input_tokens.unwrap(), usage.output_tokens.unwrap());
+        let Some(ceiling) = catalog.ceiling(&call, input + more) else {
+            let is_priced = |bucket: Bucket| prices[bucket as usize].is_some();
+            prop_assert!(!is_priced(Bucket::Input) || !is_priced(Bucket::Output));
+            return Ok(());
+        };
+        let cost = cost(&catalog, &usage, None);
+        prop_assert!(cost.amount.unwrap_or_default() <= ceiling.with_output(output), "{cost:?} {ceiling:?}");
+        // What can be paid for is all that can be.
+        let all = ceiling.with_output(output);
+        prop_assert!(ceiling.affordable(all).is_none_or(|tokens| tokens == output));
+        if ceiling.affordable(all).is_some() {
+            let less = Money::from_pico_dollars(all.pico_dollars() - 1);
+            prop_assert_eq!(ceiling.affordable(less), Some(output.saturating_sub(1)));
+        }
     }
 
     #[test]

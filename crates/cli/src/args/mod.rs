@@ -1,5 +1,6 @@
 //! The grammar: every command, argument and flag.
 
+mod cost;
 mod documents;
 mod events;
 mod providers;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::env::Env;
 
+pub(crate) use cost::{By, Cost};
 pub(crate) use documents::{AgentFields, Agents, Kept, Templates};
 pub(crate) use events::{Chains, Events, Otel};
 pub(crate) use providers::{Keys, Models, Providers, Test};
@@ -101,6 +103,8 @@ pub(crate) enum Command {
         #[arg(value_name = "SESSION")]
         session: Option<String>,
     },
+    /// Show what calls cost, by model, day, session, agent or provider
+    Cost(Cost),
     /// List and show models, offered or known
     #[command(subcommand)]
     Models(Models),

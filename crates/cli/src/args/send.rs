@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use aichat_message::Money;
 use clap::{Args, ValueEnum, ValueHint};
 
 #[derive(Args, Clone)]
@@ -56,6 +57,12 @@ pub(crate) struct Send {
     /// Do not show the model's reasoning
     #[arg(short = 'R', long)]
     pub(crate) hide_reasoning: bool,
+    /// Most that the turn may cost, in USD; a request that could cost more is not sent
+    #[arg(long, value_name = "USD", value_parser = dollars)]
+    pub(crate) max_cost: Option<Money>,
+    /// Ask a model whose price is not known, although a budget is set
+    #[arg(long)]
+    pub(crate) allow_unpriced: bool,
     /// Print usage and cost on standard error
     #[arg(short, long)]
     pub(crate) usage: bool,
@@ -115,6 +122,14 @@ pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
 
 fn param(text: &str) -> Result<(String, String), String> {
     key_value(text).map_err(|_| format!("write the value after an equals sign: -p {text}=VALUE"))
+}
+
+pub(super) fn dollars(text: &str) -> Result<Money, String> {
+    match text.parse::<Money>() {
+        Ok(amount) if amount > Money::ZERO => Ok(amount),
+        Ok(_) => Err("not an amount of more than nothing".to_owned()),
+        Err(_) => Err("write dollars as a plain decimal, 0.50 for example".to_owned()),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

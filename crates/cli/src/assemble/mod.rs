@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aichat_engine::{Builder, Engine, RecordWire, Registry, Secrets};
-use aichat_message::{ErrorKind, Protocol};
+use aichat_engine::{Budget, Builder, Engine, RecordWire, Registry, Secrets};
+use aichat_message::{ErrorKind, Money, Protocol};
 use aichat_providers::{
     Adapter, Anthropic, Azure, Driver, Endpoint, Finding, Gemini, Ollama, OpenaiChat, OpenaiResponses,
     Profile, Provider, ResponsesProfile, RetryPolicy, Tap,
@@ -22,7 +22,7 @@ use secrecy::{ExposeSecret, SecretString};
 use self::network::Network;
 use self::recorded::Recorded;
 use crate::commands::Context;
-use crate::config::Header;
+use crate::config::{Header, Located};
 use crate::directory::{Directory, Entry, key_variables};
 use crate::env::Env;
 use crate::failure::Failure;
@@ -333,13 +333,17 @@ pub(crate) fn engine(context: &Context, providers: Providers) -> Result<Engine, 
         Some(record) if record.value == "errors" => RecordWire::Errors,
         _ => RecordWire::On,
     };
-    let builder = equip(Engine::over(store(context)?), context).record_wire(record);
+    let builder = equip(Engine::over(store(context)?), context).record_wire(record).budget(budget(context)?);
     Ok(builder.catalog(context.catalog()?).registry(providers).build())
 }
 
-/// Returns an engine that asks nobody: for what is there already.
-pub(crate) fn archive(context: &Context) -> Result<Engine, Failure> {
-    Ok(equip(Engine::over(store(context)?), context).build())
+/// Returns what may be spent.
+fn budget(context: &Context) -> Result<Budget, Failure> {
+    let config = context.config()?;
+    let amount = |name: &str| config.budget.get(name).map(Located::owned);
+    let (turn, session, day) = (amount("send"), amount("session"), amount("day"));
+    let provider = |(name, budget): (&String, &Located<Money>)| (name.clone(), budget.owned());
+    Ok(Budget { turn, session, day, providers: config.provider_budgets.iter().map(provider).collect() })
 }
 
 /// Returns an engine that asks nobody and folds nothing: for looking at what is there, however often.
@@ -358,9 +362,20 @@ pub(crate) fn collector(
     Ok(Network::new(proxy)?.transport(is_here, None))
 }
 
-/// Returns an engine that remembers nothing.
+/// Returns an engine that asks nobody: for what is there already. It prices the calls of those who could not.
+pub(crate) fn archive(context: &Context) -> Result<Engine, Failure> {
+    Ok(equip(Engine::over(store(context)?), context).catalog(context.catalog()?).build())
+}
+
+/// Returns an engine that remembers nothing. What it spends counts where a day's budget is set, and is written down
+/// nowhere else.
 pub(crate) fn forgetful(context: &Context, providers: Providers) -> Result<Engine, Failure> {
-    let builder = equip(Engine::builder(Memory::new()), context).record_wire(RecordWire::Off);
+    let mut builder = equip(Engine::builder(Memory::new()), context).record_wire(RecordWire::Off);
+    let budget = budget(context)?;
+    if budget.day.is_some() || !budget.providers.is_empty() {
+        builder = builder.ledger(store(context)?.ledger());
+    }
+    let builder = builder.budget(budget);
     Ok(builder.catalog(context.catalog()?).registry(providers).build())
 }
 

@@ -5,6 +5,7 @@ mod agents;
 mod chains;
 mod checkup;
 mod completions;
+mod cost;
 mod diff;
 mod documents;
 mod events;
@@ -145,6 +146,7 @@ pub(crate) fn run(args: Vec<OsString>, secrets: Secrets) -> u8 {
         Command::Sessions(args) => sessions::run(&context, args),
         Command::Agents(args) => agents::run(&context, args),
         Command::Templates(args) => templates::run(&context, args),
+        Command::Cost(args) => cost::run(&context, args),
         Command::Events(args) => events::run(&context, args),
         #[cfg(feature = "inspect")]
         Command::Inspect { session } => crate::inspect::run(&context, session.as_deref()),

@@ -82,6 +82,8 @@ fn ask(
             None => AnswerForm::Kept,
         },
         options: options::parse(&args.option, &context.talk)?,
+        max_cost: args.max_cost,
+        allow_unpriced: args.allow_unpriced,
         stream: !args.no_stream,
         scope: scope::current(&context.env),
         wait: if args.wait { FOR_EVER } else { Duration::ZERO },
@@ -358,8 +360,11 @@ fn usage(outcome: &Outcome) -> String {
     let cost = outcome.cost();
     match cost.amount {
         Some(amount) => {
-            let status = crate::output::json(&cost.status);
-            text.push_str(&format!("; cost: {amount} USD ({})", status.trim_matches('"').replace('_', " ")));
+            let status = cost.status.as_str().replace('_', " ");
+            text.push_str(&format!("; cost: {amount} USD ({status})"));
+            if let Some(calculated) = cost.calculated {
+                text.push_str(&format!(", {calculated} USD by the price table"));
+            }
         }
         None => text.push_str("; cost: unknown"),
     }

@@ -82,6 +82,14 @@ fn rows(config: &Config, context: &Context) -> Result<Vec<Row>, Failure> {
             origin: Origin::File(setting.line).to_string(),
         }));
     }
+    let budgets = config.budget.iter().map(|(name, budget)| ((*name).to_owned(), budget));
+    let providers =
+        config.provider_budgets.iter().map(|(name, budget)| (format!("providers.{name}"), budget));
+    rows.extend(budgets.chain(providers).map(|(name, budget)| Row {
+        key: format!("budget.{name}"),
+        value: budget.value.to_string(),
+        origin: Origin::File(budget.line).to_string(),
+    }));
     let directory = Directory::of(config, &context.env)?;
     for entry in directory.entries().iter().filter(|entry| entry.configured) {
         let section = config.providers.get(&entry.name);

@@ -171,7 +171,8 @@ fn a_turn_takes_from_its_agent_what_no_flag_says() {
     let home = Home::new();
     pirate(&home);
     let body = |line: &str| {
-        let done = home.run(line);
+        // It has a limit, and its model no price.
+        let done = home.run(&format!("{line} --allow-unpriced"));
         assert_eq!(done.code, 0, "{}", done.err);
         home.mock.requests().pop().unwrap().body
     };

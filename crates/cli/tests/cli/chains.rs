@@ -61,7 +61,7 @@ fn what_was_cut_off_written_anew_or_taken_away_is_found() {
     assert_eq!(cut.run("events verify --all").code, 0, "the chain alone knows nothing of its end");
     let found = cut.run("events verify --all --against heads");
     assert_eq!(found.code, 74, "{}", found.all());
-    assert!(found.out.contains("broken: the log ends at 5, and there was an event 8 once"), "{}", found.out);
+    assert!(found.out.contains("broken: the log ends at 6, and there was an event 9 once"), "{}", found.out);
 
     let gone = Home::new();
     std::fs::write(gone.path().join("heads"), &head).unwrap();
@@ -76,7 +76,7 @@ fn what_was_cut_off_written_anew_or_taken_away_is_found() {
     let found = home.run("events verify one --against heads");
     assert_eq!(found.code, 74, "{}", found.all());
     assert!(
-        found.out.contains("at 8: another event was here when its hash was written down"),
+        found.out.contains("at 9: another event was here when its hash was written down"),
         "{}",
         found.out
     );

@@ -12,6 +12,7 @@ mod agents;
 mod attachments;
 mod chains;
 mod checkups;
+mod costs;
 mod databases;
 mod erase;
 mod errors;

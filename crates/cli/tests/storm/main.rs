@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod budget;
 mod canary;
 mod chance;
 mod crowd;

@@ -1,6 +1,6 @@
 //! Copies from one store to another, of any kind: backups, restored backups, and moves.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use aichat_events::{Chain, Event, Hash};
 use aichat_message::{SessionId, TurnId};
-use aichat_store::{ErrorKind as StoreErrorKind, Expect, Lease, Replacement, Row, Scan, Table, Unit, Write};
+use aichat_store::{
+    Balance, ErrorKind as StoreErrorKind, Expect, Lease, Replacement, Row, Scan, Table, Unit, Write,
+};
 
 use super::{PAGE, name_of};
 use crate::document::{SYSTEM, is_system};
@@ -145,10 +147,24 @@ impl Carrier<'_> {
             self.pause().await?;
         }
         self.copied.turns_in_flight = self.from.store().backlog().await?.0 as u64;
+        self.ledger().await?;
         Ok(())
     }
 
     /// Lets others in where both stores were held for long.
+    /// Has as much spent on every account as there is; what is set aside counts as spent.
+    async fn ledger(&self) -> Result<(), Error> {
+        let there: HashMap<String, Balance> = self.to.0.ledger.balances().await?.into_iter().collect();
+        for (account, balance) in self.from.0.ledger.balances().await? {
+            let known = there.get(&account).copied().unwrap_or_default();
+            let missing = balance.used().saturating_sub(known.used());
+            if missing > 0 {
+                self.to.0.ledger.spend(&[account], missing).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn pause(&mut self) -> Result<(), Error> {
         if self.since.elapsed() > TURN {
             self.let_others_in().await?;

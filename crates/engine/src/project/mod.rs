@@ -3,7 +3,8 @@
 //! What it writes depends on the events of one session alone, so that a rebuild in any order gives the same
 //! bytes; of the system stream, which is no session, it writes nothing. Keys: `sessions` by id; `recent` by
 //! `!updated·id`; `names` by `hash of the name·id`; `scopes` by `hash of the scope·!used·id`; `messages` by
-//! `session·0·message`; `places` by `message or turn·0·session`; `blobs` by `blob·0·session·0·message`; `forks` by `parent·0·fork`.
+//! `session·0·message`; `places` by `message or turn·0·session`; `blobs` by `blob·0·session·0·message`; `forks` by `parent·0·fork`;
+//! `costs` by `ended·session·0·end of the attempt`.
 
 #[cfg(test)]
 mod tests;
@@ -11,16 +12,17 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 use aichat_events::{
-    AgentRef, Event, Fact, Heads, LlmResponseCompleted, LlmResponseFailed, LlmResponseInterrupted,
-    LlmWireKept, MessageAssistant, MessageDropped, MessageEdited, MessageSystem, MessageTool, MessageUser,
-    SessionArchived, SessionCreated, SessionDeleted, SessionErased, SessionForked, SessionHeadMoved,
-    SessionRenamed, SessionRow, SessionSettingsChanged, TurnCompleted, TurnFailed, TurnInterrupted,
-    TurnStarted,
+    AgentRef, BudgetCommitted, Event, Fact, Heads, LlmResponseCompleted, LlmResponseFailed,
+    LlmResponseInterrupted, LlmWireKept, MessageAssistant, MessageDropped, MessageEdited, MessageSystem,
+    MessageTool, MessageUser, SessionArchived, SessionCreated, SessionDeleted, SessionErased, SessionForked,
+    SessionHeadMoved, SessionRenamed, SessionRow, SessionSettingsChanged, TurnCompleted, TurnFailed,
+    TurnInterrupted, TurnStarted, tally,
 };
-use aichat_message::{Message, MessageId, Role, SessionId, TurnId, Usage};
+use aichat_message::{Message, MessageId, Money, Role, SessionId, Total, TurnId, Usage};
 use aichat_store::{Table, Write};
 
 use crate::blobs;
+use crate::costs::CostRows;
 use crate::document::is_system;
 use crate::search;
 use crate::turn::Status;
@@ -58,6 +60,12 @@ pub struct Summary {
     pub output_tokens: u64,
     /// How many calls ended without reporting both.
     pub calls_without_usage: u64,
+    /// What its calls cost.
+    #[serde(default)]
+    pub cost: Total,
+    /// How much of its budgets was taken as spent beside that, because nobody knows what calls cost, in dollars.
+    #[serde(default)]
+    pub unproven: Money,
     /// Where its branches end.
     #[serde(flatten)]
     pub heads: Heads,
@@ -94,6 +102,8 @@ impl Summary {
             input_tokens: 0,
             output_tokens: 0,
             calls_without_usage: 0,
+            cost: Total::default(),
+            unproven: Money::ZERO,
             heads: Heads::default(),
             last_turn: None,
             parent: None,
@@ -180,12 +190,13 @@ pub(crate) struct Projection {
     before: Option<Summary>,
     now: Option<Summary>,
     writes: Vec<Write>,
+    costs: CostRows,
 }
 
 impl Projection {
     /// Continues after the events that gave `summary`.
     pub(crate) fn after(summary: Option<Summary>) -> Self {
-        Self { before: summary.clone(), now: summary, writes: Vec::new() }
+        Self { before: summary.clone(), now: summary, writes: Vec::new(), costs: CostRows::default() }
     }
 
     /// Tells whether the session was purged.
@@ -205,6 +216,8 @@ impl Projection {
         let now = self.now.get_or_insert_with(|| Summary::new(event.session().clone(), event.ts()));
         now.updated_us = now.updated_us.max(event.ts());
         let ts = event.ts();
+        tally(&mut now.cost, event);
+        self.costs.take(event);
         if let Some(fact) = SessionCreated::of(event) {
             now.name = fact.name;
             now.model = fact.model;
@@ -273,6 +286,8 @@ impl Projection {
             if fact.timing.is_some_and(|timing| timing.first_content_us.is_some()) {
                 now.count(fact.usage.as_ref());
             }
+        } else if let Some(fact) = BudgetCommitted::of(event) {
+            now.unproven = now.unproven + fact.unproven;
         } else if let Some(fact) = TurnCompleted::of(event) {
             now.end(event.turn(), Status::Completed, Some(&fact.answer));
         } else if let Some(fact) = TurnFailed::of(event) {
@@ -328,6 +343,7 @@ impl Projection {
 
     /// Returns what the session is now, and everything to write for it.
     pub(crate) fn finish(mut self) -> (Option<Summary>, Vec<Write>) {
+        self.writes.extend(std::mem::take(&mut self.costs).into_writes());
         let Some(now) = self.now.take() else { return (None, self.writes) };
         let old = self.before.as_ref().map(places).unwrap_or_default();
         let new = places(&now);

@@ -16,13 +16,15 @@ use aichat_events::{
 };
 use aichat_message::{ErrorKind, Message, Role, SessionId, TurnId};
 use aichat_providers::{Call, Exchange, Provider, Replay, Request, RetryPolicy, Transport};
-use aichat_store::{Claim, Memory};
+use aichat_store::{Claim, Memory, MemoryLedger};
 
 pub use self::compare::Divergence;
 use self::plan::Plan;
 use self::play::{Playing, Stop};
 pub use self::raw::RawRequest;
+use crate::budget::{Budget, Limits, Purse};
 use crate::context::Context;
+use crate::cost::Pricing;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::fold::drafts;
@@ -196,7 +198,7 @@ impl Engine {
         stop.give(stream.stop.take());
         flight.fly().await;
         let pending = scratch.store().pending(Claim::Look).await?;
-        let got = pending.first().map(drafts).unwrap_or_default();
+        let got = pending.first().map(|pending| drafts(&scratch, pending)).unwrap_or_default();
         Ok(match compare::first(events, &got, &plan) {
             Some(difference) => ReplayOutcome::Different { difference },
             None => ReplayOutcome::Same { notes },
@@ -249,6 +251,24 @@ impl Engine {
         let model =
             ModelRef::parse(&turn.model).unwrap_or_else(|| ModelRef::new(&asked.provider, &asked.model));
         let session = events[0].session().clone();
+        // What is played once more is paid for already.
+        let pricing = Pricing {
+            catalog: self.0.catalog.clone(),
+            provider: asked.provider.clone(),
+            model: asked.model.clone(),
+            address: String::new(),
+            is_local: true,
+            agent: None,
+        };
+        let limits = Limits { max_cost: None, allows_unpriced: true };
+        let purse = Purse::new(
+            Arc::new(MemoryLedger::default()),
+            &Budget::default(),
+            limits,
+            None,
+            &pricing,
+            events[0].ts(),
+        );
         Ok(Ok(Written {
             gone,
             prepared: Prepared {
@@ -267,6 +287,8 @@ impl Engine {
                 switched: find::<SessionModelSwitched>(events).map(|switched| switched.from),
                 scope: turn.scope,
                 agent: turn.agent,
+                pricing,
+                purse,
             },
         }))
     }

@@ -275,7 +275,7 @@ impl Finding<'_> {
             {
                 continue;
             }
-            let drafts = drafts(&pending);
+            let drafts = drafts(self.engine, &pending);
             let asked = read::<TurnStarted>(&drafts).next().map(|(_, fact)| fact.model);
             let mut said: Vec<Said> = Vec::new();
             let mut say = |draft: &Draft, id, message, partial| {

@@ -78,10 +78,10 @@ async fn an_observer_folds_nothing() {
     assert!(!nothing.is_after(&nothing));
     let session = say(&writer, None, "hello").await.session;
     assert!(watcher.pulse().await.unwrap().is_after(&nothing));
-    assert_eq!(ids(&watcher.follow(None).last(100).await.unwrap()).len(), 8);
+    assert_eq!(ids(&watcher.follow(None).last(100).await.unwrap()).len(), 9);
     assert!(!folder.path().join("db").exists(), "no log was opened");
     assert_eq!(watcher.list(None).await.unwrap()[0].id, session);
-    assert_eq!(watcher.events(&session).await.unwrap().len(), 8);
+    assert_eq!(watcher.events(&session).await.unwrap().len(), 9);
     watcher.shutdown().await.unwrap();
     assert_eq!(store.backlog().await.unwrap().0, 1, "the turn still waits");
 }

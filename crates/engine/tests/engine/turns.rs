@@ -31,6 +31,7 @@ async fn a_turn_streams_and_is_found_afterwards_as_a_session_and_a_log() {
       "llm.request.started",
       "llm.response.first_chunk",
       "llm.response.completed",
+      "cost.calculated",
       "message.assistant",
       "turn.completed"
     ]
@@ -171,7 +172,10 @@ async fn a_dropped_stream_stops_the_request_and_is_recorded_before_shutdown_retu
     assert_eq!(provider.dropped(), 1);
     let events = engine.events(&session).await.unwrap();
     let last = kinds(&events);
-    assert_eq!(last[last.len() - 3..], ["llm.response.interrupted", "message.assistant", "turn.interrupted"]);
+    assert_eq!(
+        last[last.len() - 4..],
+        ["llm.response.interrupted", "cost.calculated", "message.assistant", "turn.interrupted"]
+    );
 }
 
 #[tokio::test]
@@ -197,8 +201,14 @@ async fn a_turn_whose_process_died_is_recovered_with_its_text() {
     let events = next.events(&session).await.unwrap();
     let end = kinds(&events);
     assert_eq!(
-        end[end.len() - 4..],
-        ["turn.recovered", "llm.response.interrupted", "message.assistant", "turn.interrupted"]
+        end[end.len() - 5..],
+        [
+            "turn.recovered",
+            "llm.response.interrupted",
+            "cost.calculated",
+            "message.assistant",
+            "turn.interrupted"
+        ]
     );
     let transcript = next.transcript(&session).await.unwrap();
     assert_eq!(transcript.head().unwrap().message.text(), "what had arrived");
@@ -217,7 +227,7 @@ async fn a_writer_taken_for_dead_may_complete_late_and_its_answer_becomes_the_he
     let turn = whole.pending(Claim::Look).await.unwrap().remove(0);
     let is_end = |record: &Vec<u8>| {
         let text = String::from_utf8_lossy(record);
-        ["llm.response.completed", "message.assistant", "turn.completed"]
+        ["llm.response.completed", "cost.calculated", "message.assistant", "turn.completed"]
             .iter()
             .any(|kind| text.contains(kind))
     };

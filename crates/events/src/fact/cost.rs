@@ -36,6 +36,8 @@ pub struct CostCalculated {
     pub agent: Option<String>,
     /// When the attempt was sent, in microseconds since 1970 UTC: prices are those of that time.
     pub asked_us: i64,
+    /// When the attempt ended, in microseconds since 1970 UTC: the time of the event that says so.
+    pub ended_us: i64,
     /// Everything the model read, as far as reported.
     pub input_tokens: Option<u64>,
     /// Everything the model wrote, as far as reported.

@@ -33,6 +33,9 @@ pub struct LlmRequestStarted {
     /// The path there, without its query; empty where that is nowhere.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path: String,
+    /// Whether the provider is declared to ask for nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub local: bool,
     /// The model asked for, as the provider names it.
     #[serde(default)]
     pub model: String,

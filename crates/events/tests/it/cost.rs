@@ -74,7 +74,7 @@ fn what_a_provider_refused_is_no_call_and_what_was_lost_is_one() {
 #[test]
 fn a_cost_says_null_where_nothing_is_known_and_keeps_where_it_is_from() {
     let json = serde_json::to_string(&CostCalculated::default()).unwrap();
-    let expected = r#"{"amount":null,"currency":"USD","status":"unknown","lines":[],"provider":"","model":"","asked_us":0,"input_tokens":null,"output_tokens":null}"#;
+    let expected = r#"{"amount":null,"currency":"USD","status":"unknown","lines":[],"provider":"","model":"","asked_us":0,"ended_us":0,"input_tokens":null,"output_tokens":null}"#;
     assert_eq!(json, expected);
     let line = CostLine {
         bucket: "input".into(),
@@ -96,7 +96,7 @@ fn a_cost_says_null_where_nothing_is_known_and_keeps_where_it_is_from() {
         r#"{"amount":"0.4","currency":"USD","status":"provider_reported","#,
         r#""lines":[{"bucket":"input","quantity":3,"price_per_million":"0.15","amount":null}],"#,
         r#""price":{"table_date":"2026-11-01",  "later":123456789012345678901234567890},"#,
-        r#""provider":"","model":"","agent":"poet","asked_us":5,"input_tokens":3,"output_tokens":null}"#,
+        r#""provider":"","model":"","agent":"poet","asked_us":5,"ended_us":0,"input_tokens":3,"output_tokens":null}"#,
     ];
     assert_eq!(json, expected.concat());
     assert_eq!(serde_json::from_str::<CostCalculated>(&json).unwrap(), cost);

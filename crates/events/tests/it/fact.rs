@@ -37,6 +37,7 @@ fn facts_are_written_without_empty_options() {
         profile: Some("openai".into()),
         api_version: None,
         host: "api.openai.com".into(),
+        local: false,
         path: "/v1/chat/completions".into(),
         model: "gpt".into(),
         options: Json::new(r#"{"seed":123456789012345678901234567890}"#).unwrap(),

@@ -83,6 +83,7 @@ impl Log {
             profile: None,
             api_version: None,
             host: "localhost".into(),
+            local: false,
             path: String::new(),
             model: "gpt".into(),
             options: Json::new("{}").unwrap(),

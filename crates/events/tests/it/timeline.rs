@@ -149,7 +149,7 @@ fn the_data_has_the_numbers_that_the_text_shows() {
         (RowKind::Redaction, 2_000, None),
     ];
     assert_eq!(spans, expected);
-    insta::assert_snapshot!(serde_json::to_string(&timeline).unwrap().split_once(",\"rows\"").unwrap().0, @r#"{"session":"ses_040g2081040g2081","turns":[{"turn":"trn_040g2081040g2081","seq":1,"ts":1767225601000000,"total_us":2001000,"status":"completed","finish":{"reason":"stop","raw":null},"model":"openai/gpt","tokens":{"calls":1,"input":{"known":12,"unknown":0},"output":{"known":34,"unknown":0}},"cost":{"amount":"0","calls":1,"unpriced":1,"partial":0,"estimated":0}"#);
+    insta::assert_snapshot!(serde_json::to_string(&timeline).unwrap().split_once(",\"rows\"").unwrap().0, @r#"{"session":"ses_040g2081040g2081","turns":[{"turn":"trn_040g2081040g2081","seq":1,"ts":1767225601000000,"total_us":2001000,"status":"completed","finish":{"reason":"stop","raw":null},"model":"openai/gpt","tokens":{"calls":1,"input":{"known":12,"unknown":0},"output":{"known":34,"unknown":0}},"cost":{"amount":null,"currency":"USD","calls":1,"unpriced":1,"partial":0,"estimated":0}"#);
 }
 
 #[test]

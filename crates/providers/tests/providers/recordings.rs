@@ -324,7 +324,17 @@ fn judge(recording: &Recording, fold: &Fold, error: Option<&Error>) -> Vec<Strin
         let sum = |parts: &[Option<u64>]| parts.iter().flatten().sum::<u64>();
         let b = usage.disjoint();
         let sub = sum(&[usage.cache_read_tokens, usage.cache_write_tokens, usage.audio_input_tokens]);
-        if usage.input_tokens.is_some_and(|all| sub <= all) {
+        // A part is never more than its whole, and the buckets are all of it.
+        check("input parts", json!(usage.input_tokens.is_none_or(|all| sub <= all)), json!(true));
+        let sub = sum(&[usage.reasoning_tokens, usage.audio_output_tokens]);
+        check("output parts", json!(usage.output_tokens.is_none_or(|all| sub <= all)), json!(true));
+        let hour = usage.cache_write_1h_tokens.unwrap_or(0);
+        check("cache parts", json!(hour <= usage.cache_write_tokens.unwrap_or(hour)), json!(true));
+        if usage.output_tokens.is_some() {
+            let parts = sum(&[b.output, b.reasoning, b.audio_output]);
+            check("output buckets", json!(parts), json!(usage.output_tokens));
+        }
+        if usage.input_tokens.is_some() {
             let parts = sum(&[b.input, b.cache_read, b.cache_write, b.cache_write_1h, b.audio_input]);
             check("input buckets", json!(parts), json!(usage.input_tokens));
         }

@@ -17,6 +17,7 @@
 //! ```
 
 mod blobs;
+mod ledger;
 mod log;
 mod samples;
 mod tables;
@@ -29,6 +30,7 @@ use crate::error::{Error, ErrorKind};
 use crate::store::Store;
 
 pub use self::blobs::*;
+pub use self::ledger::*;
 pub use self::log::*;
 pub use self::tables::*;
 pub use self::turns::*;
@@ -100,6 +102,9 @@ macro_rules! contract {
             a_turn_begins_once
             the_backlog_counts_what_waits
             a_lease_has_one_holder
+            a_hold_counts_until_it_is_settled
+            a_limit_is_kept_to_the_last
+            many_never_overdraw
         );
     };
     (@ $place:path: $($case:ident)*) => {

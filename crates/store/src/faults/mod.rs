@@ -1,6 +1,7 @@
 //! A disk that fails as planned, and what stores in it must not lose.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
 
+mod ledger;
 mod power;
 mod store;
 mod turns;

@@ -262,7 +262,7 @@ fn options() -> OpenOptions {
 }
 
 /// Tells whether something is not there, or something above it is none of a directory.
-pub(super) fn is_absent(error: &io::Error) -> bool {
+pub(crate) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 

@@ -14,12 +14,22 @@ use super::lease;
 use crate::error::{Error, ErrorKind};
 
 /// What each version of the layout adds to the one before it. Every statement may be repeated.
-const STEPS: &[&[&str]] = &[FIRST, BESIDE];
+const STEPS: &[&[&str]] = &[FIRST, BESIDE, LEDGER];
 
 /// What is kept beside turns in flight.
 const BESIDE: &[&str] = &["CREATE TABLE IF NOT EXISTS aichat.beside (
         session BYTEA NOT NULL, turn BYTEA NOT NULL, part BIGINT NOT NULL, bytes BYTEA NOT NULL,
         PRIMARY KEY (session, turn, part))"];
+
+/// The ledger; and there are more projections now.
+const LEDGER: &[&str] = &[
+    "CREATE TABLE IF NOT EXISTS aichat.accounts (
+        key BYTEA NOT NULL PRIMARY KEY, spent BIGINT NOT NULL, held BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS aichat.holds (
+        id BYTEA NOT NULL, account BYTEA NOT NULL, amount BIGINT NOT NULL, PRIMARY KEY (id, account))",
+    "INSERT INTO aichat.meta (key, value) SELECT 'stale', 1 WHERE EXISTS (SELECT 1 FROM aichat.streams)
+        ON CONFLICT (key) DO NOTHING",
+];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS aichat.streams (

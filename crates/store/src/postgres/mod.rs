@@ -9,6 +9,7 @@ mod failure;
 mod flight;
 mod layout;
 mod lease;
+mod ledger;
 mod log;
 mod pending;
 mod removal;
@@ -34,6 +35,7 @@ use self::lease::{Held, Holding};
 use self::server::Server;
 use crate::admit;
 use crate::error::{Error, ErrorKind};
+use crate::ledger::Ledger;
 use crate::store::{Blob, Head, Info, Row, Scan, Store, Table, Unit, Write};
 use crate::turn::{Claim, Lease, Pending, Turn, TurnHeader};
 
@@ -178,6 +180,10 @@ impl Store for Postgres {
         }
     }
 
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        Arc::new(ledger::Rows(Arc::clone(&self.0)))
+    }
+
     async fn backlog(&self) -> Result<(usize, u64), Error> {
         self.0.backlog().await
     }
@@ -237,9 +243,9 @@ impl Store for Postgres {
         write!(self, "replace the projections", |connection| tables::replace(connection, &writes))
     }
 
-    /// A rebuild is one transaction: it is done or it was never begun.
+    /// A rebuild is one transaction: it is done or it was never begun. A new layout may want one.
     async fn stale(&self) -> Result<bool, Error> {
-        Ok(false)
+        read!(self, "look whether projections are stale", |connection| tables::stale(connection))
     }
 
     async fn put_blob(&self, bytes: &[u8]) -> Result<String, Error> {

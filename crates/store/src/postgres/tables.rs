@@ -47,7 +47,15 @@ pub(super) async fn replace(connection: &mut PgConnection, writes: &[Write]) -> 
         entries.insert((entry.table, &entry.key), entry.value.as_deref());
     }
     entries.retain(|_, value| value.is_some());
-    write(connection, &entries).await
+    write(connection, &entries).await?;
+    sqlx::query("DELETE FROM aichat.meta WHERE key = 'stale'").execute(connection).await?;
+    Ok(())
+}
+
+/// Tells whether a new layout wants the projections made anew.
+pub(super) async fn stale(connection: &mut PgConnection) -> Result<bool, Failure> {
+    let read = sqlx::query("SELECT value FROM aichat.meta WHERE key = 'stale'");
+    Ok(read.fetch_optional(connection).await?.is_some())
 }
 
 /// Returns the value at a key.

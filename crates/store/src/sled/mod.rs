@@ -27,6 +27,8 @@ use crate::admit;
 use crate::error::{Error, ErrorKind};
 use crate::journal::JournalDir;
 use crate::journal::disk::Disk;
+use crate::ledger::Ledger;
+use crate::ledger::file::FileLedger;
 use crate::notice::{Notice, Observer};
 use crate::store::{Blob, Head, Info, Row, Scan, Store, Table, Unit, Visitor, Write};
 use crate::turn::{Claim, Lease, Pending, Turn, TurnHeader};
@@ -44,6 +46,7 @@ struct Inner {
     path: PathBuf,
     observer: Observer,
     journal: JournalDir,
+    ledger: FileLedger,
     /// Large values of the log.
     values: Blobs,
     /// What the caller keeps.
@@ -68,6 +71,7 @@ impl Sled {
         Self(Arc::new(Inner {
             journal: JournalDir::at(disk.clone(), path.join("journal"), Arc::clone(&observer)),
             values: Blobs::at(disk.clone(), path.join("blobs")),
+            ledger: FileLedger::at(disk.clone(), &path),
             blobs: Blobs::at(disk.clone(), path.join("attached")),
             database: RwLock::default(),
             disk,
@@ -186,6 +190,10 @@ impl Store for Sled {
 
     async fn lease(&self, session: &SessionId, wait: Duration) -> Result<Box<dyn Lease>, Error> {
         self.0.journal.lease(session, wait).await
+    }
+
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        Arc::new(self.0.ledger.clone())
     }
 
     async fn backlog(&self) -> Result<(usize, u64), Error> {

@@ -1,0 +1,410 @@
+//! Budgets: what may be spent on a turn, in a session and in a day, and the purse that keeps a turn to it.
+//!
+//! Before every attempt the most that it can cost is set aside, and afterwards what it did cost is taken as spent; where
+//! that is not known, all of it is. The limits of a turn and of a session are kept by the turn itself, because a session
+//! has one turn at a time. Those of a day are accounts of the store's ledger, on which every process draws.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aichat_catalog::{Ceiling, Moment};
+use aichat_events::{BudgetCommitted, BudgetExceeded, BudgetReleased, BudgetReserved, CostCalculated};
+use aichat_message::{ErrorKind, Message, Money, Part, PartKind, TurnId};
+use aichat_providers::{Call, Provider};
+use aichat_store::{Account, Balance, Hold, Ledger, Verdict};
+
+use crate::cost::{Pricing, is_whole};
+use crate::error::Error;
+use crate::project::Summary;
+
+/// The fewest tokens of an answer that are worth a request; several providers take no fewer.
+pub(crate) const FEWEST: u64 = 16;
+/// Tokens of input beside those of the body: what a provider adds of its own.
+const OVERHEAD: u64 = 1_024;
+/// Tokens of input for each part that is not text: its bytes say little about them.
+const MEDIA: u64 = 16_384;
+/// Options that multiply or lift what `max_tokens` bounds, or are billed apart.
+const UNBOUNDED: [&str; 12] = [
+    "n",
+    "best_of",
+    "candidateCount",
+    "generationConfig",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "num_predict",
+    "service_tier",
+    "tools",
+    "web_search_options",
+    "plugins",
+    "models",
+];
+
+/// What may be spent. Nothing is limited where nothing is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// In one turn, unless its caller or its agent says otherwise.
+    pub turn: Option<Money>,
+    /// In one session.
+    pub session: Option<Money>,
+    /// In a day, UTC, by everybody who shares the ledger.
+    pub day: Option<Money>,
+    /// In a day, UTC, at one provider.
+    pub providers: BTreeMap<String, Money>,
+}
+
+/// What the caller of a turn says of its budget.
+pub(crate) struct Limits {
+    pub(crate) max_cost: Option<Money>,
+    pub(crate) allows_unpriced: bool,
+}
+
+/// A limit that a turn keeps by itself.
+struct Limit {
+    /// Which budget, in words.
+    what: &'static str,
+    limit: Money,
+    spent: Money,
+}
+
+/// What the next attempt costs at most.
+#[derive(Clone, Debug)]
+pub(crate) struct Worst {
+    pub(crate) ceiling: Ceiling,
+    pub(crate) input_tokens: u64,
+    /// The most that it may write.
+    pub(crate) output_tokens: Option<u64>,
+}
+
+impl Worst {
+    /// Returns the amount. A model that may write without end costs without end.
+    fn amount(&self) -> Money {
+        match self.output_tokens.or(self.ceiling.output_limit).or(self.ceiling.context_window) {
+            Some(tokens) => self.ceiling.with_output(tokens),
+            None if self.ceiling.output_per_million == Money::ZERO => self.ceiling.input,
+            None => Money::from_pico_dollars(i128::MAX),
+        }
+    }
+}
+
+/// What keeps a turn to its budgets.
+pub(crate) struct Purse {
+    ledger: Arc<dyn Ledger>,
+    limits: Vec<Limit>,
+    accounts: Vec<Account>,
+    /// What an attempt costs at most; `None` where nobody knows.
+    worst: Option<Worst>,
+    allows_unpriced: bool,
+    is_local: bool,
+    model: String,
+    /// What is set aside for the attempt under way.
+    held: Option<Held>,
+    /// What was spent and no ledger knows of.
+    untold: u64,
+}
+
+struct Held {
+    attempt: u32,
+    amount: Money,
+    /// The name of the hold in the ledger, where there is one.
+    id: Option<String>,
+}
+
+/// A refusal, and what it is told by.
+pub(crate) struct Refusal {
+    pub(crate) fact: BudgetExceeded,
+    pub(crate) error: Error,
+}
+
+impl Purse {
+    pub(crate) fn new(
+        ledger: Arc<dyn Ledger>,
+        budget: &Budget,
+        given: Limits,
+        summary: Option<&Summary>,
+        pricing: &Pricing,
+        now_us: i64,
+    ) -> Self {
+        let day = Moment::from_unix_micros(now_us).day();
+        let mut limits = Vec::new();
+        if let Some(limit) = given.max_cost.or(budget.turn) {
+            limits.push(Limit { what: "budget of this turn", limit, spent: Money::ZERO });
+        }
+        if let Some(limit) = budget.session {
+            let spent = summary.map_or(Money::ZERO, |summary| summary.cost.amount + summary.unproven);
+            limits.push(Limit { what: "budget of this session", limit, spent });
+        }
+        let nano = |limit: Money| u64::try_from(limit.pico_dollars().max(0) / 1_000).unwrap_or(u64::MAX);
+        let accounts = vec![
+            Account { key: format!("day/{day}"), limit: budget.day.map(nano) },
+            Account {
+                key: format!("day/{day}/{}", short(&pricing.provider)),
+                limit: budget.providers.get(&pricing.provider).copied().map(nano),
+            },
+        ];
+        Self {
+            ledger,
+            limits,
+            accounts,
+            worst: None,
+            allows_unpriced: given.allows_unpriced,
+            is_local: pricing.is_local,
+            model: format!("{}/{}", pricing.provider, pricing.model),
+            held: None,
+            untold: 0,
+        }
+    }
+
+    /// Tells whether anything limits the turn.
+    pub(crate) fn is_limited(&self) -> bool {
+        !self.is_local && (!self.limits.is_empty() || self.is_shared())
+    }
+
+    /// Tells whether a limit is kept in the ledger.
+    fn is_shared(&self) -> bool {
+        self.accounts.iter().any(|account| account.limit.is_some())
+    }
+
+    /// Finds out what an attempt costs at most. An answer whose length nothing limits is limited to what is left, and a
+    /// warning says so.
+    ///
+    /// # Errors
+    /// Fails where the ledger or the provider does.
+    pub(crate) async fn fit(
+        &mut self,
+        provider: &dyn Provider,
+        call: Call,
+        pricing: &Pricing,
+        now_us: i64,
+    ) -> Result<Call, Error> {
+        let bound = |call: &Call| input_bound(call.body.len(), media(&call.request.messages));
+        let priced = pricing.call(&pricing.model, now_us);
+        let input_tokens = bound(&call);
+        let ceiling = pricing.catalog.ceiling(&priced, input_tokens);
+        let Some(ceiling) = ceiling.filter(|_| is_bounded(&call.request.options)) else { return Ok(call) };
+        let mut worst = Worst { output_tokens: call.request.options.max_tokens, ceiling, input_tokens };
+        let mut fitted = call;
+        if worst.output_tokens.is_none()
+            && let Some(left) = self.remaining().await?
+            && let Some(affordable) = worst.ceiling.affordable(left)
+        {
+            let most = worst.ceiling.output_limit.or(worst.ceiling.context_window).unwrap_or(u64::MAX);
+            // Fewer than these are refused rather than paid for.
+            let tokens = affordable.min(most).max(FEWEST);
+            let mut request = fitted.request.clone();
+            request.options.max_tokens = Some(tokens);
+            fitted = provider.prepare(request)?;
+            let why = match affordable < most {
+                true => format!("which is what the {left} USD that are left of the budget pay for"),
+                false => "the most that the model writes, so that the budget holds".to_owned(),
+            };
+            fitted.warnings.push(format!("max_tokens is {tokens}, {why}"));
+            worst.output_tokens = Some(tokens);
+            worst.input_tokens = input_tokens.max(bound(&fitted));
+        }
+        self.worst = Some(worst);
+        Ok(fitted)
+    }
+
+    /// Returns what is left of the tightest budget, `None` where there is none.
+    pub(crate) async fn remaining(&self) -> Result<Option<Money>, Error> {
+        let left = |limit: &Limit| minus(limit.limit, limit.spent);
+        let own = self.limits.iter().map(left).min();
+        if !self.is_shared() {
+            return Ok(own);
+        }
+        let balances: BTreeMap<String, Balance> = self.ledger.balances().await?.into_iter().collect();
+        let shared = self.accounts.iter().filter_map(|account| {
+            let used = balances.get(&account.key).copied().unwrap_or_default().used();
+            Some(Money::from_nano_dollars(account.limit?.saturating_sub(used)))
+        });
+        Ok(shared.chain(own).min())
+    }
+
+    /// Sets aside what an attempt costs at most, unless a budget forbids it. Tells what was set aside, where anything
+    /// limits the turn.
+    ///
+    /// # Errors
+    /// Fails where the ledger does.
+    pub(crate) async fn reserve(
+        &mut self,
+        turn: &TurnId,
+        attempt: u32,
+    ) -> Result<Result<Option<BudgetReserved>, Box<Refusal>>, Error> {
+        if !self.is_limited() {
+            return Ok(Ok(None));
+        }
+        let amount = match &self.worst {
+            Some(worst) => worst.amount(),
+            None if self.allows_unpriced => Money::ZERO,
+            None => return Ok(Err(Box::new(self.unpriced(attempt)))),
+        };
+        for limit in &self.limits {
+            let left = minus(limit.limit, limit.spent);
+            if amount > left || left == Money::ZERO {
+                return Ok(Err(Box::new(self.exceeded(
+                    attempt,
+                    limit.what.to_owned(),
+                    limit.limit,
+                    left,
+                    amount,
+                ))));
+            }
+        }
+        let mut id = None;
+        if self.is_shared() {
+            let hold = Hold {
+                id: hold_id(turn, attempt),
+                amount: amount.nano_dollars_up(),
+                accounts: self.accounts.clone(),
+            };
+            if let Verdict::Refused { account, balance } = self.ledger.reserve(hold).await? {
+                let limit =
+                    self.accounts.iter().find(|known| known.key == account).and_then(|known| known.limit);
+                let limit = limit.unwrap_or_default();
+                let left = Money::from_nano_dollars(limit.saturating_sub(balance.used()));
+                let what = match account.splitn(3, '/').nth(2) {
+                    Some(provider) => format!("budget of this day for {provider}"),
+                    None => "budget of this day".to_owned(),
+                };
+                let limit = Money::from_nano_dollars(limit);
+                return Ok(Err(Box::new(self.exceeded(attempt, what, limit, left, amount))));
+            }
+            id = Some(hold_id(turn, attempt));
+        }
+        self.held = Some(Held { attempt, amount, id });
+        let (input_tokens, output_tokens) =
+            self.worst.as_ref().map_or((0, None), |worst| (worst.input_tokens, worst.output_tokens));
+        Ok(Ok(Some(BudgetReserved { attempt, amount, input_tokens, output_tokens })))
+    }
+
+    /// Takes what the attempt under way cost as spent, and frees the rest. `cost` is absent where it cost nothing.
+    ///
+    /// # Errors
+    /// Gives back why the ledger failed, beside what to record; what was set aside stays so.
+    pub(crate) async fn settle(&mut self, cost: Option<&CostCalculated>) -> (Option<Settled>, Option<Error>) {
+        let known = cost.and_then(|cost| cost.amount).unwrap_or(Money::ZERO);
+        let Some(Held { attempt, amount: reserved, id }) = self.held.take() else {
+            self.untold = self.untold.saturating_add(known.nano_dollars_up());
+            return (None, None);
+        };
+        let settled = settled(attempt, reserved, cost);
+        let amount = match &settled {
+            Settled::Committed(fact) => fact.amount,
+            Settled::Released(_) => Money::ZERO,
+        };
+        self.limits.iter_mut().for_each(|limit| limit.spent = limit.spent + amount);
+        let error = match &id {
+            Some(id) => self.ledger.settle(id, Some(amount.nano_dollars_up())).await.err(),
+            None => {
+                self.untold = self.untold.saturating_add(amount.nano_dollars_up());
+                None
+            }
+        };
+        (Some(settled), error.map(Error::from))
+    }
+
+    /// Tells the ledger what was spent without being set aside, so that a budget that is set later in the day counts it.
+    pub(crate) fn tell(
+        &mut self,
+    ) -> impl Future<Output = Result<(), aichat_store::Error>> + std::marker::Send + use<> {
+        let (ledger, untold) = (Arc::clone(&self.ledger), std::mem::take(&mut self.untold));
+        let accounts: Vec<String> = self.accounts.iter().map(|account| account.key.clone()).collect();
+        async move {
+            match untold {
+                0 => Ok(()),
+                _ => ledger.spend(&accounts, untold).await,
+            }
+        }
+    }
+
+    fn exceeded(
+        &self,
+        attempt: u32,
+        budget: String,
+        limit: Money,
+        remaining: Money,
+        needed: Money,
+    ) -> Refusal {
+        let most = match needed.pico_dollars() == i128::MAX {
+            true => "this request has no bound".to_owned(),
+            false => format!("this request may cost up to {needed} USD"),
+        };
+        let what =
+            format!("{}: {remaining} USD of {limit} USD is left of the {budget}, and {most}", self.model);
+        let needed = (needed.pico_dollars() != i128::MAX).then_some(needed);
+        let error = Error::new(ErrorKind::Budget, what);
+        Refusal { fact: BudgetExceeded { attempt, budget, limit, remaining, needed }, error }
+    }
+
+    fn unpriced(&self, attempt: u32) -> Refusal {
+        let what = format!("{}: what it costs is not known, and a budget is set", self.model);
+        let limit = self.limits.iter().map(|limit| limit.limit).min();
+        let shared =
+            self.accounts.iter().filter_map(|account| account.limit).map(Money::from_nano_dollars).min();
+        let limit = limit.into_iter().chain(shared).min().unwrap_or_default();
+        let fact = BudgetExceeded {
+            attempt,
+            budget: "budget, because the model has no known price".to_owned(),
+            limit,
+            remaining: limit,
+            needed: None,
+        };
+        Refusal { fact, error: Error::new(ErrorKind::Budget, what) }
+    }
+}
+
+/// How an attempt was settled.
+pub(crate) enum Settled {
+    Committed(BudgetCommitted),
+    Released(BudgetReleased),
+}
+
+/// Returns how an attempt is settled for which an amount was set aside: at what it cost, or at all of it where that is
+/// not known whole.
+pub(crate) fn settled(attempt: u32, reserved: Money, cost: Option<&CostCalculated>) -> Settled {
+    let Some(cost) = cost else { return Settled::Released(BudgetReleased { attempt, amount: reserved }) };
+    let known = cost.amount.unwrap_or(Money::ZERO);
+    let amount = if is_whole(cost) { known } else { known.max(reserved) };
+    Settled::Committed(BudgetCommitted { attempt, reserved, amount, unproven: minus(amount, known) })
+}
+
+/// Returns an upper bound of the tokens that a body holds.
+///
+/// No tokenizer makes more tokens than there are bytes. What is not in the body is counted apart: instructions that a
+/// provider adds, and media, whose bytes do not bound their tokens.
+pub(crate) fn input_bound(body: usize, media: usize) -> u64 {
+    (body as u64).saturating_add(OVERHEAD).saturating_add(MEDIA.saturating_mul(media as u64))
+}
+
+/// Returns how many parts are not text.
+fn media(messages: &[Message]) -> usize {
+    fn count(parts: &[Part]) -> usize {
+        let one = |part: &Part| match &part.kind {
+            PartKind::Media { .. } => 1,
+            PartKind::ToolResult { content, .. } => count(content),
+            _ => 0,
+        };
+        parts.iter().map(one).sum()
+    }
+    messages.iter().map(|message| count(&message.parts)).sum()
+}
+
+/// Tells whether `max_tokens` bounds what a call with these options writes.
+pub(crate) fn is_bounded(options: &aichat_providers::Options) -> bool {
+    !options.other.iter().any(|(name, _)| UNBOUNDED.contains(&name))
+}
+
+/// Returns what the amount set aside for an attempt is called in the ledger.
+pub(crate) fn hold_id(turn: &TurnId, attempt: u32) -> String {
+    format!("{turn}/{attempt}")
+}
+
+fn minus(amount: Money, less: Money) -> Money {
+    Money::from_pico_dollars(amount.pico_dollars().saturating_sub(less.pico_dollars()).max(0))
+}
+
+/// Returns a provider's name as a part of a key, which has an end.
+fn short(name: &str) -> &str {
+    let end = (0..=name.len().min(200)).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
+    &name[..end]
+}

@@ -1,0 +1,256 @@
+//! The ledger of the embedded store: an append-only file of entries under a lock of its own.
+//!
+//! Each line is the CRC-32 of an entry in eight hexadecimal digits, a space, and the entry as JSON. A line that was
+//! torn off is no entry: nobody was told that it was made. Nothing here opens the log.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use super::{Balance, Book, Entry, Hold, Ledger, Verdict};
+use crate::error::{Error, ErrorKind};
+use crate::journal::disk::{Disk, is_absent};
+
+/// From how many bytes on the file is written anew with what counts of it.
+const LARGE: u64 = 64 << 10;
+/// How long to wait for others, each of whom needs an instant.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait before the lock is asked for again.
+const PAUSE: Duration = Duration::from_micros(500);
+
+/// A ledger in a directory. Nothing is read or written before the first call that needs it.
+#[derive(Clone)]
+pub(crate) struct FileLedger(Arc<Inner>);
+
+struct Inner {
+    disk: Disk,
+    dir: PathBuf,
+    path: PathBuf,
+    lock: PathBuf,
+}
+
+impl FileLedger {
+    pub(crate) fn at(disk: Disk, dir: &Path) -> Self {
+        let inner = Inner { disk, path: dir.join("ledger"), lock: dir.join("ledger.lock"), dir: dir.into() };
+        Self(Arc::new(inner))
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let inner = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || work(&inner)).await.unwrap_or_else(|source| {
+            Err(Error::new(ErrorKind::Io, "the ledger's work was cut off").with_source(source))
+        })
+    }
+}
+
+#[async_trait]
+impl Ledger for FileLedger {
+    async fn reserve(&self, hold: Hold) -> Result<Verdict, Error> {
+        self.blocking(move |inner| inner.reserve(&hold)).await
+    }
+
+    async fn settle(&self, id: &str, spent: Option<u64>) -> Result<(), Error> {
+        let id = id.to_owned();
+        self.blocking(move |inner| inner.settle(id, spent)).await
+    }
+
+    async fn spend(&self, accounts: &[String], amount: u64) -> Result<(), Error> {
+        let accounts = accounts.to_vec();
+        self.blocking(move |inner| {
+            let _lock = inner.lock()?;
+            inner.append(&Entry::Spend { amount, accounts }).map(drop)
+        })
+        .await
+    }
+
+    async fn balances(&self) -> Result<Vec<(String, Balance)>, Error> {
+        self.blocking(|inner| Ok(inner.read()?.balances())).await
+    }
+}
+
+impl Inner {
+    fn reserve(&self, hold: &Hold) -> Result<Verdict, Error> {
+        let file = {
+            let _lock = self.lock()?;
+            let book = self.read()?;
+            let verdict = book.judge(hold);
+            if verdict != Verdict::Held || book.holds(&hold.id) {
+                return Ok(verdict);
+            }
+            self.append(&Entry::holding(hold))?
+        };
+        // Others see it already; that it survives a loss of power concerns us alone. So does the name of its file, which
+        // somebody may have changed and not been able to sync.
+        self.disk.sync(&self.path, &file).map_err(|source| self.fail("sync", source))?;
+        self.disk.sync_dir(&self.dir)?;
+        Ok(Verdict::Held)
+    }
+
+    fn settle(&self, id: String, spent: Option<u64>) -> Result<(), Error> {
+        let is_absent = self.disk.exists(&self.path).is_ok_and(|exists| !exists);
+        if is_absent {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
+        if self.read()?.holds(&id) {
+            self.append(&Entry::Settle { id, spent })?;
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> Result<File, Error> {
+        let opened = match self.disk.open_or_create(&self.lock) {
+            Err(error) if is_absent(&error) => {
+                self.disk.make_dir(&self.dir)?;
+                self.disk.open_or_create(&self.lock)
+            }
+            opened => opened,
+        };
+        let file =
+            opened.map_err(|source| Error::io(format!("cannot open {}", self.lock.display()), source))?;
+        let began = Instant::now();
+        while !self.disk.try_lock(&self.lock, &file)? {
+            if began.elapsed() > PATIENCE {
+                return Err(Error::new(ErrorKind::Busy, "another process holds the ledger"));
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(file)
+    }
+
+    fn read(&self) -> Result<Book, Error> {
+        let read =
+            self.disk.open_to_read(&self.path).and_then(|mut file| self.disk.read(&self.path, &mut file));
+        let bytes = match read {
+            Ok(bytes) => bytes,
+            Err(error) if is_absent(&error) => Vec::new(),
+            Err(source) => return Err(self.fail("read", source)),
+        };
+        let mut book = Book::default();
+        bytes.split(|byte| *byte == b'\n').filter_map(decode).for_each(|entry| book.apply(&entry));
+        Ok(book)
+    }
+
+    /// Appends an entry, under the lock.
+    fn append(&self, entry: &Entry) -> Result<File, Error> {
+        let fail = |source| self.fail("write", source);
+        let mut file = self.disk.open_or_create(&self.path).map_err(fail)?;
+        let length = file.seek(SeekFrom::End(0)).map_err(fail)?;
+        let mut line = Vec::with_capacity(200);
+        // Whoever wrote last may have been killed in the middle of a line.
+        let mut last = [b'\n'];
+        if length > 0 {
+            file.read_exact_at(&mut last, length - 1).map_err(fail)?;
+        }
+        if last != *b"\n" {
+            line.push(b'\n');
+        }
+        encode(entry, &mut line);
+        if let Err(source) = self.disk.write(&self.path, &mut file, &line) {
+            // What arrived of the line is no entry; without it the file is tidier.
+            let _ = self.disk.cut(&self.path, &file, length);
+            return Err(fail(source));
+        }
+        match length + line.len() as u64 > LARGE {
+            true => self.compact(file),
+            false => Ok(file),
+        }
+    }
+
+    /// Writes the file anew with what counts of it, under the lock, and returns the one that is in force.
+    fn compact(&self, file: File) -> Result<File, Error> {
+        let mut bytes = Vec::new();
+        self.read()?.entries().iter().for_each(|entry| encode(entry, &mut bytes));
+        let fresh = self.dir.join("ledger.tmp");
+        let written = self.disk.remove(&fresh).and_then(|()| {
+            let mut new = self.disk.create(&fresh).map_err(|source| self.fail("rewrite", source))?;
+            let done = self.disk.write(&fresh, &mut new, &bytes).and_then(|()| self.disk.sync(&fresh, &new));
+            done.and_then(|()| self.disk.rename(&fresh, &self.path))
+                .map_err(|source| self.fail("rewrite", source))?;
+            Ok(new)
+        });
+        Ok(written.unwrap_or_else(|_| {
+            // It stays as long as it is; the entry is in it.
+            let _ = self.disk.remove(&fresh);
+            file
+        }))
+    }
+
+    fn fail(&self, what: &str, source: std::io::Error) -> Error {
+        Error::io(format!("cannot {what} the ledger {}", self.path.display()), source)
+    }
+}
+
+fn encode(entry: &Entry, out: &mut Vec<u8>) {
+    let json = serde_json::to_string(entry).expect("entries have string keys only");
+    out.extend(format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())).as_bytes());
+}
+
+fn decode(line: &[u8]) -> Option<Entry> {
+    let (sum, json) = line.split_at_checked(9)?;
+    let sum = u32::from_str_radix(std::str::from_utf8(sum).ok()?.strip_suffix(' ')?, 16).ok()?;
+    (crc32fast::hash(json) == sum).then(|| serde_json::from_slice(json).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Account;
+
+    fn hold(id: &str, amount: u64, limit: u64) -> Hold {
+        let account = |key: &str, limit| Account { key: key.into(), limit };
+        Hold { id: id.into(), amount, accounts: vec![account("day", Some(limit)), account("all", None)] }
+    }
+
+    fn ledger(dir: &Path) -> FileLedger {
+        FileLedger::at(Disk::default(), dir)
+    }
+
+    async fn day(ledger: &FileLedger) -> Balance {
+        let all = ledger.balances().await.unwrap();
+        all.into_iter().find(|(key, _)| key == "day").map(|(_, balance)| balance).unwrap_or_default()
+    }
+
+    #[tokio::test]
+    async fn a_torn_line_is_no_entry_and_the_next_one_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("store");
+        assert_eq!(ledger(&place).reserve(hold("a", 3, 10)).await.unwrap(), Verdict::Held);
+        let whole = std::fs::read(place.join("ledger")).unwrap();
+        assert_eq!(ledger(&place).reserve(hold("b", 4, 10)).await.unwrap(), Verdict::Held);
+        let both = std::fs::read(place.join("ledger")).unwrap();
+        for end in whole.len()..both.len() {
+            std::fs::write(place.join("ledger"), &both[..end]).unwrap();
+            // Only the line break may be missing from an entry.
+            let held = if end == both.len() - 1 { 7 } else { 3 };
+            assert_eq!(day(&ledger(&place)).await, Balance { spent: 0, held }, "{end}");
+            ledger(&place).settle("a", Some(2)).await.unwrap();
+            assert_eq!(day(&ledger(&place)).await, Balance { spent: 2, held: held - 3 }, "{end}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_file_is_written_anew_and_means_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(dir.path());
+        ledger.reserve(hold("kept", 5, 10_000)).await.unwrap();
+        for n in 0..1_500 {
+            ledger.spend(&["day".to_owned(), "all".to_owned()], 1).await.unwrap();
+            if n % 100 == 0 {
+                ledger.reserve(hold("short", 7, 10_000)).await.unwrap();
+                ledger.settle("short", None).await.unwrap();
+            }
+        }
+        assert_eq!(day(&ledger).await, Balance { spent: 1_500 + 15 * 7, held: 5 });
+        assert!(std::fs::metadata(dir.path().join("ledger")).unwrap().len() <= LARGE);
+        assert!(!dir.path().join("ledger.tmp").exists());
+    }
+}
