@@ -23,6 +23,8 @@ pub(crate) const FEWEST: u64 = 16;
 const OVERHEAD: u64 = 1_024;
 /// Tokens of input for each part that is not text: its bytes say little about them.
 const MEDIA: u64 = 16_384;
+/// How the warning begins that an answer is limited.
+const FITTED: &str = "max_tokens is ";
 /// Options that multiply or lift what `max_tokens` bounds, or are billed apart.
 const UNBOUNDED: [&str; 12] = [
     "n",
@@ -197,7 +199,7 @@ impl Purse {
                 true => format!("which is what the {left} USD that are left of the budget pay for"),
                 false => "the most that the model writes, so that the budget holds".to_owned(),
             };
-            fitted.warnings.push(format!("max_tokens is {tokens}, {why}"));
+            fitted.warnings.push(format!("{FITTED}{tokens}, {why}"));
             worst.output_tokens = Some(tokens);
             worst.input_tokens = input_tokens.max(bound(&fitted));
         }
@@ -374,6 +376,11 @@ pub(crate) fn settled(attempt: u32, reserved: Money, cost: Option<&CostCalculate
 /// provider adds, and media, whose bytes do not bound their tokens.
 pub(crate) fn input_bound(body: usize, media: usize) -> u64 {
     (body as u64).saturating_add(OVERHEAD).saturating_add(MEDIA.saturating_mul(media as u64))
+}
+
+/// Tells whether a warning says that an answer is limited to what a budget pays for.
+pub(crate) fn is_fitted(warning: &str) -> bool {
+    warning.starts_with(FITTED)
 }
 
 /// Returns how many parts are not text.

@@ -62,5 +62,5 @@ fn driver<A: Adapter + 'static>(
     let path = path.split('?').next().unwrap_or_default();
     let base = asked.path.strip_suffix(path).unwrap_or_default();
     let endpoint = Endpoint::new(&*asked.provider, format!("https://{}{base}", asked.host), transport);
-    Ok(Arc::new(Driver::new(endpoint, adapter)?))
+    Ok(Arc::new(Driver::new(endpoint.with_local(asked.local), adapter)?))
 }

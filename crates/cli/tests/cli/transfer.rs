@@ -70,16 +70,16 @@ fn what_is_refused_is_named_and_the_rest_is_taken_in() {
     66
     ses_ID
     ses_ID
-    warning: refused: mixed.jsonl, line 24: session ses_ID: event 11 has a payload that does not match its hash
+    warning: refused: mixed.jsonl, line 26: session ses_ID: event 12 has a payload that does not match its hash
     warning: refused: packed.gz, line 1: the file is compressed (gzip); unpack it first
     1 taken in, 1 here already, 2 refused
-    error: 2 of 4 sessions were refused; the first: mixed.jsonl, line 24: session ses_ID: event 11 has a payload that does not match its hash
+    error: 2 of 4 sessions were refused; the first: mixed.jsonl, line 26: session ses_ID: event 12 has a payload that does not match its hash
     ");
     assert_eq!(other.run("sessions list --json").out.matches("\"id\"").count(), 2);
 
     let object = other.run("sessions import --json mixed.jsonl");
     assert_eq!((object.code, object.out.lines().count()), (66, 1));
-    insta::assert_snapshot!(other.plain(&object.out), @r#"{"schema":"aichat.error/1","error":{"kind":"input","message":"mixed.jsonl, line 24: session ses_ID: event 11 has a payload that does not match its hash","status":null,"provider_code":null,"retryable":false,"retry_after_ms":null,"hint":null},"items":[{"status":"present","id":"ses_ID","events":9,"added":0,"erased":0,"missing_blobs":[],"lossless":true},{"status":"refused","id":"ses_ID","file":"mixed.jsonl","line":24,"message":"event 11 has a payload that does not match its hash"},{"status":"present","id":"ses_ID","events":9,"added":0,"erased":0,"missing_blobs":[],"lossless":true}],"taken_in":0,"present":2,"refused":1}"#);
+    insta::assert_snapshot!(other.plain(&object.out), @r#"{"schema":"aichat.error/1","error":{"kind":"input","message":"mixed.jsonl, line 26: session ses_ID: event 12 has a payload that does not match its hash","status":null,"provider_code":null,"retryable":false,"retry_after_ms":null,"hint":null},"items":[{"status":"present","id":"ses_ID","events":10,"added":0,"erased":0,"missing_blobs":[],"lossless":true},{"status":"refused","id":"ses_ID","file":"mixed.jsonl","line":26,"message":"event 12 has a payload that does not match its hash"},{"status":"present","id":"ses_ID","events":10,"added":0,"erased":0,"missing_blobs":[],"lossless":true}],"taken_in":0,"present":2,"refused":1}"#);
     let object = other.pipe("sessions import --json -", one.as_bytes());
     assert_eq!(object.code, 0);
     insta::assert_snapshot!(other.plain(&object.out), @r#"{"schema":"aichat.import/1","items":[{"status":"present","id":"ses_ID","events":9,"added":0,"erased":0,"missing_blobs":[],"lossless":true}],"taken_in":0,"present":1,"refused":0}"#);

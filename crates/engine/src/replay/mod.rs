@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use aichat_catalog::Catalog;
 use aichat_events::{
     Event, Fact, Hash, LlmRequestStarted, LlmWireKept, MessageSystem, MessageUser, SessionHeadMoved,
-    SessionModelSwitched, Transcript, TurnCompleted, TurnRecovered, TurnStarted,
+    SessionModelSwitched, Transcript, TurnCompleted, TurnRecovered, TurnStarted, WarningRaised,
 };
 use aichat_message::{ErrorKind, Message, Role, SessionId, TurnId};
 use aichat_providers::{Call, Exchange, Provider, Replay, Request, RetryPolicy, Transport};
@@ -22,7 +23,7 @@ pub use self::compare::Divergence;
 use self::plan::Plan;
 use self::play::{Playing, Stop};
 pub use self::raw::RawRequest;
-use crate::budget::{Budget, Limits, Purse};
+use crate::budget::{self, Budget, Limits, Purse};
 use crate::context::Context;
 use crate::cost::Pricing;
 use crate::engine::Engine;
@@ -198,7 +199,7 @@ impl Engine {
         stop.give(stream.stop.take());
         flight.fly().await;
         let pending = scratch.store().pending(Claim::Look).await?;
-        let got = pending.first().map(|pending| drafts(&scratch, pending)).unwrap_or_default();
+        let got = pending.first().map(|turn| drafts(&scratch, turn)).unwrap_or_default();
         Ok(match compare::first(events, &got, &plan) {
             Some(difference) => ReplayOutcome::Different { difference },
             None => ReplayOutcome::Same { notes },
@@ -244,31 +245,28 @@ impl Engine {
             _ => return Ok(Err("the options of the request cannot be read".to_owned())),
         };
         request.stream = asked.stream;
-        let call: Call = match provider.prepare(request) {
+        let mut call: Call = match provider.prepare(request) {
             Ok(call) => call,
             Err(error) => return Ok(Err(format!("the request cannot be written any more: {error}"))),
         };
         let model =
             ModelRef::parse(&turn.model).unwrap_or_else(|| ModelRef::new(&asked.provider, &asked.model));
-        let session = events[0].session().clone();
-        // What is played once more is paid for already.
+        // What a budget said of the request is in the options already.
+        let warnings = events.iter().filter_map(|event| WarningRaised::of(event)).map(|warning| warning.text);
+        call.warnings.extend(warnings.filter(|text| budget::is_fitted(text)));
+        // What is replayed costs nothing.
         let pricing = Pricing {
-            catalog: self.0.catalog.clone(),
+            catalog: Catalog::empty(),
             provider: asked.provider.clone(),
             model: asked.model.clone(),
             address: String::new(),
             is_local: true,
-            agent: None,
+            agent: turn.agent.as_ref().map(|agent| agent.name.clone()),
         };
         let limits = Limits { max_cost: None, allows_unpriced: true };
-        let purse = Purse::new(
-            Arc::new(MemoryLedger::default()),
-            &Budget::default(),
-            limits,
-            None,
-            &pricing,
-            events[0].ts(),
-        );
+        let ledger = Arc::new(MemoryLedger::default());
+        let purse = Purse::new(ledger, &Budget::default(), limits, None, &pricing, 0);
+        let session = events[0].session().clone();
         Ok(Ok(Written {
             gone,
             prepared: Prepared {
