@@ -41,7 +41,7 @@ pub(crate) fn run() -> Outcome {
 fn home(work: &Path, name: &str, wire: &str) -> Result<std::path::PathBuf, Box<dyn Error>> {
     let home = work.join(name);
     fs::create_dir_all(home.join("config/aichat"))?;
-    fs::write(home.join("config/aichat/config.toml"), format!("[record]\nwire = \"{wire}\"\n"))?;
+    fs::write(home.join("config/aichat/aichat.toml"), format!("[record]\nwire = \"{wire}\"\n"))?;
     Ok(home)
 }
 
