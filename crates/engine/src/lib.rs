@@ -79,7 +79,7 @@ pub use error::Error;
 pub use follow::{Follow, Happened};
 pub use foreign::{Adopted, Foreign, Importer, Said, importers, recognise};
 pub use fork::{Change, Fork, ForkAt};
-pub use look::{Looked, Pulse};
+pub use look::{Looked, Pulse, Raw};
 pub use project::Summary;
 pub use purge::Purged;
 pub use rebuild::Rebuilt;

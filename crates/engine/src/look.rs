@@ -1,7 +1,8 @@
 //! Looking: events are read as they are, those of turns in flight included, and nothing is folded.
 
-use aichat_events::{Event, Hash};
+use aichat_events::{Event, Hash, Span};
 use aichat_message::SessionId;
+use aichat_providers::{Exchange, Octets};
 use aichat_store::Claim;
 
 use crate::engine::Engine;
@@ -33,7 +34,49 @@ impl Pulse {
     }
 }
 
+/// What went over the network for one attempt, as text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Raw {
+    /// The request; `None` where it is not recorded.
+    pub request: Option<String>,
+    /// The answer; `None` where it is not recorded, or none came.
+    pub response: Option<String>,
+}
+
+impl Raw {
+    fn of(exchange: &Exchange) -> Self {
+        let sent = &exchange.request;
+        let body = match (&sent.body, &sent.body_hash) {
+            (Some(body), _) => String::from_utf8_lossy(body).into_owned(),
+            (None, Some(hash)) => format!("(the body is not kept; its BLAKE3 hash is {hash})"),
+            (None, None) => String::new(),
+        };
+        let request = format!("{} {}\n{}\n{body}", sent.method, sent.path, headers(&sent.headers));
+        let response = exchange.answer.as_ref().map(|head| {
+            let body = exchange.body();
+            let body = String::from_utf8_lossy(&body);
+            format!("HTTP {}\n{}\n{body}", head.status, headers(&head.headers))
+        });
+        Self { request: Some(request), response }
+    }
+}
+
+fn headers(headers: &[(String, Octets)]) -> String {
+    headers.iter().map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value))).collect()
+}
+
 impl Engine {
+    /// Returns what went over the network for the attempt with a span, out of the event that keeps it for its turn.
+    ///
+    /// # Errors
+    /// Fails with kind `store`, and with `decode` where a later version kept it.
+    pub async fn raw(&self, kept: &Event, span: Span) -> Result<Raw, Error> {
+        let exchanges = self.using_store(self.wire(kept)).await?.unwrap_or_default();
+        let label = span.to_string();
+        let exchange = exchanges.iter().rfind(|it| it.request.label.as_ref() == Some(&label));
+        Ok(exchange.map(Raw::of).unwrap_or_default())
+    }
+
     /// Returns a sign of life of the store, for which no log is opened.
     ///
     /// # Errors

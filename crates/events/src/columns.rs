@@ -49,7 +49,8 @@ fn wrap_line(line: &str, width: usize) -> Vec<String> {
     let (mut lines, mut now, mut used) = (Vec::new(), String::new(), 0);
     for word in line.split_inclusive([' ', '\t']) {
         let wide = columns(word.trim_end());
-        if used > 0 && used + wide > width {
+        // A word that fits on no line begins where it stands.
+        if used > 0 && used + wide > width && wide <= width {
             lines.push(std::mem::take(&mut now));
             used = 0;
         }
@@ -92,6 +93,7 @@ mod tests {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("a\n\nb", 5), ["a", "", "b"]);
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
+        assert_eq!(wrap("a bcdefgh", 4), ["a bc", "defg", "h"]);
         assert_eq!(wrap("漢字漢字 x", 5), ["漢字", "漢字", "x"]);
         assert!(wrap(&"漢 ".repeat(50), 9).iter().all(|line| columns(line) <= 9));
     }

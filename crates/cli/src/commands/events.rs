@@ -1,5 +1,6 @@
 //! `events`: what happened in a session, listed, drawn and verified.
 
+use aichat_engine::Raw;
 use aichat_events::{Detail, Filter, Tab, Timeline, View};
 use aichat_message::{ErrorKind, SessionId};
 use serde_json::value::RawValue;
@@ -36,7 +37,13 @@ pub(crate) fn run(context: &Context, args: args::Events) -> Result<u8, Failure> 
             args::Events::Show { session, event } => {
                 let id = engine.resolve(&session.session).await?;
                 let view = View::of(engine.events(&id).await?);
-                show(context, &mut output, &find(&view, &id, &event)?)?;
+                let at = find(&view, &id, &event)?;
+                let mut detail = view.detail(at).expect("the place is one of the view");
+                if let Some((kept, span)) = view.wire(at) {
+                    let Raw { request, response } = engine.raw(kept, span).await?;
+                    (detail.request, detail.response) = (request, response);
+                }
+                show(context, &mut output, &detail)?;
             }
             args::Events::Timeline(args) => {
                 let id = engine.resolve(&args.session).await?;
@@ -86,7 +93,7 @@ fn list(context: &Context, output: &mut Output, view: &View, shown: &[usize]) ->
 }
 
 /// Finds the event that a place or an id stands for.
-fn find(view: &View, session: &SessionId, text: &str) -> Result<Detail, Failure> {
+fn find(view: &View, session: &SessionId, text: &str) -> Result<usize, Failure> {
     let seq = text.parse().ok();
     let is_it = |at: &usize| {
         let row = &view.rows()[*at];
@@ -95,7 +102,7 @@ fn find(view: &View, session: &SessionId, text: &str) -> Result<Detail, Failure>
     };
     let found: Vec<usize> = (0..view.rows().len()).filter(is_it).collect();
     let failure = match found[..] {
-        [at] => return Ok(view.detail(at).expect("the place is one of those found")),
+        [at] => return Ok(at),
         [] => format!("no event of session {session} matches {text:?}"),
         _ => format!("{text:?} is ambiguous in session {session}"),
     };

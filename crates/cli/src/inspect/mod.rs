@@ -11,7 +11,7 @@ mod tests;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use aichat_engine::{Engine, Error, Pulse};
+use aichat_engine::{Engine, Error, Pulse, Raw};
 use aichat_message::ErrorKind;
 use ratatui_core::terminal::Terminal;
 use ratatui_crossterm::CrosstermBackend;
@@ -145,7 +145,10 @@ async fn look(engine: &Engine, ask: Ask) -> Result<Input, Error> {
         Ask::Tree(session) => {
             Input::Tree { transcript: Box::new(engine.transcript(&session).await?), session }
         }
-        Ask::Raw(_, seq) => Input::Raw { seq, request: None, response: None },
+        Ask::Raw { seq, kept, span } => {
+            let Raw { request, response } = engine.raw(&kept, span).await?;
+            Input::Raw { seq, request, response }
+        }
     })
 }
 

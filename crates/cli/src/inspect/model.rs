@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use aichat_engine::Looked;
 use aichat_events::{
-    Detail, Event, EventRow, Filter, Line, SessionRow, Tab, Timeline, Transcript, TurnTimeline, View, has,
+    Detail, Event, EventRow, Filter, Line, SessionRow, Span, Tab, Timeline, Transcript, TurnTimeline, View,
+    has,
 };
 use aichat_message::{MessageId, SessionId, TurnId};
 
@@ -74,8 +75,12 @@ pub(crate) enum Ask {
     News(SessionId, u64),
     /// What was said in a session, all branches of it.
     Tree(SessionId),
-    /// The raw exchange of the call of an event.
-    Raw(SessionId, u64),
+    /// The raw exchange of an attempt, out of the event that keeps it, for the event of this number.
+    Raw {
+        seq: u64,
+        kept: Event,
+        span: Span,
+    },
     Quit,
 }
 
@@ -407,7 +412,9 @@ impl Model {
         let Some(open) = &mut self.open else { return };
         let Some((at, detail)) = at.and_then(|at| Some((at, open.view.detail(at)?))) else { return };
         let tab = open.detail.as_ref().map_or(Tab::default(), |looking| looking.tab);
-        self.asks.extend(detail.event.seq.map(|seq| Ask::Raw(open.id.clone(), seq)));
+        if let (Some(seq), Some((kept, span))) = (detail.event.seq, open.view.wire(at)) {
+            self.asks.push(Ask::Raw { seq, kept: kept.clone(), span });
+        }
         let wanted = open.detail.take().map(|looking| looking.wanted).unwrap_or_default();
         open.detail = Some(Looking { at, detail, tab, top: 0, wanted, lines: Vec::new(), width: 0, back });
         self.screen = Screen::Detail;

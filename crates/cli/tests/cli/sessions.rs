@@ -122,6 +122,10 @@ fn an_event_is_shown_whole() {
         serde_json::from_str(&home.run(&format!("events show @last {id} --json")).out).unwrap();
     assert_eq!((&object["schema"], &object["payload"]), (&"aichat.event/1".into(), &events[0]["payload"]));
     assert_eq!(object["event"]["type"], "llm.response.completed");
+    assert_eq!(home.run("sessions list").code, 0, "what is recorded is kept by whoever folds");
+    let shown = home.run(&format!("events show @last {id}")).out;
+    assert!(shown.contains("POST /v1/chat/completions") && shown.contains("HTTP 200"), "{shown}");
+    assert!(shown.contains("data: {") && home.run("events report").out.contains("answer as it came"));
     for nothing in ["999", "evt_", "evt_zzzzzzzz", "x"] {
         assert_eq!(home.run(&format!("events show @last {nothing}")).code, 66, "{nothing}");
     }

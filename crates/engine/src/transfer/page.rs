@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 
-use aichat_events::{Page, Transcript, View};
+use aichat_events::{
+    Fact, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed, Page, Transcript, View,
+};
 use aichat_message::{MediaKind, Part, PartKind, SessionId, Source};
 
 use crate::blobs;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::look::Raw;
 
 impl Engine {
     /// Returns sessions as a page for people to read, which needs nothing but itself.
@@ -35,7 +38,18 @@ impl Engine {
         let transcript = self.transcript(session).await?;
         let view = View::of(self.events(session).await?);
         let mut page = Page::new(transcript.name.as_deref().unwrap_or("Conversation"));
-        page.report(&view, &transcript, |_| (None, None));
+        let mut raw = HashMap::new();
+        for (at, event) in view.events().iter().enumerate() {
+            let begins_or_ends =
+                [LlmRequestStarted::TYPE, LlmResponseCompleted::TYPE, LlmResponseFailed::TYPE];
+            if let (true, Some((kept, span))) = (begins_or_ends.contains(&event.kind()), view.wire(at)) {
+                let Raw { request, response } = self.raw(kept, span).await?;
+                let begins = event.kind() == LlmRequestStarted::TYPE;
+                let pair = if begins { (request, None) } else { (None, response) };
+                raw.insert(event.id().clone(), pair);
+            }
+        }
+        page.report(&view, &transcript, |event| raw.get(event.id()).cloned().unwrap_or_default());
         Ok(page.into_html())
     }
 

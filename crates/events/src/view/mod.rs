@@ -24,6 +24,8 @@ pub use self::row::{EventRow, Level, Rows};
 pub use self::session::SessionRow;
 pub use self::tree::Node;
 use crate::envelope::Event;
+use crate::fact::{Fact, LlmWireKept};
+use crate::hex::Span;
 use crate::timeline::Timeline;
 
 /// The events of a session with a row for each.
@@ -101,6 +103,15 @@ impl View {
             Some(turn) => self.in_turn(turn).iter().copied().filter(is_shown).collect(),
             None => (0..self.events.len()).filter(is_shown).collect(),
         }
+    }
+
+    /// Returns the event that keeps what went over the network for the attempt that the event at a place is of, and the
+    /// attempt's span.
+    pub fn wire(&self, at: usize) -> Option<(&Event, Span)> {
+        let event = self.events.get(at)?;
+        let span = event.span().filter(|_| event.call().is_some())?;
+        let mut of_turn = self.in_turn(event.turn()?).iter().map(|at| &self.events[*at]);
+        Some((of_turn.rfind(|event| event.kind() == LlmWireKept::TYPE)?, span))
     }
 
     /// Returns everything about the event at a place.
