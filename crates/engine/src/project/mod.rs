@@ -86,6 +86,19 @@ pub struct Summary {
     pub scopes: Vec<(String, i64)>,
 }
 
+/// Returns a total in a few characters: a lower bound is marked as one, and what nobody knows is a question mark.
+fn in_words(cost: &Total) -> String {
+    let Some(amount) = cost.known() else { return "?".to_owned() };
+    let bound = if cost.is_whole() { "" } else { "≥" };
+    let micros = amount.pico_dollars() / 1_000_000;
+    match micros {
+        0 if amount != Money::ZERO => "<0.000001".to_owned(),
+        0 => format!("{bound}0"),
+        1_000_000.. => format!("{bound}{}.{:02}", micros / 1_000_000, micros % 1_000_000 / 10_000),
+        _ => format!("{bound}0.{micros:06}"),
+    }
+}
+
 impl Summary {
     fn new(id: SessionId, ts: i64) -> Self {
         Self {
@@ -125,7 +138,7 @@ impl Summary {
             branches: self.heads.heads.len() + 1,
             tokens: (self.input_tokens, self.output_tokens),
             calls_without_usage: self.calls_without_usage,
-            cost: None,
+            cost: (self.cost.calls > 0).then(|| in_words(&self.cost)),
             status: self.status.map(Status::as_str),
             updated_us: self.updated_us,
         }

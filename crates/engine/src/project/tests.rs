@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aichat_events::{Draft, Event, Hash, Salt};
-use aichat_message::{EventId, Json, SessionId, TurnId, WriterId};
+use aichat_message::{CostStatus, EventId, Json, SessionId, TurnId, WriterId};
 use proptest::prelude::*;
 
 use super::*;
@@ -124,4 +124,22 @@ proptest! {
         let copies: Vec<Event> = events.iter().map(|event| Event::parse(event.line()).unwrap()).collect();
         prop_assert_eq!(&tables(copies.rchunks(len).rev()), &whole);
     }
+}
+
+#[test]
+fn a_cost_in_a_list_is_short_and_says_what_it_is_worth() {
+    let total = |amounts: &[Option<i128>]| {
+        let mut total = Total::default();
+        for amount in amounts {
+            let status = if amount.is_some() { CostStatus::Exact } else { CostStatus::Unknown };
+            total.count(amount.map(Money::from_pico_dollars), status);
+        }
+        in_words(&total)
+    };
+    assert_eq!(total(&[Some(0)]), "0");
+    assert_eq!(total(&[None, None]), "?");
+    assert_eq!(total(&[Some(1)]), "<0.000001");
+    assert_eq!(total(&[Some(123_000_000)]), "0.000123");
+    assert_eq!(total(&[Some(123_000_000), None]), "≥0.000123");
+    assert_eq!(total(&[Some(12_345_678_000_000)]), "12.34");
 }
