@@ -125,3 +125,26 @@ fn an_agents_limit_and_the_settings_hold() {
     assert_eq!(done.code, 79, "nothing is saved, and it counts: {}", done.err);
     assert_eq!(home.mock.requests().len(), 2);
 }
+
+#[test]
+fn a_turn_under_a_budget_is_replayed_as_it_was() {
+    let home = home();
+    let local = format!(
+        "[providers.near]\nprotocol = \"openai-chat\"\nbase_url = \"{}\"\nlocal = true\n",
+        home.mock.url()
+    );
+    home.configure(&local);
+    assert_eq!(home.run("send --max-cost 0.01 -m openai/c2 -s bound hello").code, 0);
+    assert_eq!(home.run("send --max-cost 0.01 -m near/c2 -s near hello").code, 0);
+    let before = home.run("cost --json").out;
+    for session in ["bound", "near"] {
+        let done = home.run(&format!("events replay {session} --offline"));
+        assert_eq!(done.code, 0, "{}", done.all());
+    }
+    assert_eq!(home.run("cost --json").out, before, "what is replayed costs nothing");
+    assert_eq!(
+        home.run("cost --by provider").out.lines().next().map(|line| line.starts_with("openai")),
+        Some(true)
+    );
+    assert_eq!(json(&before)["items"][1]["amount"], "0");
+}

@@ -8,6 +8,7 @@ use std::io::{Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -32,12 +33,18 @@ struct Inner {
     dir: PathBuf,
     path: PathBuf,
     lock: PathBuf,
+    /// Empty; there from a failed sync until the file has been written anew.
+    doubt: PathBuf,
+    /// Whether a sync failed, also where the disk does not even take a note of it.
+    is_doubted: AtomicBool,
 }
 
 impl FileLedger {
     pub(crate) fn at(disk: Disk, dir: &Path) -> Self {
-        let inner = Inner { disk, path: dir.join("ledger"), lock: dir.join("ledger.lock"), dir: dir.into() };
-        Self(Arc::new(inner))
+        let name = |name| dir.join(name);
+        let (path, lock, doubt) = (name("ledger"), name("ledger.lock"), name("ledger.doubt"));
+        let is_doubted = AtomicBool::new(false);
+        Self(Arc::new(Inner { disk, dir: dir.into(), path, lock, doubt, is_doubted }))
     }
 
     async fn blocking<T: Send + 'static>(
@@ -85,11 +92,22 @@ impl Inner {
             if verdict != Verdict::Held || book.holds(&hold.id) {
                 return Ok(verdict);
             }
-            self.append(&Entry::holding(hold))?
+            let file = self.append(&Entry::holding(hold))?;
+            if self.is_doubted.load(Ordering::Relaxed) {
+                let what =
+                    format!("the ledger {} could not be synced, nor written anew", self.path.display());
+                return Err(Error::new(ErrorKind::Io, what));
+            }
+            file
         };
         // Others see it already; that it survives a loss of power concerns us alone. So does the name of its file, which
         // somebody may have changed and not been able to sync.
-        self.disk.sync(&self.path, &file).map_err(|source| self.fail("sync", source))?;
+        self.disk.sync(&self.path, &file).map_err(|source| {
+            // A later sync says nothing about the bytes that this one lost.
+            self.is_doubted.store(true, Ordering::Relaxed);
+            let _ = self.disk.open_or_create(&self.doubt);
+            self.fail("sync", source)
+        })?;
         self.disk.sync_dir(&self.dir)?;
         Ok(Verdict::Held)
     }
@@ -159,7 +177,10 @@ impl Inner {
             let _ = self.disk.cut(&self.path, &file, length);
             return Err(fail(source));
         }
-        match length + line.len() as u64 > LARGE {
+        if self.disk.exists(&self.doubt)? {
+            self.is_doubted.store(true, Ordering::Relaxed);
+        }
+        match length + line.len() as u64 > LARGE || self.is_doubted.load(Ordering::Relaxed) {
             true => self.compact(file),
             false => Ok(file),
         }
@@ -177,11 +198,19 @@ impl Inner {
                 .map_err(|source| self.fail("rewrite", source))?;
             Ok(new)
         });
-        Ok(written.unwrap_or_else(|_| {
-            // It stays as long as it is; the entry is in it.
-            let _ = self.disk.remove(&fresh);
-            file
-        }))
+        match written {
+            Ok(new) => {
+                self.is_doubted.store(false, Ordering::Relaxed);
+                // Where it stays, the file is written anew once more.
+                let _ = self.disk.remove(&self.doubt);
+                Ok(new)
+            }
+            Err(_) => {
+                // It stays as long as it is; the entry is in it.
+                let _ = self.disk.remove(&fresh);
+                Ok(file)
+            }
+        }
     }
 
     fn fail(&self, what: &str, source: std::io::Error) -> Error {
