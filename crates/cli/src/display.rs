@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::args::Form;
 use crate::failure::Report;
+use crate::fenced::{Search, Which};
 use crate::output::{Pen, json};
 use crate::talk::Talk;
 
@@ -23,6 +24,8 @@ pub(crate) struct Display {
     reasoning: Option<RedactStream>,
     /// Whether reasoning is kept from the person; scripts get it anyway.
     hides_reasoning: bool,
+    /// Looks for the one code block that is shown instead of the answer.
+    search: Option<Search>,
 }
 
 #[derive(Serialize)]
@@ -37,7 +40,22 @@ enum Line<'a> {
 
 impl Display {
     pub(crate) fn new(form: Form, pen: Pen, talk: Talk, secrets: Secrets, hides_reasoning: bool) -> Self {
-        Self { form, pen, talk, secrets, parts: HashMap::new(), reasoning: None, hides_reasoning }
+        Self {
+            form,
+            pen,
+            talk,
+            secrets,
+            parts: HashMap::new(),
+            reasoning: None,
+            hides_reasoning,
+            search: None,
+        }
+    }
+
+    /// Shows one code block of the answer instead of all of it.
+    pub(crate) fn only(mut self, block: Option<Which>) -> Self {
+        self.search = block.map(Search::new);
+        self
     }
 
     /// Says which turn it is, where scripts follow along.
@@ -105,11 +123,24 @@ impl Display {
 
     fn text(&mut self, text: &str) {
         self.end_reasoning();
+        let shown = match &mut self.search {
+            Some(search) => search.push(text),
+            None => Some(text),
+        };
         match self.form {
-            Form::Text => self.pen.write(text),
+            Form::Text => shown.into_iter().for_each(|text| self.pen.write(text)),
             Form::StreamJson => self.script(&Line::Delta { text }),
             Form::Json => {}
         }
+    }
+
+    /// Returns the code block that was looked for, and shows it where that was not done yet.
+    pub(crate) fn block(&mut self) -> Option<String> {
+        let (block, is_new) = self.search.as_mut()?.finish()?;
+        if is_new && self.form == Form::Text {
+            self.pen.write(block);
+        }
+        Some(block.to_owned())
     }
 
     fn reason(&mut self, index: u32, text: &str) {

@@ -12,6 +12,7 @@ mod env;
 mod exit;
 mod failure;
 mod fallback;
+mod fenced;
 #[cfg(feature = "inspect")]
 mod inspect;
 mod keys;

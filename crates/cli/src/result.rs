@@ -19,6 +19,9 @@ pub(crate) struct TurnResult {
     schema: &'static str,
     pub(crate) status: Status,
     text: String,
+    /// The code block that was asked for, where one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) block: Option<Option<String>>,
     reasoning: Vec<Reasoning>,
     tool_calls: Vec<ToolCall>,
     /// The model's words for declining, where it said them apart from its text.
@@ -90,6 +93,7 @@ impl TurnResult {
             schema: "aichat.result/1",
             status: outcome.status,
             text: outcome.message.text(),
+            block: None,
             reasoning: reasoning(&outcome.message),
             tool_calls: tool_calls(&outcome.message),
             refusal: refusal(&outcome.message),
@@ -121,6 +125,7 @@ impl TurnResult {
                 _ => Status::Failed,
             },
             text: String::new(),
+            block: None,
             reasoning: Vec::new(),
             tool_calls: Vec::new(),
             refusal: None,

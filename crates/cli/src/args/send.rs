@@ -6,6 +6,8 @@ use std::time::Duration;
 use aichat_message::Money;
 use clap::{Args, ValueEnum, ValueHint};
 
+use crate::fenced::Which;
+
 #[derive(Args, Clone)]
 pub(crate) struct Send {
     /// The prompt; words are joined by a space, `-` is standard input, {{stdin}} is replaced by it
@@ -42,6 +44,12 @@ pub(crate) struct Send {
     /// Model option: max_tokens, temperature, top_p, top_k, stop, seed, reasoning, or one of the provider's own
     #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) option: Vec<(String, String)>,
+    /// Print only the first fenced code block of the answer; all of it is kept
+    #[arg(short = 'x', long = "extract", conflicts_with = "schema")]
+    pub(crate) extract: bool,
+    /// Print only the last fenced code block of the answer
+    #[arg(long = "xl", visible_alias = "extract-last", conflicts_with_all = ["schema", "extract"])]
+    pub(crate) extract_last: bool,
     /// Ask for JSON: a JSON Schema, a file that holds one, or fields such as "name, age int"; kept on continued turns
     #[arg(long, value_name = "FILE|JSON|FIELDS")]
     pub(crate) schema: Option<String>,
@@ -103,6 +111,17 @@ pub(crate) struct Send {
     /// Longest silence in the middle of an answer
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout_idle: Option<Duration>,
+}
+
+impl Send {
+    /// Returns which code block of the answer is printed instead of all of it.
+    pub(crate) fn block(&self) -> Option<Which> {
+        match (self.extract, self.extract_last) {
+            (true, _) => Some(Which::First),
+            (_, true) => Some(Which::Last),
+            _ => None,
+        }
+    }
 }
 
 /// The form of what `send` prints.

@@ -220,7 +220,8 @@ impl Command<'_> {
             context.talk.clone(),
             context.secrets.clone(),
             self.args.hide_reasoning,
-        );
+        )
+        .only(self.args.block());
         display.start(saved.then(|| turn.session.as_str()), saved.then(|| turn.turn.as_str()));
         let mut stopped: Option<Stop> = None;
         let mut broken = None;
@@ -266,9 +267,13 @@ impl Command<'_> {
             report.advise(Some(&outcome.model));
             report
         });
-        let error = error.or_else(|| misfit(&outcome));
+        let block = display.block();
+        let lacks_block = self.args.block().is_some() && block.is_none();
+        let error =
+            error.or_else(|| misfit(&outcome)).or_else(|| lacks_block.then(|| no_block(&outcome, saved))?);
         display.end(|| {
-            let result = TurnResult::of(&outcome, error.clone(), saved, &redactor);
+            let mut result = TurnResult::of(&outcome, error.clone(), saved, &redactor);
+            result.block = self.args.block().map(|_| block);
             if self.form == Form::StreamJson { result.into_line() } else { result }
         });
         if broken.is_none() {
@@ -336,6 +341,20 @@ fn misfit(outcome: &Outcome) -> Option<Report> {
     let report = Failure::new(ErrorKind::Schema, format!("{}: {what}", outcome.model));
     let hint = "the answer is kept as it came; ask again, or another model that keeps to a schema";
     report.hint(hint).into_report()
+}
+
+/// Says of a completed answer that has no code block that it has none.
+fn no_block(outcome: &Outcome, saved: bool) -> Option<Report> {
+    if outcome.status != Status::Completed || refused(outcome) {
+        return None;
+    }
+    let what = format!("{}: there is no fenced code block in the answer", outcome.model);
+    let failure = Failure::new(ErrorKind::Schema, what);
+    let failure = match saved {
+        true => failure.hint(format!("`aichat sessions show {}` shows the whole answer", outcome.session)),
+        false => failure.hint("leave out -x and --xl to see the whole answer"),
+    };
+    failure.into_report()
 }
 
 fn refused(outcome: &Outcome) -> bool {

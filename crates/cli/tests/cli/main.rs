@@ -16,6 +16,7 @@ mod costs;
 mod databases;
 mod erase;
 mod errors;
+mod fenced;
 mod foreign;
 mod forks;
 mod forms;
