@@ -32,7 +32,10 @@ impl Place {
         env: &Env,
         talk: &Talk,
     ) -> Result<Self, Failure> {
-        let place = Self::session(args, engine, env, talk).await?;
+        let place = match args.continue_partial && args.turn.session.is_none() {
+            true => Self::last(&args.turn, engine, env, talk).await?,
+            false => Self::session(&args.turn, engine, env, talk).await?,
+        };
         if let Some(text) = &args.fork_at {
             return match place {
                 Self::In(session) => {
@@ -64,23 +67,42 @@ impl Place {
         Ok(place)
     }
 
-    async fn session(args: &args::Send, engine: &Engine, env: &Env, talk: &Talk) -> Result<Self, Failure> {
+    /// Finds the session that the flags name, if any.
+    ///
+    /// # Errors
+    /// Fails with kind `input` where there is no such session, or nothing to continue.
+    pub(crate) async fn session(
+        args: &args::Turn,
+        engine: &Engine,
+        env: &Env,
+        talk: &Talk,
+    ) -> Result<Self, Failure> {
+        match &args.session {
+            Some(name) => Self::named(name, engine).await,
+            None if args.continue_last => Self::last(args, engine, env, talk).await,
+            None => Ok(Self::New),
+        }
+    }
+
+    /// Finds the session that a text stands for; a name that is not known is that of a new one.
+    ///
+    /// # Errors
+    /// Fails with kind `input` where an id matches none.
+    pub(crate) async fn named(name: &str, engine: &Engine) -> Result<Self, Failure> {
+        let reserved = name.starts_with("ses_") || name.starts_with('@');
+        match engine.resolve(name).await {
+            Ok(session) => Ok(Self::In(session)),
+            Err(error) if error.kind() == ErrorKind::Input && !reserved => {
+                Ok(Self::Named(name.to_owned(), error))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn last(args: &args::Turn, engine: &Engine, env: &Env, talk: &Talk) -> Result<Self, Failure> {
         let none = |what: &str| {
             Failure::new(ErrorKind::Input, what).hint("leave -c out to begin a session, or name one with -s")
         };
-        if let Some(name) = &args.session {
-            let reserved = name.starts_with("ses_") || name.starts_with('@');
-            return match engine.resolve(name).await {
-                Ok(session) => Ok(Self::In(session)),
-                Err(error) if error.kind() == ErrorKind::Input && !reserved => {
-                    Ok(Self::Named(name.clone(), error))
-                }
-                Err(error) => Err(error.into()),
-            };
-        }
-        if !args.continue_last && !args.continue_partial {
-            return Ok(Self::New);
-        }
         let session = match (args.global, scope::current(env)) {
             (true, _) => engine.resolve("@last").await.map_err(|error| match error.kind() {
                 ErrorKind::Input => none("there is no session yet"),

@@ -39,7 +39,7 @@ fn gather(
 ) -> Result<Vec<Part>, Failure> {
     let words = args.prompt.join(" ");
     let whole = args.prompt.len() == 1 && words == "-";
-    let attached = args.files.iter().filter(|file| *file == Path::new("-")).count();
+    let attached = args.turn.files.iter().filter(|file| *file == Path::new("-")).count();
     let is_templated = template.is_some();
     let said = if whole { vec![Piece::Stdin] } else { pieces(&words) };
     let prompt = match template {
@@ -89,7 +89,7 @@ fn gather(
     } else if !is_templated && attached == 0 {
         rest.take().into_iter().for_each(|text| parts.text(text));
     }
-    for file in &args.files {
+    for file in &args.turn.files {
         match file == Path::new("-") {
             true => image.iter().cloned().for_each(|part| parts.push(part)),
             false => attach::read(file, talk, |part| parts.push(part))?,
@@ -143,8 +143,10 @@ fn filled(template: Vec<Piece>, said: Vec<Piece>) -> Vec<Piece> {
 
 /// Returns a message that says nothing, where there may be something to answer already.
 fn nothing(args: &args::Send) -> Result<Vec<Part>, Failure> {
-    let may_be =
-        args.fork_at.is_some() || args.continue_partial || args.session.is_some() || args.continue_last;
+    let may_be = args.fork_at.is_some()
+        || args.continue_partial
+        || args.turn.session.is_some()
+        || args.turn.continue_last;
     match may_be {
         true => Ok(Vec::new()),
         false => Err(Failure::new(ErrorKind::Input, "there is no prompt")

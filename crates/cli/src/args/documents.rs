@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueHint};
 
 use super::Limit;
-use super::send::key_value;
+use super::turn::key_value;
 
 #[derive(Subcommand)]
 pub(crate) enum Agents {

@@ -8,6 +8,7 @@ mod send;
 mod sessions;
 mod settings;
 mod store;
+mod turn;
 
 use std::path::PathBuf;
 
@@ -23,6 +24,7 @@ pub(crate) use send::{Form, Send};
 pub(crate) use sessions::{Export, Fork, Format, Role, Search, Sessions, Setting};
 pub(crate) use settings::Settings;
 pub(crate) use store::Store;
+pub(crate) use turn::Turn;
 
 /// Talks to large language models and remembers every conversation.
 #[derive(Parser)]

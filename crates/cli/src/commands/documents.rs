@@ -23,7 +23,7 @@ pub(super) trait Shown: DocumentKind {
     fn page(&self) -> String;
 }
 
-/// What `send` takes from documents.
+/// What a turn takes from documents.
 #[derive(Default)]
 pub(super) struct Chosen {
     pub(super) agent: Option<Versioned<Agent>>,
@@ -32,7 +32,7 @@ pub(super) struct Chosen {
 
 impl Chosen {
     /// Looks up what the flags name. The store is not opened where they name nothing.
-    pub(super) fn of(context: &Context, args: &args::Send) -> Result<Self, Failure> {
+    pub(super) fn of(context: &Context, args: &args::Turn) -> Result<Self, Failure> {
         if args.agent.is_none() && args.template.is_none() {
             return Ok(Self::default());
         }

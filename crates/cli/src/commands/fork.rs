@@ -67,7 +67,8 @@ pub(super) fn run(context: &Context, args: &args::Fork) -> Result<u8, Failure> {
         if args.n > 1 && !context.global.json {
             context.talk.note(&format!("in {fork}:"));
         }
-        let send = args::Send { session: Some(fork.to_string()), ..answer.clone() };
+        let mut send = answer.clone();
+        send.turn.session = Some(fork.to_string());
         let code = send::run(context, &send)?;
         if code != exit::OK {
             let left = forks.len() - at - 1;
@@ -89,8 +90,9 @@ fn sending(args: &args::Fork) -> Result<args::Send, Failure> {
     let args::Command::Send(mut send) = cli.command else {
         return Err(wrong("these are no options of send"));
     };
-    let elsewhere = send.session.is_some() || send.continue_last || send.fork_at.is_some() || send.fork;
-    if elsewhere || send.no_save || send.continue_partial {
+    let turn = &send.turn;
+    let elsewhere = turn.session.is_some() || turn.continue_last || send.fork_at.is_some() || turn.fork;
+    if elsewhere || turn.no_save || send.continue_partial {
         return Err(wrong("the answers go into the forks, and nowhere else"));
     }
     send.no_stdin = true;

@@ -27,6 +27,7 @@ mod tail;
 mod templates;
 mod transfer;
 mod tree;
+pub(crate) mod turn;
 
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;

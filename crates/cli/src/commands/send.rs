@@ -1,34 +1,20 @@
 //! `send`: a prompt goes out, the answer comes in.
 
-use std::time::Duration;
-
-use aichat_engine::{After, Engine, Fork, Form as AnswerForm, ModelRef, Outcome, Send, Status, TurnStream};
-use aichat_events::Interruption;
-use aichat_message::{ErrorKind, FinishReason, Message, PartKind, Role, SessionId};
-use futures::{FutureExt, StreamExt};
+use aichat_engine::{Form as AnswerForm, Send};
+use aichat_message::{ErrorKind, Message, Role};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Context;
-use super::documents::Chosen;
+use super::turn::{Asker, end_at_once};
 use crate::args::{self, Form};
-use crate::assemble::{self, Providers, Timeouts};
-use crate::directory::Directory;
-use crate::display::Display;
 use crate::exit;
-use crate::failure::{Failure, Report};
-use crate::fallback;
-use crate::options;
+use crate::failure::Failure;
 use crate::output::{Output, Pen};
 use crate::place::Place;
 use crate::prompt;
-use crate::result::{self, TurnResult};
 use crate::schema;
-use crate::scope;
-use crate::signals::{Signals, Stop};
-
-/// How long `--wait` waits.
-const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+use crate::signals::Signals;
 
 /// Returns the form that the flags ask for.
 pub(crate) fn form(named: Option<Form>, json: bool) -> Form {
@@ -36,365 +22,80 @@ pub(crate) fn form(named: Option<Form>, json: bool) -> Form {
 }
 
 pub(crate) fn run(context: &Context, args: &args::Send) -> Result<u8, Failure> {
-    let directory = context.directory()?;
-    let timeouts = Timeouts {
-        connect: args.timeout_connect,
-        first_byte: args.timeout_first_byte,
-        idle: args.timeout_idle,
-    };
-    let providers = Providers::new(context, directory.clone(), timeouts, args.dry_run)?;
-    let default = context.default_model()?;
-    let chosen = Chosen::of(context, args)?;
-    let model = match &args.model {
-        Some(text) => Some(context.model(text, &directory)?),
-        None => chosen.model()?,
-    };
-    match &model {
-        Some(named) => ask(context, args, providers, directory, default, model.clone(), chosen)
-            .map_err(|failure| failure.about(named)),
-        None => ask(context, args, providers, directory, default, None, chosen),
-    }
-}
-
-fn ask(
-    context: &Context,
-    args: &args::Send,
-    providers: Providers,
-    directory: Directory,
-    default: Option<ModelRef>,
-    model: Option<ModelRef>,
-    chosen: Chosen,
-) -> Result<u8, Failure> {
-    if let Some(model) = &model {
-        // What is wrong with the provider is said before anything is read or asked.
-        providers.open(directory.find(&model.provider)?)?;
-    }
-    let send = Send {
-        session: None,
-        agent: chosen.agent,
-        model,
-        system: args.system.as_deref().map(prompt::system).transpose()?,
-        message: Message::new(Role::User, prompt::assemble(args, chosen.template, &context.talk)?),
-        after: After::Head,
-        form: match &args.schema {
-            Some(text) => AnswerForm::Of(schema::parse(text)?),
-            None if args.no_schema => AnswerForm::Free,
-            None => AnswerForm::Kept,
-        },
-        options: options::parse(&args.option, &context.talk)?,
-        max_cost: args.max_cost,
-        allow_unpriced: args.allow_unpriced,
-        stream: !args.no_stream,
-        scope: scope::current(&context.env),
-        wait: if args.wait { FOR_EVER } else { Duration::ZERO },
-    };
-    let engine = match args.no_save {
-        true => assemble::forgetful(context, providers.clone())?,
-        false => assemble::engine(context, providers.clone())?,
-    };
     let form = form(args.output_format, context.global.json);
-    let command = Command { context, args, form, engine, providers, directory, default };
-    // An output that cannot be written is found out before anything is asked.
-    let pen = Pen::new(args.output.as_deref())?;
-    context.runtime()?.block_on(command.run(send, pen))
-}
-
-struct Command<'a> {
-    context: &'a Context,
-    args: &'a args::Send,
-    form: Form,
-    engine: Engine,
-    providers: Providers,
-    directory: Directory,
-    default: Option<ModelRef>,
-}
-
-impl Command<'_> {
-    async fn run(&self, send: Send, pen: Pen) -> Result<u8, Failure> {
-        let mut signals = Signals::listen()?;
-        let begun = tokio::select! {
-            biased;
-            stop = signals.stop() => Err(Failure::Stopped(stop)),
-            begun = self.begin(send) => begun,
-        };
-        let done = match begun {
-            Ok(Some(turn)) => self.follow(turn, pen, &mut signals).await,
-            Ok(None) => Ok(exit::OK),
-            Err(failure) => Err(failure),
-        };
-        tokio::select! {
-            biased;
-            stop = signals.stop() => end_at_once(stop),
-            over = self.engine.shutdown() => if let Err(error) = over {
-                self.context.talk.warning(&error.to_string());
+    let (asker, template) = Asker::new(context, &args.turn, form, args.dry_run)?;
+    let asker = asker.only(args.block());
+    let ask = || {
+        let send = Send {
+            message: Message::new(Role::User, prompt::assemble(args, template, &context.talk)?),
+            form: match &args.schema {
+                Some(text) => AnswerForm::Of(schema::parse(text)?),
+                None if args.no_schema => AnswerForm::Free,
+                None => AnswerForm::Kept,
             },
-        }
-        done
-    }
-
-    /// Finds session and model and begins the turn; with `--dry-run` it shows what would be sent instead.
-    async fn begin(&self, mut send: Send) -> Result<Option<TurnStream>, Failure> {
-        let place = Place::of(self.args, &self.engine, &self.context.env, &self.context.talk).await?;
-        (send.session, send.after) = place.now();
-        if send.session.is_none() && send.model.is_none() {
-            send.model = Some(match &self.default {
-                Some(model) => model.clone(),
-                None => fallback::choose(&self.providers, &self.directory, &self.context.talk).await?,
-            });
-        }
-        if self.args.dry_run {
-            self.show(send).await?;
-            return Ok(None);
-        }
-        let (begun, is_new) = place.begin(&self.engine, &send).await?;
-        send.session = begun;
-        send.after = After::Head;
-        let (session, model) = (send.session.clone(), send.model.clone());
-        let sent = match (self.engine.send(send.clone()).await, &session) {
-            (Err(error), Some(busy)) if error.is_in_flight() && self.args.fork => {
-                let fork =
-                    self.engine.fork(busy, &Fork { scope: send.scope.clone(), ..Fork::default() }).await?;
-                self.context.talk.note(&format!("{busy} is busy; this goes on in its fork {fork}"));
-                send.session = Some(fork);
-                self.engine.send(send).await
-            }
-            (sent, _) => sent,
+            ..asker.usual.clone()
         };
-        match sent {
-            Ok(turn) => Ok(Some(turn)),
-            Err(error) => {
-                let mut report = Report::from(&error);
-                report.advise(self.model_of(session.as_ref(), model).await.as_ref());
-                // What was begun for this turn alone is not left behind without one; the error says why.
-                if let Some(session) = session.filter(|_| is_new) {
-                    let _ = self.engine.delete(&session).await;
-                }
-                Err(Failure::Error(Box::new(report)))
-            }
-        }
-    }
-
-    /// Returns the model a turn is for, as far as that can be found out.
-    async fn model_of(&self, session: Option<&SessionId>, model: Option<ModelRef>) -> Option<ModelRef> {
-        match (model, session) {
-            (None, Some(session)) => {
-                self.engine.session(session).await.ok()?.model.as_deref().and_then(ModelRef::parse)
-            }
-            (model, _) => model,
-        }
-    }
-
-    async fn show(&self, send: Send) -> Result<(), Failure> {
-        #[derive(Serialize)]
-        struct Preview<'a> {
-            schema: &'static str,
-            url: &'a str,
-            body: &'a RawValue,
-            warnings: &'a [String],
-        }
-        let call = self.engine.preview(send).await?;
-        let body = String::from_utf8_lossy(&call.body);
-        let mut output = Output::stdout()?;
-        if self.form == Form::Text {
-            for text in &call.warnings {
-                self.context.talk.warning(text);
-            }
-            self.context.talk.note(&format!("would be sent to {}", call.url));
-            output.line(&body)?;
-        } else {
-            let body = serde_json::from_str(&body)
-                .map_err(|_| Failure::new(ErrorKind::Unsupported, "this request is not JSON"))?;
-            let (url, warnings) = (call.url.as_str(), call.warnings.as_slice());
-            output.json(&Preview { schema: "aichat.preview/1", url, body, warnings })?;
-        }
-        output.finish()
-    }
-
-    /// Shows the turn until it ends, however it ends, and returns the exit code.
-    async fn follow(&self, mut turn: TurnStream, pen: Pen, signals: &mut Signals) -> Result<u8, Failure> {
-        let saved = !self.args.no_save;
-        let context = self.context;
-        let mut display = Display::new(
-            self.form,
-            pen,
-            context.talk.clone(),
-            context.secrets.clone(),
-            self.args.hide_reasoning,
-        )
-        .only(self.args.block());
-        display.start(saved.then(|| turn.session.as_str()), saved.then(|| turn.turn.as_str()));
-        let mut stopped: Option<Stop> = None;
-        let mut broken = None;
-        'turn: loop {
-            tokio::select! {
-                biased;
-                stop = signals.stop() => match stopped {
-                    None => {
-                        stopped = Some(stop);
-                        turn.interrupt(Interruption::User);
-                    }
-                    Some(_) => end_at_once(stop),
-                },
-                error = display.pen.broken(), if broken.is_none() => {
-                    broken = Some(error);
-                    turn.interrupt(Interruption::User);
-                }
-                next = turn.next() => {
-                    let mut next = next;
-                    // Everything that is ready is shown at once.
-                    loop {
-                        match next {
-                            Some(progress) => display.progress(&progress),
-                            None => break 'turn,
-                        }
-                        next = match turn.next().now_or_never() {
-                            Some(next) => next,
-                            None => break,
-                        };
-                    }
-                    display.pen.flush();
-                }
-            }
-        }
-        // Only a panic keeps a turn from having an outcome, and its hook has said why.
-        let outcome = turn.outcome().await.map_err(|_| {
-            Failure::new(ErrorKind::Unsupported, "the turn was lost to an internal error")
-                .hint("what had arrived is kept; `aichat sessions list` shows the session")
-        })?;
-        let redactor = context.secrets.redactor();
-        let error = outcome.error.as_ref().map(|error| {
-            let mut report = Report::from(error);
-            report.advise(Some(&outcome.model));
-            report
-        });
-        let block = display.block();
-        let lacks_block = self.args.block().is_some() && block.is_none();
-        let error =
-            error.or_else(|| misfit(&outcome)).or_else(|| lacks_block.then(|| no_block(&outcome, saved))?);
-        display.end(|| {
-            let mut result = TurnResult::of(&outcome, error.clone(), saved, &redactor);
-            result.block = self.args.block().map(|_| block);
-            if self.form == Form::StreamJson { result.into_line() } else { result }
-        });
-        if broken.is_none() {
-            tokio::select! {
-                biased;
-                stop = signals.stop() => end_at_once(stop),
-                written = display.pen.finish() => broken = written.err(),
-            }
-        }
-        match broken.map(Failure::from) {
-            // Whoever went away is not talked to.
-            Some(Failure::BrokenPipe) => return Err(Failure::BrokenPipe),
-            Some(failure) => {
-                self.tell(&outcome, error.as_ref(), saved);
-                return Err(failure);
-            }
-            None => self.tell(&outcome, error.as_ref(), saved),
-        }
-        Ok(match (stopped, outcome.status, &error) {
-            (Some(stop), Status::Interrupted, _) => stop.code(),
-            (_, _, Some(error)) => exit::code(error.kind),
-            (_, Status::Interrupted, None) => exit::INTERRUPTED,
-            (_, _, None) if refused(&outcome) => exit::REFUSED,
-            (_, _, None) => exit::OK,
-        })
-    }
-
-    /// Says on standard error what is to be said about the end of a turn.
-    fn tell(&self, outcome: &Outcome, error: Option<&Report>, saved: bool) {
-        let talk = &self.context.talk;
-        if outcome.status == Status::Interrupted {
-            let kept = match (&outcome.answer, saved) {
-                (Some(answer), true) => {
-                    format!("interrupted; what had arrived is kept: {} {answer}", outcome.session)
-                }
-                (None, true) => format!("interrupted before anything arrived: {}", outcome.session),
-                (_, false) => "interrupted".to_owned(),
-            };
-            talk.note(&kept);
-        } else if let Some(error) = error.filter(|_| self.form == Form::Text) {
-            talk.error(error);
-        } else if refused(outcome) {
-            let what =
-                result::refusal(&outcome.message).map(|words| format!(": {words}")).unwrap_or_default();
-            talk.warning(&format!("{} declined to answer{what}", outcome.model));
-        } else if self.form == Form::Text {
-            let names = outcome.message.parts.iter().filter_map(|part| match &part.kind {
-                PartKind::ToolCall { name, .. } => Some(name.as_str()),
-                _ => None,
-            });
-            let names: Vec<&str> = names.collect();
-            if !names.is_empty() {
-                talk.note(&format!("{} calls {}, which is not run", outcome.model, names.join(", ")));
-            }
-        }
-        if self.args.usage {
-            talk.raw(&usage(outcome));
-        }
-    }
-}
-
-/// Says in what way a completed answer is not of the form that was asked for.
-fn misfit(outcome: &Outcome) -> Option<Report> {
-    let what = outcome.misfit()?;
-    let report = Failure::new(ErrorKind::Schema, format!("{}: {what}", outcome.model));
-    let hint = "the answer is kept as it came; ask again, or another model that keeps to a schema";
-    report.hint(hint).into_report()
-}
-
-/// Says of a completed answer that has no code block that it has none.
-fn no_block(outcome: &Outcome, saved: bool) -> Option<Report> {
-    if outcome.status != Status::Completed || refused(outcome) {
-        return None;
-    }
-    let what = format!("{}: there is no fenced code block in the answer", outcome.model);
-    let failure = Failure::new(ErrorKind::Schema, what);
-    let failure = match saved {
-        true => failure.hint(format!("`aichat sessions show {}` shows the whole answer", outcome.session)),
-        false => failure.hint("leave out -x and --xl to see the whole answer"),
+        // An output that cannot be written is found out before anything is asked.
+        let pen = Pen::new(args.output.as_deref())?;
+        context.runtime()?.block_on(ask(&asker, args, form, send, pen))
     };
-    failure.into_report()
+    ask().map_err(|failure| asker.about(failure))
 }
 
-fn refused(outcome: &Outcome) -> bool {
-    outcome
-        .finish
-        .as_ref()
-        .is_some_and(|finish| matches!(finish.reason, FinishReason::Refusal | FinishReason::ContentFilter))
-}
-
-/// Returns counts, cost and times in one line; what is not known is said to be unknown.
-fn usage(outcome: &Outcome) -> String {
-    let count = |count: Option<u64>| count.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
-    let usage = outcome.usage.clone().unwrap_or_default();
-    let mut text = format!("tokens: {} in", count(usage.input_tokens));
-    if let Some(cached) = usage.cache_read_tokens {
-        text.push_str(&format!(" ({cached} cached)"));
-    }
-    text.push_str(&format!(", {} out", count(usage.output_tokens)));
-    if let Some(reasoning) = usage.reasoning_tokens {
-        text.push_str(&format!(" ({reasoning} reasoning)"));
-    }
-    let cost = outcome.cost();
-    match cost.amount {
-        Some(amount) => {
-            let status = cost.status.as_str().replace('_', " ");
-            text.push_str(&format!("; cost: {amount} USD ({status})"));
-            if let Some(calculated) = cost.calculated {
-                text.push_str(&format!(", {calculated} USD by the price table"));
-            }
+async fn ask(asker: &Asker<'_>, args: &args::Send, form: Form, send: Send, pen: Pen) -> Result<u8, Failure> {
+    let mut signals = Signals::listen()?;
+    let begin = async {
+        let mut send = send;
+        let place = Place::of(args, &asker.engine, &asker.context.env, &asker.context.talk).await?;
+        asker.aim(&mut send, &place).await?;
+        match args.dry_run {
+            true => show(asker, form, send).await.map(|()| None),
+            false => asker.begin(send, place).await.map(Some),
         }
-        None => text.push_str("; cost: unknown"),
+    };
+    let begun = tokio::select! {
+        biased;
+        stop = signals.stop() => Err(Failure::Stopped(stop)),
+        begun = begin => begun,
+    };
+    let done = match begun {
+        Ok(Some(turn)) => asker.follow(turn, pen, &mut signals).await,
+        Ok(None) => Ok(exit::OK),
+        Err(failure) => Err(failure),
+    };
+    tokio::select! {
+        biased;
+        stop = signals.stop() => end_at_once(stop),
+        over = asker.engine.shutdown() => if let Err(error) = over {
+            asker.context.talk.warning(&error.to_string());
+        },
     }
-    if let Some(first) = outcome.first_content {
-        text.push_str(&format!("; first token: {} ms", first.as_millis()));
-    }
-    text.push_str(&format!("; total: {} ms", outcome.total.as_millis()));
-    text
+    done
 }
 
-/// Ends the process without waiting for anything; the journal has what arrived.
-fn end_at_once(stop: Stop) -> ! {
-    std::process::exit(stop.code().into())
+/// Shows what would be sent.
+async fn show(asker: &Asker<'_>, form: Form, send: Send) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Preview<'a> {
+        schema: &'static str,
+        url: &'a str,
+        body: &'a RawValue,
+        warnings: &'a [String],
+    }
+    let call = asker.engine.preview(send).await?;
+    let body = String::from_utf8_lossy(&call.body);
+    let mut output = Output::stdout()?;
+    if form == Form::Text {
+        for text in &call.warnings {
+            asker.context.talk.warning(text);
+        }
+        asker.context.talk.note(&format!("would be sent to {}", call.url));
+        output.line(&body)?;
+    } else {
+        let body = serde_json::from_str(&body)
+            .map_err(|_| Failure::new(ErrorKind::Unsupported, "this request is not JSON"))?;
+        let (url, warnings) = (call.url.as_str(), call.warnings.as_slice());
+        output.json(&Preview { schema: "aichat.preview/1", url, body, warnings })?;
+    }
+    output.finish()
 }
