@@ -35,6 +35,7 @@ enum Line<'a> {
     Delta { text: &'a str },
     Reasoning { text: &'a str },
     Retrying { attempt: u32, delay_ms: u64, error: Report },
+    Rerouting { from: String, to: String, error: Report },
     Warning { text: &'a str },
 }
 
@@ -74,6 +75,13 @@ impl Display {
                 let error = error.masked(&self.secrets.redactor());
                 let delay_ms = crate::failure::millis(*delay);
                 self.script(&Line::Retrying { attempt: *attempt, delay_ms, error });
+            }
+            Progress::Rerouting(reroute) => {
+                self.end_reasoning();
+                self.talk.note(&reroute.to_string());
+                let error = Report::from(&reroute.error).masked(&self.secrets.redactor());
+                let (from, to) = (reroute.from.to_string(), reroute.to.to_string());
+                self.script(&Line::Rerouting { from, to, error });
             }
             Progress::Warning(text) => {
                 self.end_reasoning();

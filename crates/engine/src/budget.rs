@@ -92,7 +92,10 @@ impl Worst {
 pub(crate) struct Purse {
     ledger: Arc<dyn Ledger>,
     limits: Vec<Limit>,
+    /// That of the day, and that of the provider in it.
     accounts: Vec<Account>,
+    /// What may be spent at providers in a day.
+    providers: BTreeMap<String, u64>,
     /// What an attempt costs at most; `None` where nobody knows.
     worst: Option<Worst>,
     allows_unpriced: bool,
@@ -102,6 +105,8 @@ pub(crate) struct Purse {
     held: Option<Held>,
     /// What was spent and no ledger knows of.
     untold: u64,
+    /// The same of the providers that were asked before.
+    untold_before: Vec<(Vec<Account>, u64)>,
 }
 
 struct Held {
@@ -136,24 +141,36 @@ impl Purse {
             limits.push(Limit { what: "budget of this session", limit, spent });
         }
         let nano = |limit: Money| u64::try_from(limit.pico_dollars().max(0) / 1_000).unwrap_or(u64::MAX);
-        let accounts = vec![
-            Account { key: format!("day/{day}"), limit: budget.day.map(nano) },
-            Account {
-                key: format!("day/{day}/{}", short(&pricing.provider)),
-                limit: budget.providers.get(&pricing.provider).copied().map(nano),
-            },
-        ];
-        Self {
+        let providers = budget.providers.iter().map(|(name, limit)| (name.clone(), nano(*limit))).collect();
+        let accounts = vec![Account { key: format!("day/{day}"), limit: budget.day.map(nano) }];
+        let mut this = Self {
             ledger,
             limits,
             accounts,
+            providers,
             worst: None,
             allows_unpriced: given.allows_unpriced,
-            is_local: pricing.is_local,
-            model: format!("{}/{}", pricing.provider, pricing.model),
+            is_local: false,
+            model: String::new(),
             held: None,
             untold: 0,
+            untold_before: Vec::new(),
+        };
+        this.pass_to(pricing);
+        this
+    }
+
+    /// Keeps the turn to the budgets of the one who is asked from now on; what was spent so far stays spent.
+    pub(crate) fn pass_to(&mut self, pricing: &Pricing) {
+        if self.untold > 0 {
+            self.untold_before.push((self.accounts.clone(), std::mem::take(&mut self.untold)));
         }
+        self.accounts.truncate(1);
+        let key = format!("{}/{}", self.accounts[0].key, short(&pricing.provider));
+        self.accounts.push(Account { key, limit: self.providers.get(&pricing.provider).copied() });
+        self.worst = None;
+        self.is_local = pricing.is_local;
+        self.model = format!("{}/{}", pricing.provider, pricing.model);
     }
 
     /// Tells whether anything limits the turn.
@@ -309,13 +326,17 @@ impl Purse {
     pub(crate) fn tell(
         &mut self,
     ) -> impl Future<Output = Result<(), aichat_store::Error>> + std::marker::Send + use<> {
-        let (ledger, untold) = (Arc::clone(&self.ledger), std::mem::take(&mut self.untold));
-        let accounts: Vec<String> = self.accounts.iter().map(|account| account.key.clone()).collect();
+        let ledger = Arc::clone(&self.ledger);
+        let mut untold = std::mem::take(&mut self.untold_before);
+        if self.untold > 0 {
+            untold.push((self.accounts.clone(), std::mem::take(&mut self.untold)));
+        }
         async move {
-            match untold {
-                0 => Ok(()),
-                _ => ledger.spend(&accounts, untold).await,
+            for (accounts, amount) in untold {
+                let keys: Vec<String> = accounts.into_iter().map(|account| account.key).collect();
+                ledger.spend(&keys, amount).await?;
             }
+            Ok(())
         }
     }
 

@@ -54,6 +54,13 @@ impl Error {
         Self::new(ErrorKind::Input, message)
     }
 
+    /// Says what the models before it failed with.
+    pub(crate) fn after(mut self, mut earlier: Vec<String>) -> Self {
+        earlier.push(self.0.message);
+        self.0.message = earlier.join("; ");
+        self
+    }
+
     pub(crate) fn with_source(mut self, source: impl Into<Source>) -> Self {
         self.0.source = Some(source.into());
         self

@@ -23,6 +23,7 @@ use crate::budget::{Purse, Settled};
 use crate::cost::Pricing;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::fallback::{Fallbacks, Reroute};
 use crate::journal::DeltaJournal;
 use crate::record::Record;
 use crate::send::request_started;
@@ -54,6 +55,9 @@ pub(crate) struct Flight {
     pub(crate) pricing: Pricing,
     pub(crate) purse: Purse,
     pub(crate) costs: Vec<CostCalculated>,
+    pub(crate) fallbacks: Fallbacks,
+    /// What the models that gave no answer so far failed with.
+    pub(crate) failures: Vec<String>,
 }
 
 /// How an attempt ended.
@@ -133,6 +137,8 @@ impl Flight {
     /// Calls the provider until an attempt ends the turn, and records that end.
     pub(crate) async fn fly(mut self) -> Outcome {
         let mut number = 1;
+        // Every model has its own patience.
+        let (mut tries, mut asked_us) = (1, self.begun_us);
         loop {
             if let Err(refused) = self.reserve(number).await {
                 let nothing = self.begin();
@@ -149,15 +155,25 @@ impl Flight {
             self.write_wire();
             let End::Failed(error) = end else { return self.land(attempt, true, end).await };
             let jitter = self.engine.0.effects.fraction();
-            let elapsed = Duration::from_micros(self.now_us().saturating_sub(self.begun_us));
-            let delay = match attempt.first_content_us {
-                None => {
-                    self.engine.0.retry.next(&error, aichat_providers::Attempt { number, elapsed, jitter })
+            let elapsed = Duration::from_micros(self.now_us().saturating_sub(asked_us));
+            if attempt.first_content_us.is_some() {
+                return self.land(attempt, true, End::Failed(error)).await;
+            }
+            let past = aichat_providers::Attempt { number: tries, elapsed, jitter };
+            let mut delay = Duration::ZERO;
+            if let Some(wait) = self.engine.0.retry.next(&error, past) {
+                self.retrying(&attempt, number, wait, error).await;
+                (delay, tries) = (wait, tries + 1);
+            } else if let Some(to) = self.fallbacks.next(error.kind()) {
+                self.fail(&attempt, &error).await;
+                if let Err(error) = self.reroute(to, error.into()).await {
+                    let nothing = self.begin();
+                    return self.land(nothing, false, End::Refused(error)).await;
                 }
-                Some(_) => None,
-            };
-            let Some(delay) = delay else { return self.land(attempt, true, End::Failed(error)).await };
-            self.retrying(&attempt, number, delay, error).await;
+                (tries, asked_us) = (1, self.now_us());
+            } else {
+                return self.land(attempt, true, End::Failed(error)).await;
+            }
             if let Some(reason) = self.stopped_within(delay).await {
                 let nothing = self.begin();
                 return self.land(nothing, false, End::Stopped(reason)).await;
@@ -399,6 +415,57 @@ impl Flight {
         self.pass(Progress::Retrying { attempt: number, delay, error: error.into() });
     }
 
+    /// Passes the turn to the next model that can be asked.
+    async fn reroute(&mut self, mut to: ModelRef, mut error: Error) -> Result<(), Error> {
+        loop {
+            let from = std::mem::replace(&mut self.model, to.clone());
+            let reroute = Reroute { from, to: to.clone(), error };
+            self.note(&reroute.fact());
+            self.tell_reroute(reroute);
+            match self.aim_at(to).await {
+                Ok(()) => return Ok(()),
+                Err(failed) => error = failed,
+            }
+            match self.fallbacks.next(error.kind()) {
+                Some(next) => to = next,
+                None => return Err(error),
+            }
+        }
+    }
+
+    /// Tells the caller that another model is asked.
+    pub(crate) fn tell_reroute(&mut self, reroute: Reroute) {
+        self.warnings.push(reroute.to_string());
+        self.failures.push(reroute.error.to_string());
+        self.pass(Progress::Rerouting(reroute));
+    }
+
+    /// Makes the same request ready for another model.
+    async fn aim_at(&mut self, model: ModelRef) -> Result<(), Error> {
+        let (registry, name) = (Arc::clone(&self.engine.0.registry), model.provider.clone());
+        // Whoever knows the key may have to be asked for it.
+        let provider = tokio::task::spawn_blocking(move || registry.provider(&name)).await;
+        let provider = provider.map_err(|_| Error::new(ErrorKind::Cancelled, "the runtime ended"))??;
+        let mut request = self.call.request.clone();
+        request.options.max_tokens = self.fallbacks.max_tokens;
+        let aim = self.engine.aim(model, provider, request, self.pricing.agent.as_deref())?;
+        self.purse.pass_to(&aim.pricing);
+        let mut call = aim.call;
+        if self.purse.is_limited() {
+            call = self
+                .purse
+                .fit(&*aim.provider, call, &aim.pricing, self.engine.0.effects.clock.now_us())
+                .await?;
+        }
+        for text in std::mem::take(&mut call.warnings) {
+            self.note(&WarningRaised { text: text.clone() });
+            self.tell(text);
+        }
+        (self.provider, self.pricing, self.call) = (aim.provider, aim.pricing, call);
+        self.scribe.end_call();
+        Ok(())
+    }
+
     /// Records that an attempt failed, and what it cost.
     async fn fail(&mut self, attempt: &Attempt, error: &aichat_providers::Error) {
         let failed = self.failed(attempt, error);
@@ -490,6 +557,10 @@ impl Flight {
             Ok(()) => (status, error),
             Err(error) => (Status::Failed, Some(error)),
         };
+        let error = error.map(|error| match status {
+            Status::Failed => error.after(self.failures),
+            _ => error,
+        });
         Outcome {
             status,
             session: self.session,

@@ -7,20 +7,21 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use aichat_events::{
-    AgentRef, Draft, Event, Fact, Hash, LlmRequestStarted, LlmResponseCompleted, MessageSystem, MessageUser,
-    Messages, SessionCreated, SessionHeadMoved, SessionModelSwitched, Transcript, TurnStarted, WarningRaised,
+    AgentRef, Draft, Event, Fact, Hash, LlmRequestRerouted, LlmRequestStarted, LlmResponseCompleted,
+    MessageSystem, MessageUser, Messages, SessionCreated, SessionHeadMoved, SessionModelSwitched, Transcript,
+    TurnStarted, WarningRaised,
 };
 use aichat_message::{ErrorKind, Json, Message, MessageId, Role, SessionId, TurnId};
 use aichat_providers::{Call, Output, Provider, Request};
 use aichat_store::{Claim, ErrorKind as StoreErrorKind, Lease, State, TurnHeader};
 
 use crate::answer::Form;
-use crate::attachment::left_out;
 use crate::budget::{Limits, Purse};
 use crate::context::Context;
 use crate::cost::Pricing;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::fallback::{Fallbacks, Reroute};
 use crate::flight::{Flight, Running};
 use crate::project::Summary;
 use crate::record::Record;
@@ -34,14 +35,25 @@ const LEASE_POLL: Duration = Duration::from_millis(50);
 /// What is said to a model whose answer was cut off. Not every provider goes on with an answer by itself.
 const GO_ON: &str = "Your last answer was cut off. Go on exactly where it stops, and repeat nothing of it.";
 
+/// A request made ready for one model.
+pub(crate) struct Aim {
+    pub(crate) model: ModelRef,
+    pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) call: Call,
+    pub(crate) pricing: Pricing,
+}
+
 /// A request made ready, and everything the turn's first records say.
 pub(crate) struct Prepared {
     pub(crate) session: SessionId,
     pub(crate) is_new: bool,
     pub(crate) base: Option<TurnId>,
+    /// The model that the turn is for.
     pub(crate) model: ModelRef,
-    pub(crate) provider: Arc<dyn Provider>,
-    pub(crate) call: Call,
+    /// Why that is not the one that is asked first.
+    pub(crate) reroutes: Vec<Reroute>,
+    pub(crate) aim: Aim,
+    pub(crate) fallbacks: Fallbacks,
     /// Where the head goes first, unless it is there.
     pub(crate) moved: Option<SessionHeadMoved>,
     pub(crate) system: Option<(MessageId, Message)>,
@@ -56,7 +68,6 @@ pub(crate) struct Prepared {
     pub(crate) switched: Option<String>,
     pub(crate) scope: Option<String>,
     pub(crate) agent: Option<AgentRef>,
-    pub(crate) pricing: Pricing,
     pub(crate) purse: Purse,
 }
 
@@ -126,7 +137,7 @@ impl Engine {
     /// # Errors
     /// Fails as `send` does before it sends.
     pub async fn preview(&self, send: Send) -> Result<Call, Error> {
-        Ok(self.using_store(self.prepare(send)).await?.call)
+        Ok(self.using_store(self.prepare(send)).await?.aim.call)
     }
 
     async fn prepare(&self, mut send: Send) -> Result<Prepared, Error> {
@@ -166,7 +177,6 @@ impl Engine {
         let model = send.model.or_else(begun_with).ok_or_else(|| {
             Error::new(ErrorKind::Usage, "no model was given, and the session does not remember one")
         })?;
-        let provider = self.0.registry.provider(&model.provider)?;
         let switched = before.filter(|before| *before != model.to_string());
         let moved = summary
             .as_ref()
@@ -179,7 +189,7 @@ impl Engine {
         let user = (!says_nothing).then_some(send.message);
         let input = answered.unwrap_or_else(fresh);
         context.messages.extend(system.iter().map(|(_, message)| message).chain(&user).cloned());
-        let mut request = Request::new(model.model.clone(), context.messages);
+        let mut request = Request::new("", context.messages);
         request.options = send.options;
         request.stream = send.stream;
         request.output = match send.form {
@@ -187,16 +197,11 @@ impl Engine {
             Form::Free => None,
             Form::Of(output) => Some(output),
         };
-        let mut call = provider.prepare(request)?;
-        let info = provider.info();
-        let pricing = Pricing {
-            catalog: self.0.catalog.clone(),
-            provider: info.name.clone(),
-            model: call.request.model.clone(),
-            address: if call.url.is_empty() { info.host.clone() } else { call.url.clone() },
-            is_local: info.local,
-            agent: acting.as_ref().map(|acting| acting.named.name.clone()),
-        };
+        let mut fallbacks =
+            Fallbacks { models: send.fallbacks.into(), max_tokens: request.options.max_tokens };
+        let agent = acting.as_ref().map(|acting| acting.named.name.as_str());
+        let (aim, reroutes) = self.first_aim(model.clone(), request, &mut fallbacks, agent)?;
+        let Aim { model: asked, provider, mut call, pricing } = aim;
         let now_us = self.0.effects.clock.now_us();
         let limits = Limits { max_cost: send.max_cost, allows_unpriced: send.allow_unpriced };
         let ledger = Arc::clone(&self.0.ledger);
@@ -205,18 +210,14 @@ impl Engine {
             call = purse.fit(&*provider, call, &pricing, now_us).await?;
         }
         call.warnings.extend(gone.into_iter().chain(lost));
-        // Nobody pays for an answer to half of a question.
-        if let Some(name) = user.as_ref().and_then(|user| left_out(user, &call.body)) {
-            let what = format!("{model}: {name} cannot be sent over {}", provider.info().protocol);
-            return Err(Error::new(ErrorKind::Unsupported, what));
-        }
         Ok(Prepared {
             session,
             is_new: summary.is_none(),
             base: summary.and_then(|s| s.last_turn),
             model,
-            provider,
-            call,
+            reroutes,
+            aim: Aim { model: asked, provider, call, pricing },
+            fallbacks,
             moved,
             system,
             user,
@@ -226,9 +227,37 @@ impl Engine {
             switched,
             scope: send.scope,
             agent: acting.map(|acting| acting.named),
-            pricing,
             purse,
         })
+    }
+
+    /// Makes a request ready for a model, or for the first of its fallbacks that can be asked at all.
+    fn first_aim(
+        &self,
+        mut model: ModelRef,
+        request: Request,
+        fallbacks: &mut Fallbacks,
+        agent: Option<&str>,
+    ) -> Result<(Aim, Vec<Reroute>), Error> {
+        let (mut request, mut reroutes) = (Some(request), Vec::new());
+        loop {
+            let request = match fallbacks.models.is_empty() {
+                true => request.take(),
+                false => request.clone(),
+            };
+            let request = request.expect("it is taken for the last model only");
+            let provider = self.0.registry.provider(&model.provider);
+            let aimed = provider.and_then(|provider| self.aim(model.clone(), provider, request, agent));
+            let error = match aimed {
+                Ok(aim) => return Ok((aim, reroutes)),
+                Err(error) => error,
+            };
+            let Some(to) = fallbacks.next(error.kind()) else {
+                let failed = reroutes.iter().map(|reroute: &Reroute| reroute.error.to_string());
+                return Err(error.after(failed.collect()));
+            };
+            reroutes.push(Reroute { from: std::mem::replace(&mut model, to.clone()), to, error });
+        }
     }
 
     /// Reads the session that a turn continues, once no other turn of it is in flight, and what form its last answer
@@ -279,7 +308,13 @@ impl Engine {
         let before =
             parent.as_ref().and_then(|id| transcript.entry(id)).and_then(|entry| entry.turn.as_ref());
         let started = events.iter().rev().filter(|event| before.is_some() && event.turn() == before);
-        let model = started.filter_map(TurnStarted::of).map(|turn| turn.model).next();
+        // Who stood in for another one is the one that answered.
+        let model = started
+            .filter_map(|event| match LlmRequestRerouted::of(event) {
+                Some(reroute) => Some(reroute.to),
+                None => TurnStarted::of(event).map(|turn| turn.model),
+            })
+            .next();
         Ok(Earlier { summary, rest: Before { parent, last, context, kept, model } })
     }
 
@@ -322,7 +357,8 @@ impl Engine {
         let records = drafts.into_iter().map(|draft| Record::Event(Box::new(draft)).encode()).collect();
         let messages = prepared.messages();
         let wire = WireJournal::new(self.0.record_wire, scribe.redactor());
-        let Prepared { session, base, model, provider, call, input, pricing, purse, .. } = prepared;
+        let Prepared { session, base, reroutes, aim, fallbacks, input, purse, .. } = prepared;
+        let Aim { model, provider, call, pricing } = aim;
         let header = TurnHeader { session: session.clone(), turn: turn_id.clone(), base };
         let turn = self.0.store.begin(header, records).await?;
         drop(pin);
@@ -357,7 +393,12 @@ impl Engine {
             pricing,
             purse,
             costs: Vec::new(),
+            fallbacks,
+            failures: Vec::new(),
         };
+        for reroute in reroutes {
+            flight.tell_reroute(reroute);
+        }
         for warning in std::mem::take(&mut flight.call.warnings) {
             flight.tell(warning);
         }
@@ -397,7 +438,10 @@ fn first_drafts(scribe: &mut Scribe, turn: &TurnId, prepared: &Prepared) -> Vec<
         let message = scribe.masked(user);
         drafts.push(scribe.fact(&MessageUser { id: input.clone(), parent, message }));
     }
-    for text in &prepared.call.warnings {
+    for reroute in &prepared.reroutes {
+        drafts.push(scribe.fact(&reroute.fact()));
+    }
+    for text in &prepared.aim.call.warnings {
         drafts.push(scribe.fact(&WarningRaised { text: text.clone() }));
     }
     // A request that a budget may forbid is said to be sent once it is allowed.
@@ -405,8 +449,8 @@ fn first_drafts(scribe: &mut Scribe, turn: &TurnId, prepared: &Prepared) -> Vec<
         scribe.begin_attempt();
         drafts.push(scribe.fact(&request_started(
             1,
-            &prepared.call,
-            &*prepared.provider,
+            &prepared.aim.call,
+            &*prepared.aim.provider,
             &prepared.messages(),
         )));
     }

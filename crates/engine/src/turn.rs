@@ -17,6 +17,7 @@ use crate::answer::Form;
 use crate::cost;
 use crate::document::Versioned;
 use crate::error::Error;
+use crate::fallback::Reroute;
 
 /// A model and the provider that serves it, written `provider/model`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +69,8 @@ pub struct Send {
     pub agent: Option<Versioned<Agent>>,
     /// The model; where absent, the agent's, or the one the session was begun with.
     pub model: Option<ModelRef>,
+    /// The models that are asked in turn where the model gives no answer, before anything of one came.
+    pub fallbacks: Vec<ModelRef>,
     /// A standing instruction that goes before the message.
     pub system: Option<String>,
     /// The user's message. One without parts says nothing: the user's message that it would follow is answered, once
@@ -98,6 +101,7 @@ impl Send {
             session: None,
             agent: None,
             model: Some(model),
+            fallbacks: Vec::new(),
             system: None,
             message: Message::user(prompt),
             after: After::Head,
@@ -135,6 +139,8 @@ pub enum Progress {
         /// Why it failed.
         error: Error,
     },
+    /// A model gave no answer, and one of its fallbacks is asked.
+    Rerouting(Reroute),
     /// Something the caller should know that is no reason to fail.
     Warning(String),
 }
@@ -181,7 +187,7 @@ pub struct Outcome {
     pub finish: Option<Finish>,
     /// Token counts, as far as reported.
     pub usage: Option<Usage>,
-    /// Who was asked.
+    /// Who was asked, the last of them where there were fallbacks.
     pub model: ModelRef,
     /// Which model answered, where the provider said so.
     pub model_served: Option<String>,

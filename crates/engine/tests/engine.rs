@@ -18,6 +18,8 @@ mod costs;
 mod documents;
 #[path = "engine/embedded.rs"]
 mod embedded;
+#[path = "engine/fallbacks.rs"]
+mod fallbacks;
 #[path = "engine/follow.rs"]
 mod follow;
 #[path = "engine/foreign.rs"]

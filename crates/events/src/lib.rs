@@ -60,8 +60,8 @@ pub use envelope::{Draft, ENVELOPE_VERSION, Event};
 pub use error::{Error, ErrorKind};
 pub use fact::{
     AgentRef, BudgetCommitted, BudgetExceeded, BudgetReleased, BudgetReserved, CostCalculated, CostLine,
-    CostRevised, DocumentDeleted, DocumentSaved, Fact, Interruption, Kept, LlmRequestRetried,
-    LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed, LlmResponseFirstChunk,
+    CostRevised, DocumentDeleted, DocumentSaved, Fact, Interruption, Kept, LlmRequestRerouted,
+    LlmRequestRetried, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed, LlmResponseFirstChunk,
     LlmResponseInterrupted, LlmWireKept, MessageAssistant, MessageDropped, MessageEdited, MessageSystem,
     MessageTool, MessageUser, Messages, SecretCount, SecretRedacted, SessionArchived, SessionCreated,
     SessionDeleted, SessionErased, SessionForked, SessionHeadMoved, SessionImportedFrom,

@@ -55,6 +55,11 @@ impl Scribe {
         self.call = Some((call, Span(self.effects.bits())));
     }
 
+    /// Ends the call: the next attempt begins one of its own.
+    pub fn end_call(&mut self) {
+        self.call = None;
+    }
+
     /// Returns the span of the attempt that was begun last; zeros before the first.
     pub fn attempt(&self) -> Span {
         self.call.as_ref().map_or(Span([0; 8]), |(_, span)| *span)

@@ -11,6 +11,10 @@ pub(crate) struct Turn {
     /// Model: provider/model, provider:model or a unique part of a known model's name
     #[arg(short, long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
+    /// Models to ask, one after another, where the model gives no answer at all: rate limited, overloaded, out of
+    /// reach, no key, no such model; written as for -m, with commas between them
+    #[arg(long, value_name = "MODEL,…", value_delimiter = ',')]
+    pub(crate) fallback: Vec<String>,
     /// Agent to give the turn to; flags go before what it says. A session goes on with its agent as it was then
     #[arg(short, long, value_name = "AGENT")]
     pub(crate) agent: Option<String>,

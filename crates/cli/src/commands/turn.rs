@@ -71,12 +71,18 @@ impl<'a> Asker<'a> {
         let Chosen { agent, template } = chosen;
         let ready = || {
             if let Some(model) = &model {
-                providers.open(directory.find(&model.provider)?)?;
+                let opened = providers.open(directory.find(&model.provider)?);
+                // Others may stand in for one that cannot be used.
+                if args.fallback.is_empty() {
+                    opened?;
+                }
             }
+            let fallbacks = args.fallback.iter().map(|text| context.model(text, &directory));
             let usual = Send {
                 session: None,
                 agent,
                 model: model.clone(),
+                fallbacks: fallbacks.collect::<Result<_, _>>()?,
                 system: args.system.as_deref().map(prompt::system).transpose()?,
                 message: Message::user(""),
                 after: After::Head,

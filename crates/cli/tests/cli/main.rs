@@ -16,6 +16,7 @@ mod costs;
 mod databases;
 mod erase;
 mod errors;
+mod fallbacks;
 mod fenced;
 mod foreign;
 mod forks;

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use aichat_events::{
-    Draft, Event, Fact, Hash, LlmRequestRetried, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed,
-    LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant, MessageSystem, MessageUser,
-    SessionHeadMoved, SessionModelSwitched, TurnCompleted, TurnFailed, TurnInterrupted, TurnStarted,
-    WarningRaised, json_difference,
+    Draft, Event, Fact, Hash, LlmRequestRerouted, LlmRequestRetried, LlmRequestStarted, LlmResponseCompleted,
+    LlmResponseFailed, LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant, MessageSystem,
+    MessageUser, SessionHeadMoved, SessionModelSwitched, TurnCompleted, TurnFailed, TurnInterrupted,
+    TurnStarted, WarningRaised, json_difference,
 };
 use aichat_message::{Json, Message, PartKind};
 
@@ -14,7 +14,7 @@ use super::plan::Plan;
 use crate::wire;
 
 /// The events that are compared; what a turn costs, and what becomes of its record, is another matter.
-const COMPARED: [&str; 16] = [
+const COMPARED: [&str; 17] = [
     TurnStarted::TYPE,
     SessionModelSwitched::TYPE,
     SessionHeadMoved::TYPE,
@@ -23,6 +23,7 @@ const COMPARED: [&str; 16] = [
     WarningRaised::TYPE,
     LlmRequestStarted::TYPE,
     LlmRequestRetried::TYPE,
+    LlmRequestRerouted::TYPE,
     LlmResponseFirstChunk::TYPE,
     LlmResponseCompleted::TYPE,
     LlmResponseFailed::TYPE,

@@ -6,14 +6,17 @@ mod plan;
 mod play;
 mod raw;
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use aichat_catalog::Catalog;
 use aichat_events::{
-    Event, Fact, Hash, LlmRequestStarted, LlmWireKept, MessageSystem, MessageUser, SessionHeadMoved,
-    SessionModelSwitched, Transcript, TurnCompleted, TurnRecovered, TurnStarted, WarningRaised,
+    Event, Fact, Hash, LlmRequestRerouted, LlmRequestStarted, LlmWireKept, MessageSystem, MessageUser,
+    SessionHeadMoved, SessionModelSwitched, Transcript, TurnCompleted, TurnRecovered, TurnStarted,
+    WarningRaised,
 };
 use aichat_message::{ErrorKind, Message, Role, SessionId, TurnId};
 use aichat_providers::{Call, Exchange, Provider, Replay, Request, RetryPolicy, Transport};
@@ -21,18 +24,22 @@ use aichat_store::{Claim, Memory, MemoryLedger};
 
 pub use self::compare::Divergence;
 use self::plan::Plan;
-use self::play::{Playing, Stop};
+use self::play::{Known, Playing, Standins, Stop};
 pub use self::raw::RawRequest;
 use crate::budget::{self, Budget, Limits, Purse};
 use crate::context::Context;
 use crate::cost::Pricing;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::fallback::{Fallbacks, Reroute};
 use crate::fold::drafts;
 use crate::secrets::Secrets;
-use crate::send::Prepared;
+use crate::send::{Aim, Prepared};
 use crate::turn::ModelRef;
 use crate::wire::{PLACEHOLDER, RecordWire};
+
+/// How long a replay tries again, for what says that it shall not be waited for.
+const A_DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Makes providers as requests were written for: without a key, over whatever carries their requests.
 pub trait Adapters: Send + Sync {
@@ -172,12 +179,12 @@ impl Engine {
             Err(why) => return not(&why),
         };
         let mut notes = Vec::new();
-        let body_hash = Hash::of(&written.prepared.call.body);
+        let body_hash = Hash::of(&written.prepared.aim.call.body);
         if body_hash != plan.asked.body_hash {
             if let Some(gone) = written.gone.first() {
                 return not(gone);
             }
-            if memchr::memmem::find(&written.prepared.call.body, PLACEHOLDER).is_none() {
+            if memchr::memmem::find(&written.prepared.aim.call.body, PLACEHOLDER).is_none() {
                 let difference = Divergence::of_body(plan.seq, &plan.asked.body_hash, &body_hash);
                 return Ok(ReplayOutcome::Different { difference });
             }
@@ -186,13 +193,31 @@ impl Engine {
             plan.forget_bodies();
         }
         let stop = Stop::default();
-        let (attempts, exchanges) = plan.script();
-        let inner = adapters.provider(&plan.asked, Arc::new(Replay::new(exchanges)))?;
-        written.prepared.provider = Arc::new(Playing::new(inner, attempts, stop.clone()));
+        let playing = |number: usize, asked: &LlmRequestStarted, known| {
+            let (attempts, exchanges) = plan.script(number);
+            let inner = adapters.provider(asked, Arc::new(Replay::new(exchanges)))?;
+            Ok(Arc::new(Playing::new(inner, attempts, stop.clone(), known)) as Arc<dyn Provider>)
+        };
+        written.prepared.aim.provider = playing(0, &plan.asked, None)?;
+        let standins = plan.standins.iter().zip(1..).map(|(standin, number)| match &standin.asked {
+            Some(asked) => {
+                let known = Known { asked: asked.clone(), warnings: standin.fitted.clone() };
+                playing(number, asked, Some(known))
+            }
+            None => {
+                let (kind, why) = standin.refused.clone().unwrap_or((ErrorKind::Unsupported, String::new()));
+                Err(Error::new(kind, why))
+            }
+        });
+        let standins = Standins(Mutex::new(standins.collect()));
+        written.prepared.fallbacks.models =
+            plan.standins.iter().filter_map(|standin| ModelRef::parse(&standin.model)).collect();
+        let zero = Duration::ZERO;
         let scratch = Self::builder(Memory::new())
             .catalog(self.0.catalog.clone())
             .secrets(Secrets::new())
-            .retry(plan.retries())
+            .retry(RetryPolicy { max_attempts: u32::MAX, max_total: A_DAY, base: zero, cap: zero })
+            .registry(standins)
             .record_wire(RecordWire::Off)
             .build();
         let (flight, mut stream, _outcome) = scratch.take_off(written.prepared).await?;
@@ -249,10 +274,21 @@ impl Engine {
             Ok(call) => call,
             Err(error) => return Ok(Err(format!("the request cannot be written any more: {error}"))),
         };
-        let model =
-            ModelRef::parse(&turn.model).unwrap_or_else(|| ModelRef::new(&asked.provider, &asked.model));
+        let parsed = |text: &str| {
+            ModelRef::parse(text).unwrap_or_else(|| ModelRef::new(&asked.provider, &asked.model))
+        };
+        let model = parsed(&turn.model);
+        let first = events.iter().take_while(|event| event.kind() != LlmRequestStarted::TYPE);
+        let reroutes = first.filter_map(|event| LlmRequestRerouted::of(event)).map(|fact| Reroute {
+            from: parsed(&fact.from),
+            to: parsed(&fact.to),
+            error: Error::new(fact.kind, fact.message),
+        });
+        let reroutes: Vec<Reroute> = reroutes.collect();
+        let asked_model = reroutes.last().map_or_else(|| model.clone(), |reroute| reroute.to.clone());
         // What a budget said of the request is in the options already.
-        let warnings = events.iter().filter_map(|event| WarningRaised::of(event)).map(|warning| warning.text);
+        let before = events.iter().take_while(|event| event.kind() != LlmRequestStarted::TYPE);
+        let warnings = before.filter_map(|event| WarningRaised::of(event)).map(|warning| warning.text);
         call.warnings.extend(warnings.filter(|text| budget::is_fitted(text)));
         // What is replayed costs nothing.
         let pricing = Pricing {
@@ -274,8 +310,9 @@ impl Engine {
                 is_new: false,
                 base: turn.base,
                 model,
-                provider,
-                call,
+                reroutes,
+                fallbacks: Fallbacks { models: VecDeque::new(), max_tokens: call.request.options.max_tokens },
+                aim: Aim { model: asked_model, provider, call, pricing },
                 moved: find::<SessionHeadMoved>(events),
                 system: system.map(|system| (system.id, system.message)),
                 user: user.map(|user| user.message),
@@ -285,7 +322,6 @@ impl Engine {
                 switched: find::<SessionModelSwitched>(events).map(|switched| switched.from),
                 scope: turn.scope,
                 agent: turn.agent,
-                pricing,
                 purse,
             },
         }))
@@ -297,12 +333,6 @@ struct Written {
     prepared: Prepared,
     /// What is said of attachments that are gone.
     gone: Vec<String>,
-}
-
-/// Returns a policy that tries again as often as it was tried, and waits for nothing.
-fn retries(attempts: u32) -> RetryPolicy {
-    let zero = std::time::Duration::ZERO;
-    RetryPolicy { max_attempts: attempts, max_total: std::time::Duration::MAX, base: zero, cap: zero }
 }
 
 /// Returns the exchange of an attempt, by its label.

@@ -41,7 +41,7 @@ impl Engine {
             let first = own.iter().position(|other| other.turn() == attempt.turn()).unwrap_or(0);
             let before = inherited.iter().chain(&own[..first]);
             let written = self.written(provider, &asked, before, &events).await?;
-            let call = written.map_err(Error::input)?.prepared.call;
+            let call = written.map_err(Error::input)?.prepared.aim.call;
             let exchange = self.exchange_of(&events, attempt).await?;
             let is_exact = Hash::of(&call.body) == asked.body_hash;
             Ok(RawRequest { url: call.url, body: call.body.to_vec(), is_exact, exchange })

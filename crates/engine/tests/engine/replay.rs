@@ -23,7 +23,7 @@ use crate::support::{Counting, Ticking, first_text, kinds, quick_retries};
 use crate::wire::{plan, sse};
 
 /// Speaks every protocol, to a server that nobody reaches.
-struct Spoken;
+pub(crate) struct Spoken;
 
 impl Adapters for Spoken {
     fn provider(
@@ -36,7 +36,7 @@ impl Adapters for Spoken {
     }
 }
 
-fn provider(
+pub(crate) fn provider(
     protocol: &Protocol,
     name: &str,
     transport: Arc<dyn Transport>,
@@ -58,7 +58,7 @@ fn provider(
 }
 
 /// A provider of which there are clones.
-struct Shared(Arc<dyn Provider>);
+pub(crate) struct Shared(pub(crate) Arc<dyn Provider>);
 
 #[async_trait::async_trait]
 impl Provider for Shared {
@@ -112,7 +112,7 @@ fn same() -> ReplayOutcome {
 }
 
 /// Asserts that every turn of a session comes out the same, and that looking changes nothing.
-async fn assert_same(engine: &Engine, session: &SessionId) {
+pub(crate) async fn assert_same(engine: &Engine, session: &SessionId) {
     let before = engine.events(session).await.unwrap();
     let outcomes = outcomes(engine, session).await;
     assert!(

@@ -12,7 +12,7 @@ use crate::hex::{Hash, Span};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LlmRequestStarted {
-    /// Which attempt of its call it is; the first is 1.
+    /// Which attempt of its turn it is; the first is 1.
     #[serde(default)]
     pub attempt: u32,
     /// The name the provider is configured under.
@@ -106,6 +106,27 @@ pub struct LlmRequestRetried {
     /// How long the next one waits, in milliseconds.
     #[serde(default)]
     pub delay_ms: u64,
+    /// What went wrong.
+    #[cfg_attr(test, schemars(with = "crate::schema::ErrorKind"))]
+    pub kind: ErrorKind,
+    /// The same in a phrase.
+    #[serde(default)]
+    pub message: String,
+    /// The HTTP status, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+}
+
+/// A model gave no answer, and the next of those that may stand in for it is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LlmRequestRerouted {
+    /// The model that gave none, `provider/model`.
+    #[serde(default)]
+    pub from: String,
+    /// The model that is asked next, `provider/model`.
+    #[serde(default)]
+    pub to: String,
     /// What went wrong.
     #[cfg_attr(test, schemars(with = "crate::schema::ErrorKind"))]
     pub kind: ErrorKind,
@@ -282,6 +303,7 @@ pub struct Timing {
 super::fact! {
     LlmRequestStarted = "llm.request.started" upcast [listed];
     LlmRequestRetried = "llm.request.retried";
+    LlmRequestRerouted = "llm.request.rerouted";
     LlmResponseFirstChunk = "llm.response.first_chunk";
     LlmResponseCompleted = "llm.response.completed";
     LlmResponseFailed = "llm.response.failed";

@@ -26,7 +26,7 @@ pub use cost::{
 };
 pub use document::{DocumentDeleted, DocumentSaved};
 pub use llm::{
-    Kept, LlmRequestRetried, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed,
+    Kept, LlmRequestRerouted, LlmRequestRetried, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed,
     LlmResponseFirstChunk, LlmResponseInterrupted, LlmWireKept, Messages, Timing, WireExchange,
 };
 pub use message::{MessageAssistant, MessageDropped, MessageEdited, MessageSystem, MessageTool, MessageUser};

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::cost::tally;
 use crate::envelope::Event;
 use crate::fact::{
-    Fact, LlmRequestRetried, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed,
+    Fact, LlmRequestRerouted, LlmRequestRetried, LlmRequestStarted, LlmResponseCompleted, LlmResponseFailed,
     LlmResponseFirstChunk, LlmResponseInterrupted, SecretRedacted, Timing, TurnCompleted, TurnFailed,
     TurnInterrupted, TurnRecovered, TurnStarted, WarningRaised,
 };
@@ -85,6 +85,8 @@ pub enum RowKind {
     Wait,
     /// An attempt failed and another one follows.
     Retry,
+    /// Another model is asked, because this one gave no answer.
+    Reroute,
     /// The request failed for good.
     Failure,
     /// The answer or the turn was stopped.
@@ -110,6 +112,7 @@ impl RowKind {
             Self::Request => "request",
             Self::Wait => "wait",
             Self::Retry => "retry",
+            Self::Reroute => "reroute",
             Self::Failure => "failure",
             Self::Interruption => "interruption",
             Self::Recovery => "recovery",
@@ -191,6 +194,15 @@ impl Building {
                     format!("attempt {} {}, waits {wait}: {}", fact.attempt, fact.kind, fact.message)
                 });
                 self.mark(RowKind::Retry, now, note);
+            }
+            LlmRequestRerouted::TYPE => {
+                self.failed_us = self.requested.then_some(now);
+                let fact = LlmRequestRerouted::of(event);
+                let note = fact.as_ref().map(|fact| format!("from {} to {}", fact.from, fact.to));
+                self.mark(RowKind::Reroute, now, note);
+                if let Some(fact) = fact {
+                    self.done.model = fact.to;
+                }
             }
             LlmResponseFirstChunk::TYPE => {
                 self.first_content(event, now);

@@ -35,7 +35,7 @@ impl RowKind {
             Self::Queue | Self::Wait | Self::Redaction | Self::Opaque => Tone::Soft,
             Self::FirstByte | Self::FirstContent | Self::Request => Tone::Plain,
             Self::Stream => Tone::Good,
-            Self::Retry | Self::Recovery | Self::Warning => Tone::Warning,
+            Self::Retry | Self::Reroute | Self::Recovery | Self::Warning => Tone::Warning,
             Self::Failure | Self::Interruption => Tone::Bad,
         }
     }

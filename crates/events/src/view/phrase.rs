@@ -5,12 +5,12 @@ use aichat_message::{Finish, FinishReason, Message, Money, PartKind, Usage};
 use crate::envelope::Event;
 use crate::fact::{
     AgentRef, BudgetCommitted, BudgetExceeded, BudgetReleased, BudgetReserved, CostCalculated, CostRevised,
-    DocumentDeleted, DocumentSaved, Fact, LlmRequestRetried, LlmRequestStarted, LlmResponseCompleted,
-    LlmResponseFailed, LlmResponseFirstChunk, LlmResponseInterrupted, LlmWireKept, MessageAssistant,
-    MessageDropped, MessageEdited, MessageSystem, MessageTool, MessageUser, SecretRedacted, SessionArchived,
-    SessionCreated, SessionForked, SessionHeadMoved, SessionImportedFrom, SessionModelSwitched,
-    SessionRenamed, SessionSettingsChanged, TurnCompleted, TurnFailed, TurnInterrupted, TurnRecovered,
-    TurnStarted, WarningRaised,
+    DocumentDeleted, DocumentSaved, Fact, LlmRequestRerouted, LlmRequestRetried, LlmRequestStarted,
+    LlmResponseCompleted, LlmResponseFailed, LlmResponseFirstChunk, LlmResponseInterrupted, LlmWireKept,
+    MessageAssistant, MessageDropped, MessageEdited, MessageSystem, MessageTool, MessageUser, SecretRedacted,
+    SessionArchived, SessionCreated, SessionForked, SessionHeadMoved, SessionImportedFrom,
+    SessionModelSwitched, SessionRenamed, SessionSettingsChanged, TurnCompleted, TurnFailed, TurnInterrupted,
+    TurnRecovered, TurnStarted, WarningRaised,
 };
 use crate::time;
 
@@ -61,6 +61,11 @@ fn known(event: &Event) -> Option<String> {
             let wait = time::duration(fact.delay_ms.saturating_mul(1000));
             let what = what(fact.kind.as_str(), fact.status);
             format!("attempt {} {what}, waits {wait}: {}", fact.attempt, fact.message)
+        }
+        LlmRequestRerouted::TYPE => {
+            let fact = LlmRequestRerouted::of(event)?;
+            let what = what(fact.kind.as_str(), fact.status);
+            format!("from {} to {}, {what}: {}", fact.from, fact.to, fact.message)
         }
         LlmResponseFirstChunk::TYPE => {
             let fact = LlmResponseFirstChunk::of(event)?;
