@@ -10,7 +10,8 @@ use serde::Serialize;
 use crate::args::Form;
 use crate::failure::Report;
 use crate::fenced::{Search, Which};
-use crate::output::{Pen, json};
+use crate::output::json;
+use crate::pen::Pen;
 use crate::talk::Talk;
 
 /// Shows a turn as it happens.
@@ -41,6 +42,8 @@ enum Line<'a> {
 
 impl Display {
     pub(crate) fn new(form: Form, pen: Pen, talk: Talk, secrets: Secrets, hides_reasoning: bool) -> Self {
+        // Where a person looks at both, what is said must not get into the midst of what is shown.
+        let talk = if talk.is_terminal() { talk.beside(pen.asides()) } else { talk };
         Self {
             form,
             pen,
@@ -62,6 +65,9 @@ impl Display {
     /// Says which turn it is, where scripts follow along.
     pub(crate) fn start(&mut self, session_id: Option<&str>, turn_id: Option<&str>) {
         self.script(&Line::Start { session_id, turn_id });
+        if self.talk.is_terminal() && !self.talk.is_quiet() {
+            self.pen.wait();
+        }
     }
 
     /// Shows what happened.
@@ -69,7 +75,7 @@ impl Display {
         match progress {
             Progress::Delta(delta) => self.delta(delta),
             Progress::Retrying { attempt, delay, error } => {
-                self.end_reasoning();
+                self.make_way();
                 let error = Report::from(error);
                 self.talk.note(&format!("retrying in {:.1} s: {}", delay.as_secs_f64(), error.message));
                 let error = error.masked(&self.secrets.redactor());
@@ -84,7 +90,7 @@ impl Display {
                 self.script(&Line::Rerouting { from, to, error });
             }
             Progress::Warning(text) => {
-                self.end_reasoning();
+                self.make_way();
                 self.talk.warning(text);
                 let text = &self.secrets.redactor().redact_str(text);
                 self.script(&Line::Warning { text });
@@ -159,6 +165,9 @@ impl Display {
     fn think(&mut self, text: &str) {
         match self.form {
             Form::Text if !self.talk.is_quiet() && !self.hides_reasoning => {
+                if self.reasoning.is_none() {
+                    self.make_way();
+                }
                 let stream = self.reasoning.get_or_insert_with(|| self.secrets.redactor().stream());
                 let text = stream.push(text);
                 self.talk.think(&text);
@@ -172,6 +181,15 @@ impl Display {
     fn end_reasoning(&mut self) {
         if let Some(mut stream) = self.reasoning.take() {
             self.talk.think(&format!("{}\n\n", stream.finish()));
+        }
+    }
+
+    /// Ends what is on the screen, where something else is about to be said there.
+    fn make_way(&mut self) {
+        self.end_reasoning();
+        if self.form == Form::Text && self.talk.is_terminal() {
+            self.pen.end_line();
+            self.pen.flush();
         }
     }
 

@@ -17,10 +17,12 @@ mod fenced;
 mod inspect;
 mod keys;
 mod location;
+mod markdown;
 mod options;
 mod output;
 mod panics;
 mod paths;
+mod pen;
 #[cfg(feature = "postgres")]
 mod pgpass;
 mod place;
@@ -30,6 +32,7 @@ mod schema;
 mod scope;
 mod signals;
 mod since;
+mod spinner;
 mod stdin;
 mod talk;
 

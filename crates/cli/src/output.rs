@@ -3,13 +3,9 @@
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::path::Path;
-use std::sync::mpsc;
 
 use aichat_events::{Line, Piece, Tone, sanitise};
-use aichat_message::ErrorKind;
 use serde::Serialize;
-use tokio::sync::oneshot;
 
 use crate::failure::Failure;
 
@@ -183,90 +179,8 @@ pub(crate) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("what this program prints has text for keys")
 }
 
-/// Prints an answer while it arrives. The writing is done by a thread, so that a reader who dawdles holds up
-/// neither the stream nor Ctrl-C.
-pub(crate) struct Pen {
-    batches: mpsc::Sender<Vec<u8>>,
-    ended: oneshot::Receiver<io::Result<()>>,
-    terminal: bool,
-    ready: Vec<u8>,
-    last: Option<u8>,
-}
-
-impl Pen {
-    /// Returns a pen on a file, or on standard output where none is named. What is in the file stays there until
-    /// there is something to write.
-    ///
-    /// # Errors
-    /// Fails with kind `store` where the file cannot be written.
-    pub(crate) fn new(path: Option<&Path>) -> Result<Self, Failure> {
-        let (mut file, terminal) = match path {
-            Some(path) => {
-                let file = File::options().write(true).create(true).truncate(false).open(path);
-                (file.map_err(|error| Failure::file(ErrorKind::Store, "cannot write", path, &error))?, false)
-            }
-            None => stdout()?,
-        };
-        let mut stale = path.is_some();
-        let (batches, receiver) = mpsc::channel::<Vec<u8>>();
-        let (sender, ended) = oneshot::channel();
-        std::thread::spawn(move || {
-            let written = receiver.iter().try_for_each(|batch| {
-                if std::mem::take(&mut stale) && file.metadata()?.is_file() {
-                    file.set_len(0)?;
-                }
-                file.write_all(&batch)
-            });
-            // The listener is gone only where the process is about to end.
-            let _ = sender.send(written);
-        });
-        Ok(Self { batches, ended, terminal, ready: Vec::new(), last: None })
-    }
-
-    /// Takes text; it is written with the next [`flush`](Self::flush).
-    pub(crate) fn write(&mut self, text: &str) {
-        match self.terminal {
-            true => self.ready.extend_from_slice(sanitise(text).as_bytes()),
-            false => self.ready.extend_from_slice(text.as_bytes()),
-        }
-        self.last = self.ready.last().copied().or(self.last);
-    }
-
-    /// Ends the line, if one was begun.
-    pub(crate) fn end_line(&mut self) {
-        if self.last.is_some_and(|last| last != b'\n') {
-            self.write("\n");
-        }
-    }
-
-    /// Hands what was taken to the writer.
-    pub(crate) fn flush(&mut self) {
-        if !self.ready.is_empty() {
-            // A writer that failed says so through `broken`.
-            let _ = self.batches.send(std::mem::take(&mut self.ready));
-        }
-    }
-
-    /// Returns when writing has failed, and never while it goes well.
-    pub(crate) async fn broken(&mut self) -> io::Error {
-        match (&mut self.ended).await {
-            Ok(Err(error)) => error,
-            Ok(Ok(())) | Err(_) => io::Error::other("the writer ended early"),
-        }
-    }
-
-    /// Returns when everything is written.
-    ///
-    /// # Errors
-    /// Fails where it could not be.
-    pub(crate) async fn finish(mut self) -> io::Result<()> {
-        self.flush();
-        drop(self.batches);
-        self.ended.await.unwrap_or_else(|_| Err(io::Error::other("the writer ended early")))
-    }
-}
-
-fn stdout() -> io::Result<(File, bool)> {
+/// Returns standard output, and whether it is a terminal.
+pub(crate) fn stdout() -> io::Result<(File, bool)> {
     let stdout = io::stdout();
     Ok((File::from(stdout.as_fd().try_clone_to_owned()?), stdout.is_terminal()))
 }

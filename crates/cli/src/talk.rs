@@ -8,6 +8,7 @@ use aichat_events::sanitise;
 use crate::args::Color;
 use crate::env::Env;
 use crate::failure::Report;
+use crate::pen::Asides;
 
 /// Speaks to the person. Cheap to clone.
 #[derive(Clone)]
@@ -15,13 +16,27 @@ pub(crate) struct Talk {
     quiet: bool,
     colour: bool,
     secrets: Secrets,
+    terminal: bool,
+    asides: Option<Asides>,
 }
 
 impl Talk {
     /// Returns a voice that masks `secrets`; a quiet one says errors only.
     pub(crate) fn new(quiet: bool, color: Color, env: &Env, secrets: Secrets) -> Self {
-        let colour = color.applies(env, std::io::stderr().is_terminal());
-        Self { quiet, colour, secrets }
+        let terminal = std::io::stderr().is_terminal();
+        let colour = color.applies(env, terminal);
+        let terminal = terminal && env.text("TERM").is_none_or(|term| term != "dumb");
+        Self { quiet, colour, secrets, terminal, asides: None }
+    }
+
+    /// Returns the same voice, which speaks in order with an answer.
+    pub(crate) fn beside(&self, asides: Asides) -> Self {
+        Self { asides: Some(asides), ..self.clone() }
+    }
+
+    /// Tells whether a person looks at it, on a terminal that can move its cursor.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal
     }
 
     /// Says something worth knowing.
@@ -48,7 +63,7 @@ impl Talk {
 
     /// Asks for something on the same line.
     pub(crate) fn prompt(&self, text: &str) {
-        write(text.as_bytes());
+        self.write(text.as_bytes());
     }
 
     /// Says text that has its form already.
@@ -62,8 +77,8 @@ impl Talk {
             return;
         }
         match self.colour {
-            true => write(format!("\x1b[2m{}\x1b[0m", sanitise(text)).as_bytes()),
-            false => write(sanitise(text).as_bytes()),
+            true => self.write(format!("\x1b[2m{}\x1b[0m", sanitise(text)).as_bytes()),
+            false => self.write(sanitise(text).as_bytes()),
         }
     }
 
@@ -80,11 +95,17 @@ impl Talk {
             true => format!("\x1b[1;{colour}m{label}\x1b[0m{text}\n"),
             false => format!("{label}{text}\n"),
         };
-        write(line.as_bytes());
+        self.write(line.as_bytes());
     }
-}
 
-/// Writes to standard error; where nobody reads it there is nobody to tell.
-fn write(bytes: &[u8]) {
-    let _ = std::io::stderr().lock().write_all(bytes);
+    /// Writes to standard error; where nobody reads it there is nobody to tell.
+    fn write(&self, bytes: &[u8]) {
+        let said = match &self.asides {
+            Some(asides) => asides.say(bytes.to_vec()),
+            None => Err(bytes.to_vec()),
+        };
+        if let Err(bytes) = said {
+            let _ = std::io::stderr().lock().write_all(&bytes);
+        }
+    }
 }

@@ -12,7 +12,8 @@ use super::events::{ENDLESS, terminal};
 use crate::assemble;
 use crate::exit;
 use crate::failure::Failure;
-use crate::output::{Pen, json};
+use crate::output::json;
+use crate::pen::Pen;
 use crate::signals::Signals;
 
 /// How long to wait between two looks.

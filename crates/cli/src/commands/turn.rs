@@ -20,7 +20,7 @@ use crate::failure::{Failure, Report};
 use crate::fallback;
 use crate::fenced::Which;
 use crate::options;
-use crate::output::Pen;
+use crate::pen::Pen;
 use crate::place::Place;
 use crate::prompt;
 use crate::result::{self, TurnResult};
@@ -183,6 +183,10 @@ impl<'a> Asker<'a> {
     ) -> Result<u8, Failure> {
         let saved = !self.args.no_save;
         let context = self.context;
+        let pen = match (self.form, self.block) {
+            (Form::Text, None) => pen.rendered(context.global.color, &context.env),
+            _ => pen,
+        };
         let mut display = Display::new(
             self.form,
             pen,

@@ -1,0 +1,201 @@
+//! The answer on its way out while it arrives, and what is said meanwhile.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+
+use aichat_events::sanitise;
+use aichat_message::ErrorKind;
+use tokio::sync::oneshot;
+
+use crate::args::Color;
+use crate::env::Env;
+use crate::failure::Failure;
+use crate::markdown::{Markdown, Size};
+use crate::output::stdout;
+use crate::spinner::Spinner;
+
+/// Prints an answer while it arrives. The writing is done by a thread, so that a reader who dawdles holds up
+/// neither the stream nor Ctrl-C.
+pub(crate) struct Pen {
+    batches: mpsc::Sender<Batch>,
+    ended: oneshot::Receiver<io::Result<()>>,
+    terminal: bool,
+    screen: Option<Screen>,
+    ready: Vec<u8>,
+    last: Option<u8>,
+}
+
+/// What the thread is handed.
+enum Batch {
+    /// Bytes of the answer.
+    Answer(Vec<u8>),
+    /// Bytes for standard error.
+    Aside(Vec<u8>),
+    /// Nothing for now: somebody waits.
+    Wait,
+    /// Nothing any more.
+    End,
+}
+
+/// A terminal that shows markdown.
+struct Screen {
+    markdown: Markdown,
+    file: File,
+}
+
+/// Says things on standard error in order with the answer.
+#[derive(Clone)]
+pub(crate) struct Asides(mpsc::Sender<Batch>);
+
+impl Pen {
+    /// Returns a pen on a file, or on standard output where none is named. What is in the file stays there until
+    /// there is something to write.
+    ///
+    /// # Errors
+    /// Fails with kind `store` where the file cannot be written.
+    pub(crate) fn new(path: Option<&Path>) -> Result<Self, Failure> {
+        let (mut file, terminal) = match path {
+            Some(path) => {
+                let file = File::options().write(true).create(true).truncate(false).open(path);
+                (file.map_err(|error| Failure::file(ErrorKind::Store, "cannot write", path, &error))?, false)
+            }
+            None => stdout()?,
+        };
+        let mut stale = path.is_some();
+        let (batches, receiver) = mpsc::channel::<Batch>();
+        let (sender, ended) = oneshot::channel();
+        std::thread::spawn(move || {
+            let written = write_all(&receiver, |batch| {
+                if std::mem::take(&mut stale) && file.metadata()?.is_file() {
+                    file.set_len(0)?;
+                }
+                file.write_all(&batch)
+            });
+            // The listener is gone only where the process is about to end.
+            let _ = sender.send(written);
+        });
+        Ok(Self { batches, ended, terminal, screen: None, ready: Vec::new(), last: None })
+    }
+
+    /// Shows what is written as markdown, where it goes to a terminal that can do that.
+    pub(crate) fn rendered(mut self, color: Color, env: &Env) -> Self {
+        if self.terminal
+            && env.text("TERM").is_none_or(|term| term != "dumb")
+            && let Ok((file, _)) = stdout()
+        {
+            let markdown = Markdown::new(size(&file), color.applies(env, true));
+            self.screen = Some(Screen { markdown, file });
+        }
+        self
+    }
+
+    /// Returns a way to say things in order with the answer.
+    pub(crate) fn asides(&self) -> Asides {
+        Asides(self.batches.clone())
+    }
+
+    /// Shows that somebody waits, until there is something to write.
+    pub(crate) fn wait(&self) {
+        // A writer that failed says so through `broken`.
+        let _ = self.batches.send(Batch::Wait);
+    }
+
+    /// Takes text; it is written with the next [`flush`](Self::flush).
+    pub(crate) fn write(&mut self, text: &str) {
+        match (&mut self.screen, self.terminal) {
+            (Some(screen), _) => screen.markdown.push(text),
+            (None, true) => self.ready.extend_from_slice(sanitise(text).as_bytes()),
+            (None, false) => self.ready.extend_from_slice(text.as_bytes()),
+        }
+        self.last = self.ready.last().copied().or(self.last);
+    }
+
+    /// Ends the line, if one was begun; on a screen, the text.
+    pub(crate) fn end_line(&mut self) {
+        if let Some(screen) = &mut self.screen {
+            let rest = screen.markdown.finish(size(&screen.file));
+            self.ready.extend_from_slice(rest.as_bytes());
+        } else if self.last.is_some_and(|last| last != b'\n') {
+            self.write("\n");
+        }
+    }
+
+    /// Hands what was taken to the writer.
+    pub(crate) fn flush(&mut self) {
+        if let Some(screen) = &mut self.screen {
+            let drawn = screen.markdown.draw(size(&screen.file));
+            self.ready.extend_from_slice(drawn.as_bytes());
+        }
+        if !self.ready.is_empty() {
+            // A writer that failed says so through `broken`.
+            let _ = self.batches.send(Batch::Answer(std::mem::take(&mut self.ready)));
+        }
+    }
+
+    /// Returns when writing has failed, and never while it goes well.
+    pub(crate) async fn broken(&mut self) -> io::Error {
+        match (&mut self.ended).await {
+            Ok(Err(error)) => error,
+            Ok(Ok(())) | Err(_) => io::Error::other("the writer ended early"),
+        }
+    }
+
+    /// Returns when everything is written; asides are said directly from then on.
+    ///
+    /// # Errors
+    /// Fails where it could not be.
+    pub(crate) async fn finish(mut self) -> io::Result<()> {
+        self.flush();
+        let _ = self.batches.send(Batch::End);
+        self.ended.await.unwrap_or_else(|_| Err(io::Error::other("the writer ended early")))
+    }
+}
+
+impl Asides {
+    /// Says something; gives it back where nobody writes any more.
+    pub(crate) fn say(&self, bytes: Vec<u8>) -> Result<(), Vec<u8>> {
+        self.0.send(Batch::Aside(bytes)).map_err(|lost| match lost.0 {
+            Batch::Answer(bytes) | Batch::Aside(bytes) => bytes,
+            Batch::Wait | Batch::End => Vec::new(),
+        })
+    }
+}
+
+/// Writes batches as they come, and turns a spinner while there are none and somebody waits.
+fn write_all(
+    batches: &mpsc::Receiver<Batch>,
+    mut write: impl FnMut(Vec<u8>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut spinner: Option<Spinner> = None;
+    loop {
+        let next = match &mut spinner {
+            None => batches.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(spinner) => match batches.recv_timeout(spinner.pause()) {
+                Err(RecvTimeoutError::Timeout) => {
+                    spinner.turn();
+                    continue;
+                }
+                next => next,
+            },
+        };
+        if let Some(spinner) = spinner.take() {
+            spinner.clear();
+        }
+        match next {
+            Ok(Batch::End) | Err(_) => return Ok(()),
+            Ok(Batch::Answer(bytes)) => write(bytes)?,
+            // Where nobody reads it there is nobody to tell.
+            Ok(Batch::Aside(bytes)) => drop(io::stderr().lock().write_all(&bytes)),
+            Ok(Batch::Wait) => spinner = io::stderr().is_terminal().then(Spinner::new),
+        }
+    }
+}
+
+/// Returns the size of a terminal; of one that does not say, the usual.
+fn size(terminal: &File) -> Size {
+    let size = rustix::termios::tcgetwinsize(terminal).ok();
+    let or = |count: u16, usual: usize| if count == 0 { usual } else { usize::from(count) };
+    size.map_or((80, 24), |size| (or(size.ws_col, 80), or(size.ws_row, 24)))
+}
