@@ -15,6 +15,7 @@ use aichat_store::{Account, Balance, Hold, Ledger, Verdict};
 
 use crate::cost::{Pricing, is_whole};
 use crate::error::Error;
+use crate::preview;
 use crate::project::Summary;
 
 /// The fewest tokens of an answer that are worth a request; several providers take no fewer.
@@ -78,9 +79,27 @@ pub(crate) struct Worst {
 }
 
 impl Worst {
+    /// Returns what a call may cost, where a price table knows the model and something bounds what it writes.
+    pub(crate) fn of(call: &Call, pricing: &Pricing, now_us: i64) -> Option<Self> {
+        let input_tokens = input_bound(call.body.len(), media(&call.request.messages));
+        let ceiling = pricing.catalog.ceiling(&pricing.call(&pricing.model, now_us), input_tokens)?;
+        let output_tokens = call.request.options.max_tokens;
+        is_bounded(&call.request.options).then_some(Self { ceiling, input_tokens, output_tokens })
+    }
+
+    /// Returns the amount, where it has an end.
+    pub(crate) fn bounded(&self) -> Option<Money> {
+        Some(self.amount()).filter(|amount| amount.pico_dollars() != i128::MAX)
+    }
+
+    /// Returns the most that is written, where it has an end.
+    pub(crate) fn most_output(&self) -> Option<u64> {
+        self.output_tokens.or(self.ceiling.output_limit).or(self.ceiling.context_window)
+    }
+
     /// Returns the amount. A model that may write without end costs without end.
     fn amount(&self) -> Money {
-        match self.output_tokens.or(self.ceiling.output_limit).or(self.ceiling.context_window) {
+        match self.most_output() {
             Some(tokens) => self.ceiling.with_output(tokens),
             None if self.ceiling.output_per_million == Money::ZERO => self.ceiling.input,
             None => Money::from_pico_dollars(i128::MAX),
@@ -195,12 +214,7 @@ impl Purse {
         pricing: &Pricing,
         now_us: i64,
     ) -> Result<Call, Error> {
-        let bound = |call: &Call| input_bound(call.body.len(), media(&call.request.messages));
-        let priced = pricing.call(&pricing.model, now_us);
-        let input_tokens = bound(&call);
-        let ceiling = pricing.catalog.ceiling(&priced, input_tokens);
-        let Some(ceiling) = ceiling.filter(|_| is_bounded(&call.request.options)) else { return Ok(call) };
-        let mut worst = Worst { output_tokens: call.request.options.max_tokens, ceiling, input_tokens };
+        let Some(mut worst) = Worst::of(&call, pricing, now_us) else { return Ok(call) };
         let mut fitted = call;
         if worst.output_tokens.is_none()
             && let Some(left) = self.remaining().await?
@@ -218,7 +232,8 @@ impl Purse {
             };
             fitted.warnings.push(format!("{FITTED}{tokens}, {why}"));
             worst.output_tokens = Some(tokens);
-            worst.input_tokens = input_tokens.max(bound(&fitted));
+            let again = input_bound(fitted.body.len(), media(&fitted.request.messages));
+            worst.input_tokens = worst.input_tokens.max(again);
         }
         self.worst = Some(worst);
         Ok(fitted)
@@ -252,23 +267,10 @@ impl Purse {
         if !self.is_limited() {
             return Ok(Ok(None));
         }
-        let amount = match &self.worst {
-            Some(worst) => worst.amount(),
-            None if self.allows_unpriced => Money::ZERO,
-            None => return Ok(Err(Box::new(self.unpriced(attempt)))),
+        let amount = match self.judge(attempt) {
+            Ok(amount) => amount,
+            Err(refusal) => return Ok(Err(refusal)),
         };
-        for limit in &self.limits {
-            let left = minus(limit.limit, limit.spent);
-            if amount > left || left == Money::ZERO {
-                return Ok(Err(Box::new(self.exceeded(
-                    attempt,
-                    limit.what.to_owned(),
-                    limit.limit,
-                    left,
-                    amount,
-                ))));
-            }
-        }
         let mut id = None;
         if self.is_shared() {
             let hold = Hold {
@@ -277,16 +279,7 @@ impl Purse {
                 accounts: self.accounts.clone(),
             };
             if let Verdict::Refused { account, balance } = self.ledger.reserve(hold).await? {
-                let limit =
-                    self.accounts.iter().find(|known| known.key == account).and_then(|known| known.limit);
-                let limit = limit.unwrap_or_default();
-                let left = Money::from_nano_dollars(limit.saturating_sub(balance.used()));
-                let what = match account.splitn(3, '/').nth(2) {
-                    Some(provider) => format!("budget of this day for {provider}"),
-                    None => "budget of this day".to_owned(),
-                };
-                let limit = Money::from_nano_dollars(limit);
-                return Ok(Err(Box::new(self.exceeded(attempt, what, limit, left, amount))));
+                return Ok(Err(Box::new(self.overdrawn(attempt, &account, balance, amount))));
             }
             id = Some(hold_id(turn, attempt));
         }
@@ -294,6 +287,50 @@ impl Purse {
         let (input_tokens, output_tokens) =
             self.worst.as_ref().map_or((0, None), |worst| (worst.input_tokens, worst.output_tokens));
         Ok(Ok(Some(BudgetReserved { attempt, amount, input_tokens, output_tokens })))
+    }
+
+    /// Returns what an attempt costs at most, unless a limit that is kept here forbids it.
+    fn judge(&self, attempt: u32) -> Result<Money, Box<Refusal>> {
+        let amount = match &self.worst {
+            Some(worst) => worst.amount(),
+            None if self.allows_unpriced => Money::ZERO,
+            None => return Err(Box::new(self.unpriced(attempt))),
+        };
+        for limit in &self.limits {
+            let left = minus(limit.limit, limit.spent);
+            if amount > left || left == Money::ZERO {
+                let what = limit.what.to_owned();
+                return Err(Box::new(self.exceeded(attempt, what, limit.limit, left, amount)));
+            }
+        }
+        Ok(amount)
+    }
+
+    /// Says what the budgets would say of the next attempt as things are now, and sets nothing aside.
+    ///
+    /// # Errors
+    /// Fails where the ledger does.
+    pub(crate) async fn verdict(&self) -> Result<preview::Verdict, Error> {
+        if !self.is_limited() {
+            return Ok(preview::Verdict::Unlimited);
+        }
+        let amount = match self.judge(1) {
+            Ok(amount) => amount,
+            Err(refusal) => return Ok(preview::Verdict::Refused(refusal.error)),
+        };
+        let balances: BTreeMap<String, Balance> = match self.is_shared() {
+            true => self.ledger.balances().await?.into_iter().collect(),
+            false => BTreeMap::new(),
+        };
+        for Account { key, limit } in &self.accounts {
+            let balance = balances.get(key).copied().unwrap_or_default();
+            let after = balance.used().checked_add(amount.nano_dollars_up());
+            if limit.is_some_and(|limit| after.is_none_or(|after| after > limit)) {
+                return Ok(preview::Verdict::Refused(self.overdrawn(1, key, balance, amount).error));
+            }
+        }
+        let remaining = self.remaining().await?.unwrap_or_default();
+        Ok(preview::Verdict::Allowed { remaining })
     }
 
     /// Takes what the attempt under way cost as spent, and frees the rest. `cost` is absent where it cost nothing.
@@ -338,6 +375,18 @@ impl Purse {
             }
             Ok(())
         }
+    }
+
+    /// Says that an account of the ledger forbids an attempt.
+    fn overdrawn(&self, attempt: u32, account: &str, balance: Balance, amount: Money) -> Refusal {
+        let limit = self.accounts.iter().find(|known| known.key == account).and_then(|known| known.limit);
+        let limit = limit.unwrap_or_default();
+        let left = Money::from_nano_dollars(limit.saturating_sub(balance.used()));
+        let what = match account.splitn(3, '/').nth(2) {
+            Some(provider) => format!("budget of this day for {provider}"),
+            None => "budget of this day".to_owned(),
+        };
+        self.exceeded(attempt, what, Money::from_nano_dollars(limit), left, amount)
     }
 
     fn exceeded(

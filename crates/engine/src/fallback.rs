@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aichat_events::LlmRequestRerouted;
 use aichat_message::{ErrorKind, Role};
-use aichat_providers::{Provider, Request};
+use aichat_providers::{Call, Provider, Request};
 
 use crate::attachment::left_out;
 use crate::cost::Pricing;
@@ -59,6 +59,13 @@ pub(crate) struct Fallbacks {
 }
 
 impl Fallbacks {
+    /// Returns the request of a call as it was before it was made to fit a budget, for another model.
+    pub(crate) fn request(&self, call: &Call) -> Request {
+        let mut request = call.request.clone();
+        request.options.max_tokens = self.max_tokens;
+        request
+    }
+
     /// Returns the model to ask after a failure, unless there is none or no other model could do better.
     pub(crate) fn next(&mut self, kind: ErrorKind) -> Option<ModelRef> {
         is_another_ones_chance(kind).then(|| self.models.pop_front())?

@@ -446,8 +446,7 @@ impl Flight {
         // Whoever knows the key may have to be asked for it.
         let provider = tokio::task::spawn_blocking(move || registry.provider(&name)).await;
         let provider = provider.map_err(|_| Error::new(ErrorKind::Cancelled, "the runtime ended"))??;
-        let mut request = self.call.request.clone();
-        request.options.max_tokens = self.fallbacks.max_tokens;
+        let request = self.fallbacks.request(&self.call);
         let aim = self.engine.aim(model, provider, request, self.pricing.agent.as_deref())?;
         self.purse.pass_to(&aim.pricing);
         let mut call = aim.call;

@@ -132,15 +132,7 @@ impl Engine {
         self.launch(prepared, lease).await
     }
 
-    /// Returns what [`send`](Self::send) would send, and sends and records nothing.
-    ///
-    /// # Errors
-    /// Fails as `send` does before it sends.
-    pub async fn preview(&self, send: Send) -> Result<Call, Error> {
-        Ok(self.using_store(self.prepare(send)).await?.aim.call)
-    }
-
-    async fn prepare(&self, mut send: Send) -> Result<Prepared, Error> {
+    pub(crate) async fn prepare(&self, mut send: Send) -> Result<Prepared, Error> {
         let says_nothing = send.message.parts.is_empty();
         if says_nothing && send.system.is_some() {
             return Err(Error::new(

@@ -337,6 +337,14 @@ pub(crate) fn engine(context: &Context, providers: Providers) -> Result<Engine, 
     Ok(builder.catalog(context.catalog()?).registry(providers).build())
 }
 
+/// Returns an engine that is asked what it would do: where there is no store, none is made for that.
+pub(crate) fn onlooker(context: &Context, providers: Providers) -> Result<Engine, Failure> {
+    match location(context)? {
+        Location::Directory(path) if !Sled::at(&path).exists() => forgetful(context, providers),
+        _ => engine(context, providers),
+    }
+}
+
 /// Returns what may be spent.
 fn budget(context: &Context) -> Result<Budget, Failure> {
     let config = context.config()?;

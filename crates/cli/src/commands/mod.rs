@@ -15,6 +15,7 @@ mod keys;
 mod models;
 mod otel;
 mod paths;
+mod preview;
 mod providers;
 mod replay;
 mod schema;

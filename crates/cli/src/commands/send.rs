@@ -1,16 +1,14 @@
 //! `send`: a prompt goes out, the answer comes in.
 
 use aichat_engine::{Form as AnswerForm, Send};
-use aichat_message::{ErrorKind, Message, Role};
-use serde::Serialize;
-use serde_json::value::RawValue;
+use aichat_message::{Message, Role};
 
 use super::Context;
+use super::preview;
 use super::turn::{Asker, end_at_once};
 use crate::args::{self, Form};
 use crate::exit;
 use crate::failure::Failure;
-use crate::output::Output;
 use crate::pen::Pen;
 use crate::place::Place;
 use crate::prompt;
@@ -50,7 +48,7 @@ async fn ask(asker: &Asker<'_>, args: &args::Send, form: Form, send: Send, pen: 
         let place = Place::of(args, &asker.engine, &asker.context.env, &asker.context.talk).await?;
         asker.aim(&mut send, &place).await?;
         match args.dry_run {
-            true => show(asker, form, send).await.map(|()| None),
+            true => preview::show(asker, form, send).await.map(|()| None),
             false => asker.begin(send, place).await.map(Some),
         }
     };
@@ -72,31 +70,4 @@ async fn ask(asker: &Asker<'_>, args: &args::Send, form: Form, send: Send, pen: 
         },
     }
     done
-}
-
-/// Shows what would be sent.
-async fn show(asker: &Asker<'_>, form: Form, send: Send) -> Result<(), Failure> {
-    #[derive(Serialize)]
-    struct Preview<'a> {
-        schema: &'static str,
-        url: &'a str,
-        body: &'a RawValue,
-        warnings: &'a [String],
-    }
-    let call = asker.engine.preview(send).await?;
-    let body = String::from_utf8_lossy(&call.body);
-    let mut output = Output::stdout()?;
-    if form == Form::Text {
-        for text in &call.warnings {
-            asker.context.talk.warning(text);
-        }
-        asker.context.talk.note(&format!("would be sent to {}", call.url));
-        output.line(&body)?;
-    } else {
-        let body = serde_json::from_str(&body)
-            .map_err(|_| Failure::new(ErrorKind::Unsupported, "this request is not JSON"))?;
-        let (url, warnings) = (call.url.as_str(), call.warnings.as_slice());
-        output.json(&Preview { schema: "aichat.preview/1", url, body, warnings })?;
-    }
-    output.finish()
 }

@@ -94,9 +94,10 @@ impl<'a> Asker<'a> {
                 scope: scope::current(&context.env),
                 wait: if args.wait { FOR_EVER } else { Duration::ZERO },
             };
-            let engine = match args.no_save {
-                true => assemble::forgetful(context, providers.clone())?,
-                false => assemble::engine(context, providers.clone())?,
+            let engine = match (args.no_save, only_looks) {
+                (true, _) => assemble::forgetful(context, providers.clone())?,
+                (false, true) => assemble::onlooker(context, providers.clone())?,
+                (false, false) => assemble::engine(context, providers.clone())?,
             };
             Ok((usual, engine))
         };

@@ -28,6 +28,7 @@ mod older;
 #[cfg(feature = "otel")]
 mod otel;
 mod places;
+mod preview;
 mod replay;
 mod send;
 mod sessions;

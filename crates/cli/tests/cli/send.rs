@@ -115,22 +115,6 @@ fn data_files_and_instructions_reach_the_model() {
 }
 
 #[test]
-fn a_dry_run_sends_and_keeps_nothing() {
-    let home = Home::new();
-    let done = home.run("send --dry-run -s new -m openai/c1 -o temperature=0.5 -o n=1 hi");
-    assert_eq!(done.code, 0, "{}", done.err);
-    insta::assert_snapshot!(home.plain(&format!("{}{}", done.out, done.err)), @r#"
-    {"model":"c1","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true},"temperature":0.5,"n":1}
-    n is passed to the provider as it is
-    would be sent to http://127.0.0.1:PORT/v1/chat/completions
-    "#);
-    let json: Value = serde_json::from_str(&home.run("send --dry-run --json -m openai/c1 hi").out).unwrap();
-    assert_eq!(json["body"]["messages"][0]["content"], "hi");
-    assert!(home.mock.requests().is_empty());
-    assert_eq!(home.run("sessions list").out, "");
-}
-
-#[test]
 fn the_answer_goes_to_a_file_where_one_is_named() {
     let home = Home::new();
     let done = home.run("send -m openai/c2 --output answer.txt hi");

@@ -404,7 +404,7 @@ async fn a_further_turn_is_sent_with_everything_that_was_said() {
         let id = &adopted.iter().find(|one| one.turns == 2).unwrap().session;
         let mut send = Send::to(id.clone(), "and tomorrow?");
         send.model = Some(model());
-        let call = engine.preview(send.clone()).await.unwrap();
+        let call = engine.preview(send.clone()).await.unwrap().remove(0).ask.unwrap().call;
         let roles: Vec<&str> = call.request.messages.iter().map(|message| message.role.as_str()).collect();
         assert_eq!(roles[..4], ["user", "assistant", "tool", "assistant"]);
         assert_eq!(call.request.messages.last().unwrap().text(), "and tomorrow?");
@@ -585,6 +585,6 @@ async fn pictures_are_kept_as_blobs_and_sent_as_bytes() {
     assert!(matches!(&media(&said)[..], [Source::Blob(_)]), "{said:?}");
     let mut send = Send::to(session, "and now?");
     send.model = Some(model());
-    let call = engine.preview(send).await.unwrap();
+    let call = engine.preview(send).await.unwrap().remove(0).ask.unwrap().call;
     assert!(matches!(&media(&call.request.messages)[..], [Source::Base64(data)] if data.len() == 96));
 }

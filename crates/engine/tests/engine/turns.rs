@@ -356,7 +356,7 @@ async fn a_secret_is_masked_in_the_record_and_not_in_the_answer() {
 async fn a_preview_sends_and_records_nothing() {
     let (store, provider) = (Memory::new(), Scripted::echo());
     let engine = engine(&store, &provider);
-    let call = engine.preview(Send::new(model(), "hi")).await.unwrap();
+    let call = engine.preview(Send::new(model(), "hi")).await.unwrap().remove(0).ask.unwrap().call;
     assert_eq!(call.request.messages[0].text(), "hi");
     assert!(provider.requests().is_empty() && store.pending(Claim::Look).await.unwrap().is_empty());
 }
