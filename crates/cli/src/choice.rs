@@ -37,15 +37,8 @@ pub(crate) fn model(
         return Err(directory.find(provider).err().unwrap_or_else(|| unknown(text, &[])));
     }
     let catalog = catalog()?;
-    // Routers know every model there is; who wants one of theirs names the router.
-    let meant: Vec<&str> = directory.entries().iter().map(|entry| entry.name.as_str()).collect();
-    let meant: Vec<&str> = meant.into_iter().filter(|name| !catalog.is_router(name)).collect();
-    let known = || {
-        let listed = catalog.names().filter(|(provider, _)| meant.contains(provider));
-        let listed = listed.map(|(provider, id)| ModelRef::new(provider, id));
-        default.cloned().into_iter().chain(listed)
-    };
-    let mut all: Vec<ModelRef> = known().collect();
+    let meant = meant(directory, &catalog);
+    let mut all = known(directory, default, &catalog);
     let wanted = text.to_lowercase();
     // A name in full, an alias or a dated form included, is sent as it was written.
     let mut named: Vec<ModelRef> =
@@ -63,7 +56,10 @@ pub(crate) fn model(
     let found = if named.is_empty() { all } else { named };
     match found.as_slice() {
         [one] => Ok(one.clone()),
-        [] => Err(unknown(text, &known().map(|one| one.to_string()).collect::<Vec<_>>())),
+        [] => {
+            let known = known(directory, default, &catalog);
+            Err(unknown(text, &known.iter().map(ModelRef::to_string).collect::<Vec<_>>()))
+        }
         several => {
             let mut names: Vec<String> = several.iter().take(SHOWN).map(ToString::to_string).collect();
             if several.len() > SHOWN {
@@ -73,6 +69,21 @@ pub(crate) fn model(
             Err(Failure::new(ErrorKind::Input, what).hint("write more of the name, or provider/model"))
         }
     }
+}
+
+/// Returns the models of which a part of the name is enough, the default first.
+pub(crate) fn known(directory: &Directory, default: Option<&ModelRef>, catalog: &Catalog) -> Vec<ModelRef> {
+    let meant = meant(directory, catalog);
+    let listed = catalog.names().filter(|(provider, _)| meant.contains(provider));
+    let listed = listed.map(|(provider, id)| ModelRef::new(provider, id));
+    default.cloned().into_iter().chain(listed).collect()
+}
+
+/// Returns the providers whose models need no naming of the provider. Routers know every model there is; who wants one
+/// of theirs names the router.
+fn meant<'a>(directory: &'a Directory, catalog: &Catalog) -> Vec<&'a str> {
+    let names = directory.entries().iter().map(|entry| entry.name.as_str());
+    names.filter(|name| !catalog.is_router(name)).collect()
 }
 
 fn unique(models: &mut Vec<ModelRef>) {

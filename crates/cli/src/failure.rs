@@ -156,7 +156,13 @@ impl From<&aichat_engine::Error> for Report {
 
 impl From<aichat_engine::Error> for Failure {
     fn from(error: aichat_engine::Error) -> Self {
-        let mut report = Report::from(&error);
+        Self::from(&error)
+    }
+}
+
+impl From<&aichat_engine::Error> for Failure {
+    fn from(error: &aichat_engine::Error) -> Self {
+        let mut report = Report::from(error);
         report.advise(None);
         Self::Error(Box::new(report))
     }

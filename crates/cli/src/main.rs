@@ -3,11 +3,14 @@
 mod args;
 mod assemble;
 mod attach;
+#[cfg(feature = "chat")]
+mod chat;
 mod choice;
 mod commands;
 mod config;
 mod directory;
 mod display;
+mod editor;
 mod env;
 mod exit;
 mod failure;

@@ -134,25 +134,25 @@ impl Place {
     /// # Errors
     /// Fails with kind `input` where the name cannot be given, and with kind `store`.
     pub(crate) async fn begin(
-        self,
+        &self,
         engine: &Engine,
         send: &aichat_engine::Send,
     ) -> Result<(Option<SessionId>, bool), Failure> {
         match self {
             Self::New => Ok((None, false)),
-            Self::In(session) => Ok((Some(session), false)),
+            Self::In(session) => Ok((Some(session.clone()), false)),
             Self::Fork(session, message, name) => {
-                let at = ForkAt::Message(message);
-                let fork = Fork { name, scope: send.scope.clone(), ..Fork::at(at) };
-                let fork = engine.fork(&session, &fork).await?;
+                let at = ForkAt::Message(message.clone());
+                let fork = Fork { name: name.clone(), scope: send.scope.clone(), ..Fork::at(at) };
+                let fork = engine.fork(session, &fork).await?;
                 Ok((Some(fork), true))
             }
             Self::Named(name, unknown) => {
-                let created = engine.create(Some(&name), send.model.as_ref(), send.scope.as_deref()).await;
+                let created = engine.create(Some(name), send.model.as_ref(), send.scope.as_deref()).await;
                 match created {
                     Ok(session) => Ok((Some(session), true)),
                     // Either somebody else gave the name just now, or it stood for several sessions all along.
-                    Err(error) if error.kind() == ErrorKind::Input => match engine.resolve(&name).await {
+                    Err(error) if error.kind() == ErrorKind::Input => match engine.resolve(name).await {
                         Ok(session) => Ok((Some(session), false)),
                         Err(_) => Err(Failure::from(unknown).hint(error.to_string())),
                     },

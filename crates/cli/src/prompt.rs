@@ -103,6 +103,36 @@ fn gather(
     }
 }
 
+/// Puts a message together that was typed: the prompt first, made from a template where there is one, then what is
+/// attached.
+///
+/// # Errors
+/// Fails with kind `usage` where the template wants standard input, and with kind `input` where nothing is asked.
+#[cfg(feature = "chat")]
+pub(crate) fn typed(
+    text: String,
+    template: Option<Vec<Piece>>,
+    attached: impl IntoIterator<Item = Part>,
+) -> Result<Vec<Part>, Failure> {
+    let said = vec![Piece::Text(text)];
+    let prompt = template.map_or_else(|| said.clone(), |template| filled(template, said.clone()));
+    let mut whole = String::new();
+    for piece in prompt {
+        match piece {
+            Piece::Text(text) => whole.push_str(&text),
+            Piece::Prompt => {}
+            Piece::Stdin => {
+                return Err(Failure::new(ErrorKind::Usage, "the template wants standard input")
+                    .hint("`aichat send` reads what is piped in"));
+            }
+        }
+    }
+    let mut parts = Parts::default();
+    parts.text(whole);
+    attached.into_iter().for_each(|part| parts.push(part));
+    Ok(parts.0)
+}
+
 /// Cuts words where standard input goes.
 fn pieces(words: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();

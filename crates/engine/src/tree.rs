@@ -1,13 +1,14 @@
-//! Branches: the heads of a session's message tree are put on messages, named and switched between.
+//! Branches: the heads of a session's message tree are put on messages, named, switched between and taken back.
 
 use std::time::Duration;
 
-use aichat_events::{SessionHeadMoved, Transcript};
-use aichat_message::{MessageId, SessionId};
+use aichat_events::{Entry, Heads, SessionHeadMoved, Transcript};
+use aichat_message::{Message, MessageId, Role, SessionId};
 use aichat_store::{Scan, Table};
 
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::fork::saying;
 use crate::name;
 use crate::project::{Place, Summary};
 
@@ -42,10 +43,7 @@ impl Engine {
                     }
                     name.to_owned()
                 }
-                None => (2..)
-                    .map(|number| format!("branch-{number}"))
-                    .find(|name| heads.find(name).is_none())
-                    .expect("there are more numbers than branches"),
+                None => free_name(&heads),
             };
             self.change(session, &SessionHeadMoved { branch, head: Some(at.clone()) }).await?;
             self.summary(session).await
@@ -77,6 +75,73 @@ impl Engine {
             };
             self.change(session, &SessionHeadMoved { branch: branch.to_owned(), head }).await?;
             self.summary(session).await
+        })
+        .await
+    }
+
+    /// Takes the last turn back: the next one goes on from before its message, which is returned. What was said stays,
+    /// and has a branch that ends with it: where no other one does, a new branch begins.
+    ///
+    /// # Errors
+    /// Fails with kind `input` where there is no such session or nothing was asked in it, with `busy` where one of its
+    /// turns is in flight, and with kind `store`.
+    pub async fn undo(&self, session: &SessionId) -> Result<Entry, Error> {
+        let last = |branch: &[&Entry]| {
+            let asked = branch.iter().rev().find(|entry| entry.role == Role::User && !entry.erased);
+            let entry = asked.map(|entry| (*entry).clone());
+            entry.ok_or_else(|| Error::input(format!("there is nothing to take back in session {session}")))
+        };
+        self.go_back(session, last).await
+    }
+
+    /// Goes back to before a message of the user, as [`undo`](Self::undo) does before the last one, and returns the
+    /// message with another text, ready to be sent. What is attached to it stays.
+    ///
+    /// # Errors
+    /// Fails as `undo` does, and with kind `input` where the message is not the user's or not on the branch that the
+    /// session goes on from, or would say nothing.
+    pub async fn edit(&self, session: &SessionId, message: &MessageId, text: &str) -> Result<Message, Error> {
+        let mut edited = None;
+        let named = |branch: &[&Entry]| {
+            let asked = branch.iter().find(|entry| entry.id == *message && entry.role == Role::User);
+            let entry = asked.filter(|entry| !entry.erased).map(|entry| (*entry).clone());
+            let entry = entry
+                .ok_or_else(|| Error::input(format!("{message} is no message of the user on this branch")))?;
+            edited = Some(saying(&entry, text)?);
+            Ok(entry)
+        };
+        self.go_back(session, named).await?;
+        let mut edited = edited.expect("whoever went back has found the message");
+        self.fetch_media(std::slice::from_mut(&mut edited)).await?;
+        Ok(edited)
+    }
+
+    /// Goes back to before the message that is chosen from the branch that the next turn goes on from, a question that
+    /// nothing answered included, and returns it.
+    async fn go_back(
+        &self,
+        session: &SessionId,
+        choose: impl FnOnce(&[&Entry]) -> Result<Entry, Error>,
+    ) -> Result<Entry, Error> {
+        let _lease = self.store().lease(session, Duration::ZERO).await?;
+        self.using_store(async {
+            self.settle().await?;
+            self.check_idle(session).await?;
+            let heads = self.summary(session).await?.heads;
+            let transcript = Transcript::fold(&self.lineage(session).await?);
+            let branch = heads.shown().map(|tip| transcript.branch(tip)).unwrap_or_default();
+            let entry = choose(&branch)?;
+            // A standing instruction that was said with it goes with it.
+            let said = branch.iter().rev().skip_while(|other| other.id != entry.id).skip(1);
+            let stays = |other: &&&Entry| other.role != Role::System || other.turn != entry.turn;
+            let before = said.into_iter().find(stays).map(|other| other.id.clone());
+            let is_kept = heads.head == before
+                || heads.heads.values().flatten().any(|tip| {
+                    transcript.branch(tip).iter().any(|other| Some(&other.id) == heads.head.as_ref())
+                });
+            let branch = if is_kept { heads.branch.clone() } else { free_name(&heads) };
+            self.change(session, &SessionHeadMoved { branch, head: before }).await?;
+            Ok(entry)
         })
         .await
     }
@@ -131,6 +196,14 @@ impl Engine {
         })
         .await
     }
+}
+
+/// Returns the first name of the form `branch-2` that no branch has.
+fn free_name(heads: &Heads) -> String {
+    (2..)
+        .map(|number| format!("branch-{number}"))
+        .find(|name| heads.find(name).is_none())
+        .expect("there are more numbers than branches")
 }
 
 fn is_beginning(text: &str, id: &MessageId) -> bool {

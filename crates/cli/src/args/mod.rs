@@ -1,5 +1,7 @@
 //! The grammar: every command, argument and flag.
 
+#[cfg(feature = "chat")]
+mod chat;
 mod cost;
 mod documents;
 mod events;
@@ -16,6 +18,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::env::Env;
 
+#[cfg(feature = "chat")]
+pub(crate) use chat::Chat;
 pub(crate) use cost::{By, Cost};
 pub(crate) use documents::{AgentFields, Agents, Kept, Templates};
 pub(crate) use events::{Chains, Events, Otel};
@@ -86,6 +90,9 @@ impl Color {
 pub(crate) enum Command {
     /// Send a prompt and print the answer
     Send(Box<Send>),
+    /// Talk: one prompt after the other, in one session
+    #[cfg(feature = "chat")]
+    Chat(Box<Chat>),
     /// Create, list, show, search, branch, fork, rename, archive, delete, purge, export and import sessions
     #[command(subcommand)]
     Sessions(Sessions),

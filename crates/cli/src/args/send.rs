@@ -39,6 +39,9 @@ pub(crate) struct Send {
     /// The answer, one object when all is over, or one a line as it happens; --json is short for json
     #[arg(long, value_name = "FORM")]
     pub(crate) output_format: Option<Form>,
+    /// Write the prompt in an editor, $VISUAL or $EDITOR, beginning with the words
+    #[arg(short, long)]
+    pub(crate) editor: bool,
     /// Print what would be sent, and send nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

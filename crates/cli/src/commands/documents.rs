@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 /// How a document is shown to people.
-pub(super) trait Shown: DocumentKind {
+pub(crate) trait Shown: DocumentKind {
     /// The command for its kind.
     const COMMAND: &'static str;
 
@@ -111,7 +111,7 @@ pub(super) fn run<T: Shown>(context: &Context, args: Kept) -> Result<u8, Failure
 }
 
 /// Returns a document, or says which name was probably meant.
-pub(super) async fn find<T: Shown>(
+pub(crate) async fn find<T: Shown>(
     engine: &Engine,
     name: &str,
     version: Option<u64>,

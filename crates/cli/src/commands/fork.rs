@@ -1,9 +1,5 @@
 //! `sessions fork`: sessions that go on from a place in another one, with or without changes, answered or not.
 
-use std::io::{IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::process::Command;
-
 use aichat_engine::{Change, Engine, Fork, ForkAt};
 use aichat_events::Entry;
 use aichat_message::{ErrorKind, Role, SessionId};
@@ -15,7 +11,7 @@ use crate::assemble;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::{prompt, scope};
+use crate::{editor, prompt, scope};
 
 pub(super) fn run(context: &Context, args: &args::Fork) -> Result<u8, Failure> {
     let answer = if args.answer { Some(sending(args)?) } else { None };
@@ -171,35 +167,10 @@ fn message_of<'a>(branch: &'a [Entry], text: &str) -> Result<&'a Entry, Failure>
 
 /// Lets the person write a text anew in an editor.
 fn in_editor(context: &Context, text: &str) -> Result<String, Failure> {
-    let write = "write --edit MESSAGE=TEXT or --edit MESSAGE=@FILE";
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failure::new(ErrorKind::Usage, "there is no terminal to edit the message on").hint(write));
-    }
-    let Some(editor) = ["VISUAL", "EDITOR"].iter().find_map(|name| context.env.text(name)) else {
-        return Err(
-            Failure::new(ErrorKind::Config, "no editor is known").hint(format!("set EDITOR, or {write}"))
-        );
-    };
-    let path = std::env::temp_dir().join(format!("aichat-edit-{}.md", std::process::id()));
-    let failed = |what, error| Failure::file(ErrorKind::Store, what, &path, &error);
-    let file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(&path);
-    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
-    let edited = written.map_err(|error| failed("cannot write", error)).and_then(|()| {
-        let mut shell = Command::new("sh");
-        let status = shell.arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(&path).status();
-        match status {
-            Ok(status) if status.success() => {
-                std::fs::read_to_string(&path).map_err(|error| failed("cannot read", error))
-            }
-            _ => Err(Failure::new(ErrorKind::Input, format!("the editor {editor:?} failed")).hint(write)),
-        }
-    });
-    // What was written there is nobody else's to read.
-    let _ = std::fs::remove_file(&path);
-    let edited = edited?;
-    match edited.trim_end() == text.trim_end() {
+    let edited = editor::edit(&context.env, text, "write --edit MESSAGE=TEXT or --edit MESSAGE=@FILE")?;
+    match edited == text.trim_end() {
         true => Err(Failure::new(ErrorKind::Input, "the message was left as it is, so nothing was forked")),
-        false => Ok(edited.trim_end().to_owned()),
+        false => Ok(edited),
     }
 }
 

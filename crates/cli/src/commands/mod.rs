@@ -7,7 +7,7 @@ mod checkup;
 mod completions;
 mod cost;
 mod diff;
-mod documents;
+pub(crate) mod documents;
 mod events;
 mod fork;
 mod heads;
@@ -145,6 +145,8 @@ pub(crate) fn run(args: Vec<OsString>, secrets: Secrets) -> u8 {
     let context = Context { global: cli.global, env, secrets, talk };
     let done = match cli.command {
         Command::Send(args) => send::run(&context, &args),
+        #[cfg(feature = "chat")]
+        Command::Chat(args) => crate::chat::run(&context, &args),
         Command::Sessions(args) => sessions::run(&context, args),
         Command::Agents(args) => agents::run(&context, args),
         Command::Templates(args) => templates::run(&context, args),

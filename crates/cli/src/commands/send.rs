@@ -1,12 +1,13 @@
 //! `send`: a prompt goes out, the answer comes in.
 
 use aichat_engine::{Form as AnswerForm, Send};
-use aichat_message::{Message, Role};
+use aichat_message::{ErrorKind, Message, Role};
 
 use super::Context;
 use super::preview;
 use super::turn::{Asker, end_at_once};
 use crate::args::{self, Form};
+use crate::editor;
 use crate::exit;
 use crate::failure::Failure;
 use crate::pen::Pen;
@@ -25,6 +26,14 @@ pub(crate) fn run(context: &Context, args: &args::Send) -> Result<u8, Failure> {
     let (asker, template) = Asker::new(context, &args.turn, form, args.dry_run)?;
     let asker = asker.only(args.block());
     let ask = || {
+        let edited;
+        let args = match args.editor {
+            true => {
+                edited = args::Send { prompt: vec![written(context, args)?], ..args.clone() };
+                &edited
+            }
+            false => args,
+        };
         let send = Send {
             message: Message::new(Role::User, prompt::assemble(args, template, &context.talk)?),
             form: match &args.schema {
@@ -41,6 +50,16 @@ pub(crate) fn run(context: &Context, args: &args::Send) -> Result<u8, Failure> {
     ask().map_err(|failure| asker.about(failure))
 }
 
+/// Lets the person write the prompt in an editor.
+fn written(context: &Context, args: &args::Send) -> Result<String, Failure> {
+    let instead = "leave out -e, and write the prompt after `aichat send` or pipe it in";
+    let text = editor::edit(&context.env, &args.prompt.join(" "), instead)?;
+    match text.trim().is_empty() {
+        true => Err(Failure::new(ErrorKind::Input, "nothing to send: the prompt was left empty")),
+        false => Ok(text),
+    }
+}
+
 async fn ask(asker: &Asker<'_>, args: &args::Send, form: Form, send: Send, pen: Pen) -> Result<u8, Failure> {
     let mut signals = Signals::listen()?;
     let begin = async {
@@ -49,7 +68,7 @@ async fn ask(asker: &Asker<'_>, args: &args::Send, form: Form, send: Send, pen: 
         asker.aim(&mut send, &place).await?;
         match args.dry_run {
             true => preview::show(asker, form, send).await.map(|()| None),
-            false => asker.begin(send, place).await.map(Some),
+            false => asker.begin(send, &place).await.map(Some),
         }
     };
     let begun = tokio::select! {
@@ -58,7 +77,7 @@ async fn ask(asker: &Asker<'_>, args: &args::Send, form: Form, send: Send, pen: 
         begun = begin => begun,
     };
     let done = match begun {
-        Ok(Some(turn)) => asker.follow(turn, pen, &mut signals).await,
+        Ok(Some(turn)) => asker.follow(turn, pen, &mut signals).await.map(|ended| ended.code),
         Ok(None) => Ok(exit::OK),
         Err(failure) => Err(failure),
     };

@@ -42,8 +42,20 @@ pub(crate) struct Asker<'a> {
     form: Form,
     /// Which code block is shown instead of the answer.
     block: Option<Which>,
+    /// Whether Ctrl-C stops the turn only, however often it is pressed.
+    goes_on: bool,
     providers: Providers,
     default: Option<ModelRef>,
+}
+
+/// How a turn ended.
+pub(crate) struct Ended {
+    /// The exit code that says so.
+    pub(crate) code: u8,
+    /// Who stopped it, where it did not end before that.
+    pub(crate) stopped: Option<Stop>,
+    /// What came of it.
+    pub(crate) outcome: Outcome,
 }
 
 impl<'a> Asker<'a> {
@@ -102,14 +114,32 @@ impl<'a> Asker<'a> {
             Ok((usual, engine))
         };
         let (usual, engine) = ready().map_err(|failure: Failure| about(failure, model.as_ref()))?;
-        let this = Self { context, args, engine, directory, usual, form, block: None, providers, default };
+        let goes_on = false;
+        let this =
+            Self { context, args, engine, directory, usual, form, block: None, goes_on, providers, default };
         Ok((this, template))
+    }
+
+    /// Makes Ctrl-C stop a turn and nothing else.
+    pub(crate) fn going_on(mut self) -> Self {
+        self.goes_on = true;
+        self
     }
 
     /// Shows one code block of the answer instead of all of it.
     pub(crate) fn only(mut self, block: Option<Which>) -> Self {
         self.block = block;
         self
+    }
+
+    /// Finds the model that a text stands for, and whether it can be asked.
+    #[cfg(feature = "chat")]
+    pub(crate) fn model(&self, text: &str) -> Result<ModelRef, Failure> {
+        let model = self.context.model(text, &self.directory)?;
+        self.providers
+            .open(self.directory.find(&model.provider)?)
+            .map_err(|failure| failure.about(&model))?;
+        Ok(model)
     }
 
     /// Says who was to be asked, where a failure does not.
@@ -134,7 +164,7 @@ impl<'a> Asker<'a> {
     }
 
     /// Begins a turn that was aimed at this place.
-    pub(crate) async fn begin(&self, mut send: Send, place: Place) -> Result<TurnStream, Failure> {
+    pub(crate) async fn begin(&self, mut send: Send, place: &Place) -> Result<TurnStream, Failure> {
         let (begun, is_new) = place.begin(&self.engine, &send).await?;
         if is_new {
             send.after = After::Head;
@@ -175,13 +205,13 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// Shows the turn until it ends, however it ends, and returns the exit code.
+    /// Shows the turn until it ends, however it ends.
     pub(crate) async fn follow(
         &self,
         mut turn: TurnStream,
         pen: Pen,
         signals: &mut Signals,
-    ) -> Result<u8, Failure> {
+    ) -> Result<Ended, Failure> {
         let saved = !self.args.no_save;
         let context = self.context;
         let pen = match (self.form, self.block) {
@@ -207,6 +237,7 @@ impl<'a> Asker<'a> {
                         stopped = Some(stop);
                         turn.interrupt(Interruption::User);
                     }
+                    Some(_) if self.goes_on && stop == Stop::Interrupt => {}
                     Some(_) => end_at_once(stop),
                 },
                 error = display.pen.broken(), if broken.is_none() => {
@@ -266,13 +297,14 @@ impl<'a> Asker<'a> {
             }
             None => self.tell(&outcome, error.as_ref(), saved),
         }
-        Ok(match (stopped, outcome.status, &error) {
+        let code = match (stopped, outcome.status, &error) {
             (Some(stop), Status::Interrupted, _) => stop.code(),
             (_, _, Some(error)) => exit::code(error.kind),
             (_, Status::Interrupted, None) => exit::INTERRUPTED,
             (_, _, None) if refused(&outcome) => exit::REFUSED,
             (_, _, None) => exit::OK,
-        })
+        };
+        Ok(Ended { code, stopped: stopped.filter(|_| outcome.status == Status::Interrupted), outcome })
     }
 
     /// Says on standard error what is to be said about the end of a turn.

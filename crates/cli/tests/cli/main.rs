@@ -11,6 +11,8 @@ mod postgres;
 mod agents;
 mod attachments;
 mod chains;
+#[cfg(feature = "chat")]
+mod chat;
 mod checkups;
 mod costs;
 mod databases;

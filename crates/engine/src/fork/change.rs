@@ -113,7 +113,7 @@ pub(super) fn facts(
 }
 
 /// Returns a message that says something else.
-fn saying(entry: &Entry, text: &str) -> Result<Message, Error> {
+pub(crate) fn saying(entry: &Entry, text: &str) -> Result<Message, Error> {
     let is_text = |part: &Part| matches!(part.kind, PartKind::Text { .. } | PartKind::Refusal { .. });
     let mut parts = Vec::new();
     let mut new = (!text.is_empty()).then(|| Part::text(text));

@@ -13,6 +13,7 @@ use aichat_store::{ErrorKind as StoreErrorKind, Expect, Unit};
 
 pub use self::change::Change;
 use self::change::Fact as Changed;
+pub(crate) use self::change::saying;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::project::first_title;
