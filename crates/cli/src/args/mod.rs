@@ -23,7 +23,7 @@ pub(crate) use chat::Chat;
 pub(crate) use cost::{By, Cost};
 pub(crate) use documents::{AgentFields, Agents, Kept, Templates};
 pub(crate) use events::{Chains, Events, Otel};
-pub(crate) use providers::{Keys, Models, Providers, Test};
+pub(crate) use providers::{Keys, Models, Providers, SetKey, Test, TestKeys};
 pub(crate) use send::{Form, Send};
 pub(crate) use sessions::{Export, Fork, Format, Role, Search, Sessions, Setting};
 pub(crate) use settings::Settings;

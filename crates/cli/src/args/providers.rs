@@ -29,14 +29,45 @@ pub(crate) enum Models {
 
 #[derive(Subcommand)]
 pub(crate) enum Keys {
-    /// Keep a key, read from a hidden prompt or standard input
-    Set(Provider),
-    /// List the providers with a key, never the keys
+    /// Keep a key, read from a hidden prompt or standard input, in the keyring or else in a private file
+    #[command(
+        after_help = "Examples:\n  aichat keys set openai\n  pass show openai | aichat keys set openai --file"
+    )]
+    Set(SetKey),
+    /// Say for each provider with a key where it comes from and where else there is one, never the key
     List(Limit),
     /// Forget a key that was kept
+    #[command(visible_alias = "remove")]
     Delete(Provider),
     /// Say where the key of a provider comes from
     Which(Provider),
+    /// Try keys by asking for lists of models, which costs nothing
+    #[command(after_help = "Examples:\n  aichat keys test openai\n  aichat keys test --all --json")]
+    Test(TestKeys),
+}
+
+/// Which key to keep, and where.
+#[derive(Args)]
+pub(crate) struct SetKey {
+    #[command(flatten)]
+    pub(crate) provider: Provider,
+    /// Keep it in the file of keys, which only you can read
+    #[arg(long)]
+    pub(crate) file: bool,
+    /// Keep it in the keyring, and fail where there is none
+    #[arg(long, conflicts_with = "file")]
+    pub(crate) keyring: bool,
+}
+
+/// Which keys to try.
+#[derive(Args)]
+pub(crate) struct TestKeys {
+    /// Names of providers; without one, every provider that has a key or is configured
+    #[arg(value_name = "PROVIDER")]
+    pub(crate) providers: Vec<String>,
+    /// Try every provider that has a key or is configured
+    #[arg(long, conflicts_with = "providers")]
+    pub(crate) all: bool,
 }
 
 /// The provider a command is about.

@@ -54,6 +54,7 @@ fn every_command_has_help() {
         "keys list",
         "keys delete",
         "keys which",
+        "keys test",
         "providers",
         "providers list",
         "providers show",

@@ -26,6 +26,7 @@ mod forms;
 mod help;
 #[cfg(feature = "inspect")]
 mod inspect;
+mod keys;
 mod older;
 #[cfg(feature = "otel")]
 mod otel;
