@@ -1,18 +1,20 @@
 //! Redaction: the one funnel through which everything goes that is recorded or reported.
 
 mod forms;
+mod grams;
 mod message;
 mod stream;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use crate::fact::SecretCount;
+use grams::Grams;
 
 pub use stream::RedactStream;
 
@@ -34,7 +36,9 @@ pub struct Redactor {
 
 /// What is looked for, and what is written in its place.
 struct Masks {
-    automaton: AhoCorasick,
+    grams: Grams,
+    /// Built for the first text that may hold a form: most runs of a program never see one.
+    automaton: OnceLock<AhoCorasick>,
     /// Every form, sorted; `owners` names the secret of each.
     forms: Vec<String>,
     owners: Vec<usize>,
@@ -57,7 +61,7 @@ impl Redactor {
     /// Returns a redactor for these names and values.
     ///
     /// Names are shown; letters, digits and `-_./@+` stay in them, anything else becomes `_`.
-    /// White space around a value is no part of it. Building takes a millisecond or two for each secret.
+    /// White space around a value is no part of it.
     pub fn new(secrets: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut known = Vec::new();
         let mut forms = Vec::new();
@@ -77,14 +81,17 @@ impl Redactor {
         forms.sort_unstable();
         forms.dedup_by(|a, b| a.0 == b.0);
         let (forms, owners): (Vec<String>, Vec<usize>) = forms.into_iter().unzip();
-        // The kind is given because the one that would be chosen for few forms takes ten times as long to build.
-        let automaton = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(&forms)
-            .expect("a few thousand short forms fit into an automaton");
         let longest = forms.iter().map(String::len).max().unwrap_or(0);
         let tally = known.iter().map(|_| AtomicU64::new(0)).collect();
-        Self { masks: Some(Arc::new(Masks { automaton, forms, owners, longest, secrets: known })), tally }
+        let masks = Masks {
+            grams: Grams::new(&forms),
+            automaton: OnceLock::new(),
+            forms,
+            owners,
+            longest,
+            secrets: known,
+        };
+        Self { masks: Some(Arc::new(masks)), tally }
     }
 
     /// Returns a redactor that knows no secret and changes nothing.
@@ -174,11 +181,11 @@ impl Masks {
     /// Returns what is to be masked, in order and disjoint. The first `covered` bytes are masked already: what
     /// begins among them extends the first find, which then has no secret.
     fn find(&self, text: &[u8], covered: usize) -> Vec<Find> {
-        let mut found: Vec<(usize, usize, usize)> = self
-            .automaton
-            .find_overlapping_iter(text)
-            .map(|m| (m.start(), m.end(), self.owners[m.pattern().as_usize()]))
-            .collect();
+        let mut found: Vec<(usize, usize, usize)> = Vec::new();
+        if self.grams.may_be_in(text) {
+            let all = self.automaton().find_overlapping_iter(text);
+            found.extend(all.map(|m| (m.start(), m.end(), self.owners[m.pattern().as_usize()])));
+        }
         found.sort_unstable_by_key(|&(start, end, _)| (start, std::cmp::Reverse(end)));
         let mut finds: Vec<Find> = Vec::new();
         if covered > 0 {
@@ -193,10 +200,24 @@ impl Masks {
         finds
     }
 
+    fn automaton(&self) -> &AhoCorasick {
+        self.automaton.get_or_init(|| {
+            // The kind is given because the one that would be chosen for few forms takes ten times as long to build.
+            AhoCorasick::builder()
+                .kind(Some(AhoCorasickKind::ContiguousNFA))
+                .build(&self.forms)
+                .expect("a few thousand short forms fit into an automaton")
+        })
+    }
+
     /// Returns where the longest end of `text` begins that could still become a form; its length if none.
     fn open_end(&self, text: &str) -> usize {
         let first = (text.len() + 1).saturating_sub(self.longest);
-        let could_begin = |at: &usize| text.is_char_boundary(*at) && self.is_proper_prefix(&text[*at..]);
+        let could_begin = |at: &usize| {
+            text.is_char_boundary(*at)
+                && self.grams.may_begin(&text.as_bytes()[*at..])
+                && self.is_proper_prefix(&text[*at..])
+        };
         (first..text.len()).find(could_begin).unwrap_or(text.len())
     }
 
