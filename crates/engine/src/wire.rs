@@ -11,7 +11,7 @@ use aichat_events::{
     WarningRaised, WireExchange,
 };
 use aichat_message::ErrorKind;
-use aichat_providers::{Call, DeltaStream, Exchange, How, Provider, Wire, labelled};
+use aichat_providers::{Call, DeltaStream, Exchange, How, Piece, Provider, Wire, labelled};
 use aichat_store::{Lease, Pending, Turn};
 
 use crate::engine::Engine;
@@ -102,9 +102,7 @@ impl WireJournal {
             let preamble = Preamble { record: self.record };
             turn.append_beside(serde_json::to_vec(&preamble).expect("a preamble has string keys only"));
         }
-        let mut written = Vec::new();
-        pieces.iter().for_each(|(number, piece)| piece.write(*number, &mut written));
-        turn.append_beside(written);
+        turn.append_beside(Piece::write_all(&pieces));
     }
 }
 

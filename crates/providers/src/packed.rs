@@ -7,22 +7,46 @@ use serde::{Deserialize, Serialize};
 use aichat_message::ErrorKind;
 
 use crate::error::Error;
-use crate::exchange::{Chunk, End, Exchange, Head, Octets, Piece, Sent};
+use crate::exchange::{Chunk, End, Exchange, Head, Piece, Sent};
 
 /// What whole exchanges begin with.
 const TAG: &[u8; 8] = b"aichat.w";
-/// The version of the form of whole exchanges.
-const VERSION: u64 = 1;
+/// The version of the form of whole exchanges. In version 1 every chunk was there whole.
+const VERSION: u64 = 2;
+/// Most bytes of bodies that are taken out of what was written: a few bytes can say that they stand for many.
+const MOST: usize = 512 << 20;
 
 /// What a piece begins with.
 const REQUEST: u8 = 1;
 const ANSWER: u8 = 2;
 const CHUNK: u8 = 3;
 const END: u8 = 4;
+const LIKE: u8 = 5;
 
 impl Piece {
-    /// Appends the piece to `out`, of the exchange of this number.
-    pub fn write(&self, exchange: u64, out: &mut Vec<u8>) {
+    /// Writes pieces down, each with the number of its exchange. Of a chunk that follows another of its exchange only
+    /// what is new is written: most differ from the one before in a word.
+    pub fn write_all<'a>(pieces: impl IntoIterator<Item = &'a (u64, Self)>) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut before: Option<(u64, &[u8])> = None;
+        for (number, piece) in pieces {
+            match (piece, before) {
+                (Self::Chunk(chunk), Some((known, like))) if known == *number => {
+                    out.push(LIKE);
+                    push_number(*number, &mut out);
+                    push_number(chunk.at_us, &mut out);
+                    push_like(like, &chunk.bytes, &mut out);
+                }
+                _ => piece.write(*number, &mut out),
+            }
+            if let Self::Chunk(chunk) = piece {
+                before = Some((*number, &chunk.bytes));
+            }
+        }
+        out
+    }
+
+    fn write(&self, exchange: u64, out: &mut Vec<u8>) {
         let mut begin = |tag| {
             out.push(tag);
             push_number(exchange, out);
@@ -55,8 +79,9 @@ impl Exchange {
     pub fn gather(written: impl IntoIterator<Item = impl Into<Bytes>>) -> Vec<Self> {
         let mut found: Vec<(u64, Self)> = Vec::new();
         let pieces = written.into_iter().flat_map(|written| {
-            let mut rest = Reader(written.into());
-            std::iter::from_fn(move || rest.piece())
+            let mut rest = Reader::of(written.into());
+            let mut before = None;
+            std::iter::from_fn(move || rest.piece(&mut before))
         });
         for (number, piece) in pieces {
             match (found.iter_mut().rfind(|(known, _)| *known == number), piece) {
@@ -70,9 +95,7 @@ impl Exchange {
 
     /// Returns exchanges in few bytes, made to be compressed: what is alike stands together.
     pub fn pack(exchanges: &[Self]) -> Vec<u8> {
-        let body: usize =
-            exchanges.iter().flat_map(|one| &one.chunks).map(|chunk| chunk.bytes.len() + 6).sum();
-        let mut out = Vec::with_capacity(body + exchanges.len() * 1024);
+        let mut out = Vec::new();
         out.extend_from_slice(TAG);
         push_number(VERSION, &mut out);
         push_number(exchanges.len() as u64, &mut out);
@@ -80,14 +103,17 @@ impl Exchange {
             let Self { request, answer, chunks, end } = exchange;
             push_json(&Frame { request, answer, end }, &mut out);
             push_number(chunks.len() as u64, &mut out);
-            chunks.iter().for_each(|chunk| push_number(chunk.bytes.len() as u64, &mut out));
             let mut before = 0;
             for chunk in chunks {
                 // Clocks do not go back, and a recording that says so loses only when that was.
                 push_number(chunk.at_us.saturating_sub(before), &mut out);
                 before = before.max(chunk.at_us);
             }
-            chunks.iter().for_each(|chunk| out.extend_from_slice(&chunk.bytes));
+            let mut before: &[u8] = &[];
+            for chunk in chunks {
+                push_like(before, &chunk.bytes, &mut out);
+                before = &chunk.bytes;
+            }
         }
         out
     }
@@ -97,21 +123,21 @@ impl Exchange {
     /// # Errors
     /// Fails with kind `decode` where these are none, or a later version packed them.
     pub fn unpack(packed: impl Into<Bytes>) -> Result<Vec<Self>, Error> {
-        let mut rest = Reader(packed.into());
+        let mut rest = Reader::of(packed.into());
         let bad = || Error::new(ErrorKind::Decode, "these bytes are no packed exchanges");
         if rest.take(TAG.len()).as_deref() != Some(TAG) {
             return Err(bad());
         }
-        match rest.number() {
-            Some(VERSION) => {}
+        let version = match rest.number() {
+            Some(version @ 1..=VERSION) => version,
             Some(later) => {
                 let what = format!("exchanges packed by a later version of this program ({later})");
                 return Err(Error::new(ErrorKind::Decode, what));
             }
             None => return Err(bad()),
-        }
+        };
         let count = rest.number().ok_or_else(bad)?;
-        (0..count).map(|_| rest.exchange().ok_or_else(bad)).collect()
+        (0..count).map(|_| rest.exchange(version).ok_or_else(bad)).collect()
     }
 }
 
@@ -134,6 +160,23 @@ fn push_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
+/// Appends what is new in `bytes`: how many of them are the first of those before, how many the last, and the rest.
+fn push_like(before: &[u8], bytes: &[u8], out: &mut Vec<u8>) {
+    const WORD: usize = 16;
+    let words = before.chunks_exact(WORD).zip(bytes.chunks_exact(WORD));
+    let start = words.take_while(|(a, b)| a == b).count() * WORD;
+    let single = before[start..].iter().zip(&bytes[start..]);
+    let start = start + single.take_while(|(a, b)| a == b).count();
+    let (old, new) = (&before[start..], &bytes[start..]);
+    let words = old.rchunks_exact(WORD).zip(new.rchunks_exact(WORD));
+    let end = words.take_while(|(a, b)| a == b).count() * WORD;
+    let single = old[..old.len() - end].iter().rev().zip(new[..new.len() - end].iter().rev());
+    let end = end + single.take_while(|(a, b)| a == b).count();
+    push_number(start as u64, out);
+    push_number(end as u64, out);
+    push_bytes(&new[..new.len() - end], out);
+}
+
 /// Seven bits a byte, the lowest first; the last byte is below 128.
 fn push_number(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
@@ -143,20 +186,28 @@ fn push_number(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
-/// What is left to read; what it gives out shares the memory.
-struct Reader(Bytes);
+/// What is left to read; what it gives out shares the memory, where it can.
+struct Reader {
+    rest: Bytes,
+    /// How many bytes may still be made of few.
+    room: usize,
+}
 
 impl Reader {
+    fn of(rest: Bytes) -> Self {
+        Self { rest, room: MOST }
+    }
+
     fn take(&mut self, length: usize) -> Option<Bytes> {
-        (length <= self.0.len()).then(|| self.0.split_to(length))
+        (length <= self.rest.len()).then(|| self.rest.split_to(length))
     }
 
     fn number(&mut self) -> Option<u64> {
         let mut number = 0;
-        for (at, byte) in self.0.iter().take(10).enumerate() {
+        for (at, byte) in self.rest.iter().take(10).enumerate() {
             number |= u64::from(byte & 0x7f).checked_shl(7 * at as u32)?;
             if *byte < 0x80 {
-                self.0 = self.0.slice(at + 1..);
+                self.rest = self.rest.slice(at + 1..);
                 return Some(number);
             }
         }
@@ -168,24 +219,45 @@ impl Reader {
         self.take(usize::try_from(length).ok()?)
     }
 
+    fn like(&mut self, before: &[u8]) -> Option<Bytes> {
+        let start = before.get(..usize::try_from(self.number()?).ok()?)?;
+        let end = before.len().checked_sub(usize::try_from(self.number()?).ok()?)?;
+        let (new, end) = (self.bytes()?, &before[end..]);
+        if start.is_empty() && end.is_empty() {
+            return Some(new);
+        }
+        let whole = [start, &new, end].concat();
+        self.room = self.room.checked_sub(whole.len())?;
+        Some(whole.into())
+    }
+
     fn json<T: DeserializeOwned>(&mut self) -> Option<T> {
         serde_json::from_slice(&self.bytes()?).ok()
     }
 
-    fn piece(&mut self) -> Option<(u64, Piece)> {
+    /// Reads a piece; `before` is the chunk before it, which it becomes if it is one.
+    fn piece(&mut self, before: &mut Option<Bytes>) -> Option<(u64, Piece)> {
         let tag = self.take(1)?[0];
         let number = self.number()?;
         let piece = match tag {
             REQUEST => Piece::Request(self.json()?),
             ANSWER => Piece::Answer(self.json()?),
-            CHUNK => Piece::Chunk(Chunk { at_us: self.number()?, bytes: Octets::from(self.bytes()?) }),
+            CHUNK | LIKE => {
+                let at_us = self.number()?;
+                let bytes = match tag {
+                    CHUNK => self.bytes()?,
+                    _ => self.like(before.as_ref()?)?,
+                };
+                *before = Some(bytes.clone());
+                Piece::Chunk(Chunk { at_us, bytes: bytes.into() })
+            }
             END => Piece::End(self.json()?),
             _ => return None,
         };
         Some((number, piece))
     }
 
-    fn exchange(&mut self) -> Option<Exchange> {
+    fn exchange(&mut self, version: u64) -> Option<Exchange> {
         #[derive(Deserialize)]
         struct Framed {
             request: Sent,
@@ -195,17 +267,24 @@ impl Reader {
         let Framed { request, answer, end } = self.json()?;
         let count = usize::try_from(self.number()?).ok()?;
         // Each takes a byte at least: a count that cannot be costs nothing.
-        if count > self.0.len() {
+        if count > self.rest.len() {
             return None;
         }
-        let lengths = (0..count).map(|_| self.number()).collect::<Option<Vec<_>>>()?;
+        let lengths = match version {
+            1 => (0..count).map(|_| self.number()).collect::<Option<Vec<_>>>()?,
+            _ => Vec::new(),
+        };
         let times = (0..count).map(|_| self.number()).collect::<Option<Vec<_>>>()?;
         let mut at_us = 0u64;
         let mut chunks = Vec::with_capacity(count);
-        for (length, later) in lengths.into_iter().zip(times) {
+        let mut before = Bytes::new();
+        for (at, later) in times.into_iter().enumerate() {
             at_us = at_us.checked_add(later)?;
-            let bytes = Octets::from(self.take(usize::try_from(length).ok()?)?);
-            chunks.push(Chunk { at_us, bytes });
+            before = match lengths.get(at) {
+                Some(length) => self.take(usize::try_from(*length).ok()?)?,
+                None => self.like(&before)?,
+            };
+            chunks.push(Chunk { at_us, bytes: before.clone().into() });
         }
         Some(Exchange { request, answer, chunks, end })
     }
@@ -230,7 +309,12 @@ mod tests {
     }
 
     fn exchange() -> impl Strategy<Value = Exchange> {
-        let chunk = (0u64..5_000, prop::collection::vec(any::<u8>(), 0..300));
+        let words = prop::collection::vec(
+            prop::sample::select(vec!["data: ", "{\"token\": ", "}\n\n", "a", "b"]),
+            0..40,
+        );
+        let like = words.prop_map(|words| words.concat().into_bytes());
+        let chunk = (0u64..5_000, prop_oneof![prop::collection::vec(any::<u8>(), 0..300), like]);
         let ends = prop::option::of(prop::sample::select(vec![How::Complete, How::Dropped]));
         (any::<u16>(), prop::collection::vec(chunk, 0..20), any::<bool>(), ends).prop_map(
             |(label, chunks, answered, end)| {
@@ -259,13 +343,11 @@ mod tests {
         }
         let mut out = Vec::new();
         for at in 0..lines.iter().map(Vec::len).max().unwrap_or(0) {
-            for (number, pieces) in lines.iter().enumerate() {
-                if let Some(piece) = pieces.get(at) {
-                    piece.write(number as u64, &mut out);
-                }
+            for (number, pieces) in (0..).zip(&lines) {
+                out.extend(pieces.get(at).map(|piece| (number, piece.clone())));
             }
         }
-        out
+        Piece::write_all(&out)
     }
 
     proptest! {
@@ -288,13 +370,46 @@ mod tests {
         fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = Exchange::gather([bytes.clone()]);
             let _ = Exchange::unpack([&TAG[..], &[1], &bytes].concat());
+            let _ = Exchange::unpack([&TAG[..], &[2], &bytes].concat());
             prop_assert!(Exchange::unpack(bytes).is_err());
         }
     }
 
     #[test]
+    fn what_the_first_version_packed_is_read() {
+        let mut packed = [&TAG[..], &[1, 1]].concat();
+        push_json(&Frame { request: &sent(1), answer: &None, end: &None }, &mut packed);
+        packed.extend([2, 3, 2, 5, 7]);
+        packed.extend(b"abcde");
+        let read = Exchange::unpack(packed).unwrap();
+        let chunks: Vec<_> = read[0].chunks.iter().map(|it| (it.at_us, &it.bytes[..])).collect();
+        assert_eq!(chunks, [(5, &b"abc"[..]), (12, b"de")]);
+    }
+
+    #[test]
+    fn few_bytes_do_not_become_more_than_fit() {
+        let mut bomb = Vec::new();
+        Piece::Chunk(Chunk { at_us: 0, bytes: vec![b'x'; 1 << 10].into() }).write(0, &mut bomb);
+        for _ in 0..10 {
+            bomb.extend([LIKE, 0, 0, 0x80, 0x08, 0, 0]);
+        }
+        let mut reader = Reader { rest: bomb.into(), room: 5 << 10 };
+        let mut before = None;
+        assert_eq!(std::iter::from_fn(|| reader.piece(&mut before)).count(), 1 + 5);
+    }
+
+    #[test]
+    fn chunks_that_are_alike_take_little() {
+        let like =
+            |word: u64| format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\" {word}\"}}}}]}}\n\n");
+        let chunk = |word| (0, Piece::Chunk(Chunk { at_us: word, bytes: like(word).into_bytes().into() }));
+        let pieces: Vec<_> = (0..1_000).map(chunk).collect();
+        assert!(Piece::write_all(&pieces).len() < 12 * pieces.len());
+    }
+
+    #[test]
     fn a_later_version_is_refused() {
-        let error = Exchange::unpack([&TAG[..], &[2, 0]].concat()).unwrap_err();
+        let error = Exchange::unpack([&TAG[..], &[3, 0]].concat()).unwrap_err();
         assert!(error.message().contains("later version"), "{error}");
     }
 }
