@@ -8,6 +8,9 @@ use std::process::Command;
 
 use aichat_mock::Mock;
 
+/// A key as long as real ones are, so that it is looked for like one in everything recorded.
+const KEY: &str = "sk-proj-Zq8sWn3xLk29fJhTvB7cRpYmDg5aQe-bench";
+
 /// The programs that were found.
 pub(crate) struct Parties {
     aichat: PathBuf,
@@ -54,7 +57,7 @@ impl Parties {
     pub(crate) fn aichat(&self, home: &Path, mock: Option<&Mock>) -> Command {
         let mut command = quiet(&self.aichat, home);
         if let Some(mock) = mock {
-            command.env("OPENAI_BASE_URL", mock.url()).env("OPENAI_API_KEY", "sk-bench");
+            command.env("OPENAI_BASE_URL", mock.url()).env("OPENAI_API_KEY", KEY);
         }
         command
     }

@@ -16,8 +16,9 @@ use crate::measure::{Sample, Subject, interleave};
 use crate::parties::Parties;
 use crate::table::{at_most, ms, print};
 
-/// The answer whose CPU is taken.
+/// The answer whose CPU is taken, and one that takes what every turn does and next to nothing for its chunks.
 const LONG: &str = "c10000";
+const SHORT: &str = "c10";
 /// The answer whose bytes are taken: one token a chunk.
 const USUAL: &str = "c4000";
 /// How many of those are kept, so that what the store takes in steps does not count.
@@ -54,13 +55,16 @@ fn read(parties: &Parties, home: &Path) -> Command {
 /// Compares an answer that is not recorded with one that is, without and with the wire, and the folds of both.
 fn cpu(parties: &Parties, mock: &Mock, work: &Path) -> Outcome {
     let mut subjects = Vec::new();
-    for (name, wire) in [("not recorded", "off"), ("recorded", "off"), ("with the wire", "on")] {
-        let home = home(work, name, wire)?;
-        let mut command = parties.send(&home, mock, LONG, "hi");
-        if name == "not recorded" {
-            command.arg("-n");
+    for (length, workload) in [("long", LONG), ("short", SHORT)] {
+        for (how, wire) in [("not recorded", "off"), ("recorded", "off"), ("with the wire", "on")] {
+            let name = format!("{length}, {how}");
+            let home = home(work, &name, wire)?;
+            let mut command = parties.send(&home, mock, workload, "hi");
+            if how == "not recorded" {
+                command.arg("-n");
+            }
+            subjects.push(Subject::of(&name, command));
         }
-        subjects.push(Subject::of(name, command));
     }
     for (name, wire) in [("fold", "off"), ("fold with the wire", "on")] {
         let home = home(work, name, wire)?;
@@ -81,15 +85,30 @@ fn cpu(parties: &Parties, mock: &Mock, work: &Path) -> Outcome {
     }
     let medians = interleave(&mut subjects, ROUNDS);
     print(&subjects, &medians);
-    let [Some(plain), Some(recorded), Some(wire), Some(fold), Some(fold_wire)] = medians[..] else {
+    let [Some(plain), Some(recorded), Some(wire), short @ .., Some(fold), Some(fold_wire)] = &medians[..]
+    else {
         return Err("a run failed".into());
     };
-    let cpu = |sample: Sample| sample.cpu.as_secs_f64();
+    let [Some(short_plain), Some(short_recorded), Some(short_wire)] = short else {
+        return Err("a run failed".into());
+    };
+    let cpu = |sample: &Sample| sample.cpu.as_secs_f64();
     let fold = (cpu(fold_wire) - cpu(fold)).max(0.0);
     println!(
         "keeping the wire, ms: {:.2} while it streams, {:.2} in the fold",
         ms(wire.cpu) - ms(recorded.cpu),
         fold * 1e3
+    );
+    println!(
+        "what recording a turn takes however short it is, ms: {:.2} without the wire, {:.2} with it",
+        ms(short_recorded.cpu) - ms(short_plain.cpu),
+        ms(short_wire.cpu) - ms(short_plain.cpu)
+    );
+    let chunks = |long: &Sample, short: &Sample| cpu(long) - cpu(short);
+    println!(
+        "CPU of the chunks alone, recorded / not recorded: {:.3} without the wire, {:.3} with it and its fold",
+        chunks(recorded, short_recorded) / chunks(plain, short_plain),
+        (chunks(wire, short_wire) + fold) / chunks(plain, short_plain)
     );
     at_most("CPU, recorded without the wire / not recorded", cpu(recorded) / cpu(plain), 1.05);
     at_most(

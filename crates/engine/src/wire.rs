@@ -11,7 +11,7 @@ use aichat_events::{
     WarningRaised, WireExchange,
 };
 use aichat_message::ErrorKind;
-use aichat_providers::{Call, DeltaStream, Exchange, How, Piece, Provider, Wire, labelled};
+use aichat_providers::{Call, DeltaStream, Exchange, How, Outline, Piece, Provider, Wire, labelled};
 use aichat_store::{Lease, Pending, Turn};
 
 use crate::engine::Engine;
@@ -138,16 +138,22 @@ impl Engine {
             Ok(pieces) => pieces,
             Err(error) => return warning(pending, drafts, &format!("could not be read: {error}")),
         };
-        let mut pieces = pieces.into_iter();
-        let Preamble { record } = serde_json::from_slice(&pieces.next()?).ok()?;
-        let mut exchanges = Exchange::gather(pieces);
+        let (preamble, pieces) = pieces.split_first()?;
+        let Preamble { record } = serde_json::from_slice(preamble).ok()?;
+        let mut outlines = Outline::gather(pieces);
+        let mut packed = None;
         if record == RecordWire::Errors {
             let spans = drafts.iter().filter(|draft| draft.kind == LlmResponseCompleted::TYPE);
             let completed: HashSet<String> =
                 spans.filter_map(|draft| Some(draft.span?.to_string())).collect();
-            exchanges.retain(|it| it.request.label.as_ref().is_none_or(|label| !completed.contains(label)));
+            let is_kept =
+                |label: &Option<String>| label.as_ref().is_none_or(|label| !completed.contains(label));
+            outlines.retain(|it| is_kept(&it.label));
+            let mut exchanges = Exchange::gather(pieces.iter().cloned());
+            exchanges.retain(|it| is_kept(&it.request.label));
+            packed = Some(Exchange::pack(&exchanges));
         }
-        if exchanges.is_empty() {
+        if outlines.is_empty() {
             return None;
         }
         // Whoever lived to see the end of the answer has looked already.
@@ -156,9 +162,10 @@ impl Engine {
         if is_recovered(drafts) && pending.records[answer..].iter().any(is_masked) {
             return warning(pending, drafts, MASKED);
         }
-        match self.keep_exchanges(&exchanges).await {
+        let packed = packed.unwrap_or_else(|| Exchange::pack_written(pieces));
+        match self.keep_packed(&packed).await {
             Ok((blob, bytes, pin)) => {
-                let exchanges = exchanges.iter().map(described).collect();
+                let exchanges = outlines.iter().map(described).collect();
                 let draft = derived(pending, drafts, &LlmWireKept { blob, bytes, exchanges })?;
                 Some(Kept { draft, pin: Some(pin) })
             }
@@ -166,9 +173,9 @@ impl Engine {
         }
     }
 
-    async fn keep_exchanges(&self, exchanges: &[Exchange]) -> Result<(Hash, u64, Box<dyn Lease>), Error> {
+    async fn keep_packed(&self, packed: &[u8]) -> Result<(Hash, u64, Box<dyn Lease>), Error> {
         let failed = |_| Error::new(ErrorKind::Store, "it cannot be compressed");
-        let blob = zstd::bulk::compress(&Exchange::pack(exchanges), LEVEL).map_err(failed)?;
+        let blob = zstd::bulk::compress(packed, LEVEL).map_err(failed)?;
         let pin = self.store().pin().await?;
         let name = self.store().put_blob(&blob).await?;
         let hash = name.parse().map_err(|_| Error::new(ErrorKind::Store, "the store gave a blob no name"))?;
@@ -198,18 +205,17 @@ fn is_request(record: &[u8]) -> bool {
     memchr::memmem::find(record, LlmRequestStarted::TYPE.as_bytes()).is_some()
 }
 
-fn described(exchange: &Exchange) -> WireExchange {
-    let span = exchange.request.label.as_ref().and_then(|label| label.parse().ok());
-    let how = exchange.end.as_ref().map(|end| match end.how {
+fn described(outline: &Outline) -> WireExchange {
+    let how = outline.end.as_ref().map(|how| match how {
         How::Complete => "complete",
         How::Dropped => "dropped",
         _ => "failed",
     });
     WireExchange {
-        span,
-        status: exchange.answer.as_ref().map(|answer| answer.status),
-        chunks: exchange.chunks.len() as u64,
-        bytes: exchange.chunks.iter().map(|chunk| chunk.bytes.len() as u64).sum(),
+        span: outline.label.as_ref().and_then(|label| label.parse().ok()),
+        status: outline.status,
+        chunks: outline.chunks,
+        bytes: outline.bytes,
         end: how.map(str::to_owned),
     }
 }

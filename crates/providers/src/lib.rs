@@ -111,6 +111,7 @@ pub use ollama::Ollama;
 pub use openai_chat::{OpenaiChat, Profile};
 #[cfg(feature = "openai-responses")]
 pub use openai_responses::{OpenaiResponses, Profile as ResponsesProfile};
+pub use packed::Outline;
 pub use passing::labelled;
 pub use provider::{Call, DeltaStream, Info, Model, Provider};
 pub use recording::{Recorder, Recording, Tape};

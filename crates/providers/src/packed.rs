@@ -1,4 +1,4 @@
-//! Exchanges in few bytes: piece after piece as they are written down, and whole for good.
+//! Exchanges in few bytes: piece after piece as they are written down, and together for good.
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use aichat_message::ErrorKind;
 
 use crate::error::Error;
-use crate::exchange::{Chunk, End, Exchange, Head, Piece, Sent};
+use crate::exchange::{Chunk, End, Exchange, Head, How, Piece, Sent};
 
 /// What whole exchanges begin with.
 const TAG: &[u8; 8] = b"aichat.w";
-/// The version of the form of whole exchanges. In version 1 every chunk was there whole.
+/// The version of the form of whole exchanges: their pieces as they were written. In version 1 each exchange was there
+/// in columns, and every chunk whole.
 const VERSION: u64 = 2;
 /// Most bytes of bodies that are taken out of what was written: a few bytes can say that they stand for many.
 const MOST: usize = 512 << 20;
@@ -28,20 +29,22 @@ impl Piece {
     /// what is new is written: most differ from the one before in a word.
     pub fn write_all<'a>(pieces: impl IntoIterator<Item = &'a (u64, Self)>) -> Vec<u8> {
         let mut out = Vec::new();
-        let mut before: Option<(u64, &[u8])> = None;
+        let mut before: Option<(u64, &Chunk)> = None;
         for (number, piece) in pieces {
             match (piece, before) {
                 (Self::Chunk(chunk), Some((known, like))) if known == *number => {
                     out.push(LIKE);
                     push_number(*number, &mut out);
-                    push_number(chunk.at_us, &mut out);
-                    push_like(like, &chunk.bytes, &mut out);
+                    // Clocks do not go back, and a recording that says so loses only when that was.
+                    push_number(chunk.at_us.saturating_sub(like.at_us), &mut out);
+                    push_like(&like.bytes, &chunk.bytes, &mut out);
                 }
                 _ => piece.write(*number, &mut out),
             }
-            if let Self::Chunk(chunk) = piece {
-                before = Some((*number, &chunk.bytes));
-            }
+            before = match piece {
+                Self::Chunk(chunk) => Some((*number, chunk)),
+                _ => before,
+            };
         }
         out
     }
@@ -77,45 +80,30 @@ impl Exchange {
     /// Puts together the exchanges whose pieces were written one after another, many or few at a time, as far as they
     /// can be read.
     pub fn gather(written: impl IntoIterator<Item = impl Into<Bytes>>) -> Vec<Self> {
-        let mut found: Vec<(u64, Self)> = Vec::new();
-        let pieces = written.into_iter().flat_map(|written| {
-            let mut rest = Reader::of(written.into());
-            let mut before = None;
-            std::iter::from_fn(move || rest.piece(&mut before))
-        });
-        for (number, piece) in pieces {
-            match (found.iter_mut().rfind(|(known, _)| *known == number), piece) {
-                (Some((_, exchange)), piece) => exchange.push(piece),
-                (None, Piece::Request(sent)) => found.push((number, Self::new(sent))),
-                (None, _) => {}
-            }
-        }
-        found.into_iter().map(|(_, exchange)| exchange).collect()
+        let mut found = Found::default();
+        written.into_iter().for_each(|written| found.read(&mut Reader::of(written.into())));
+        found.exchanges()
     }
 
-    /// Returns exchanges in few bytes, made to be compressed: what is alike stands together.
+    /// Returns exchanges in few bytes, for good.
     pub fn pack(exchanges: &[Self]) -> Vec<u8> {
-        let mut out = Vec::new();
-        out.extend_from_slice(TAG);
+        let pieces: Vec<_> = (0..).zip(exchanges).flat_map(|(number, it)| it.pieces(number)).collect();
+        Self::pack_written([Piece::write_all(&pieces)])
+    }
+
+    /// Packs exchanges whose pieces were written one after another, many or few at a time, all of which can be read.
+    pub fn pack_written(written: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
+        let mut out = TAG.to_vec();
         push_number(VERSION, &mut out);
-        push_number(exchanges.len() as u64, &mut out);
-        for exchange in exchanges {
-            let Self { request, answer, chunks, end } = exchange;
-            push_json(&Frame { request, answer, end }, &mut out);
-            push_number(chunks.len() as u64, &mut out);
-            let mut before = 0;
-            for chunk in chunks {
-                // Clocks do not go back, and a recording that says so loses only when that was.
-                push_number(chunk.at_us.saturating_sub(before), &mut out);
-                before = before.max(chunk.at_us);
-            }
-            let mut before: &[u8] = &[];
-            for chunk in chunks {
-                push_like(before, &chunk.bytes, &mut out);
-                before = &chunk.bytes;
-            }
-        }
+        written.into_iter().for_each(|written| out.extend_from_slice(written.as_ref()));
         out
+    }
+
+    fn pieces(&self, number: u64) -> impl Iterator<Item = (u64, Piece)> {
+        let Self { request, answer, chunks, end } = self.clone();
+        let pieces = [Piece::Request(request)].into_iter().chain(answer.map(Piece::Answer));
+        let pieces = pieces.chain(chunks.into_iter().map(Piece::Chunk)).chain(end.map(Piece::End));
+        pieces.map(move |piece| (number, piece))
     }
 
     /// Reads packed exchanges.
@@ -128,27 +116,93 @@ impl Exchange {
         if rest.take(TAG.len()).as_deref() != Some(TAG) {
             return Err(bad());
         }
-        let version = match rest.number() {
-            Some(version @ 1..=VERSION) => version,
+        match rest.number() {
+            Some(1) => {
+                let count = rest.number().ok_or_else(bad)?;
+                (0..count).map(|_| rest.columns().ok_or_else(bad)).collect()
+            }
+            Some(VERSION) => {
+                let mut found = Found::default();
+                found.read(&mut rest);
+                if rest.rest.is_empty() { Ok(found.exchanges()) } else { Err(bad()) }
+            }
             Some(later) => {
                 let what = format!("exchanges packed by a later version of this program ({later})");
-                return Err(Error::new(ErrorKind::Decode, what));
+                Err(Error::new(ErrorKind::Decode, what))
             }
-            None => return Err(bad()),
-        };
-        let count = rest.number().ok_or_else(bad)?;
-        (0..count).map(|_| rest.exchange(version).ok_or_else(bad)).collect()
+            None => Err(bad()),
+        }
     }
 }
 
-/// What of a whole exchange is JSON.
-#[derive(Serialize)]
-struct Frame<'a> {
-    request: &'a Sent,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    answer: &'a Option<Head>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    end: &'a Option<End>,
+/// What is known of an exchange without its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// What the caller called it.
+    pub label: Option<String>,
+    /// The status, once it had come.
+    pub status: Option<u16>,
+    /// How many pieces of the body came.
+    pub chunks: u64,
+    /// How many bytes they have.
+    pub bytes: u64,
+    /// How it ended; absent where the recording did.
+    pub end: Option<How>,
+}
+
+impl Outline {
+    /// Returns what is known of the exchanges whose pieces were written so, as far as they can be read.
+    pub fn gather(written: &[impl AsRef<[u8]>]) -> Vec<Self> {
+        let mut found: Vec<(u64, Self)> = Vec::new();
+        for written in written {
+            let mut rest = Reader::of(Bytes::copy_from_slice(written.as_ref()));
+            let mut before = 0;
+            while let Some((number, glimpse)) = rest.glimpse(&mut before) {
+                let known = found.iter_mut().rfind(|(known, _)| *known == number).map(|(_, it)| it);
+                match (known, glimpse) {
+                    (None, Glimpse::Request(sent)) => {
+                        let label = sent.label;
+                        found.push((number, Self { label, status: None, chunks: 0, bytes: 0, end: None }));
+                    }
+                    (Some(it), Glimpse::Answer(head)) => it.status = Some(head.status),
+                    (Some(it), Glimpse::Chunk(length)) => {
+                        it.chunks += 1;
+                        it.bytes = it.bytes.saturating_add(length);
+                    }
+                    (Some(it), Glimpse::End(end)) => it.end = Some(end.how),
+                    _ => {}
+                }
+            }
+        }
+        found.into_iter().map(|(_, outline)| outline).collect()
+    }
+}
+
+/// The exchanges that pieces belong to.
+#[derive(Default)]
+struct Found(Vec<(u64, Exchange)>);
+
+impl Found {
+    /// Takes whole pieces, up to the first that is not.
+    fn read(&mut self, rest: &mut Reader) {
+        let mut before = None;
+        loop {
+            let whole = rest.rest.clone();
+            let Some((number, piece)) = rest.piece(&mut before) else {
+                rest.rest = whole;
+                return;
+            };
+            match (self.0.iter_mut().rfind(|(known, _)| *known == number), piece) {
+                (Some((_, exchange)), piece) => exchange.push(piece),
+                (None, Piece::Request(sent)) => self.0.push((number, Exchange::new(sent))),
+                (None, _) => {}
+            }
+        }
+    }
+
+    fn exchanges(self) -> Vec<Exchange> {
+        self.0.into_iter().map(|(_, exchange)| exchange).collect()
+    }
 }
 
 fn push_json<T: Serialize>(value: &T, out: &mut Vec<u8>) {
@@ -236,7 +290,7 @@ impl Reader {
     }
 
     /// Reads a piece; `before` is the chunk before it, which it becomes if it is one.
-    fn piece(&mut self, before: &mut Option<Bytes>) -> Option<(u64, Piece)> {
+    fn piece(&mut self, before: &mut Option<Chunk>) -> Option<(u64, Piece)> {
         let tag = self.take(1)?[0];
         let number = self.number()?;
         let piece = match tag {
@@ -244,12 +298,16 @@ impl Reader {
             ANSWER => Piece::Answer(self.json()?),
             CHUNK | LIKE => {
                 let at_us = self.number()?;
-                let bytes = match tag {
-                    CHUNK => self.bytes()?,
-                    _ => self.like(before.as_ref()?)?,
+                let chunk = match tag {
+                    CHUNK => Chunk { at_us, bytes: self.bytes()?.into() },
+                    _ => {
+                        let before = before.as_ref()?;
+                        let at_us = before.at_us.checked_add(at_us)?;
+                        Chunk { at_us, bytes: self.like(&before.bytes)?.into() }
+                    }
                 };
-                *before = Some(bytes.clone());
-                Piece::Chunk(Chunk { at_us, bytes: bytes.into() })
+                *before = Some(chunk.clone());
+                Piece::Chunk(chunk)
             }
             END => Piece::End(self.json()?),
             _ => return None,
@@ -257,7 +315,33 @@ impl Reader {
         Some((number, piece))
     }
 
-    fn exchange(&mut self, version: u64) -> Option<Exchange> {
+    /// Reads a piece and makes nothing of its bytes; `before` is the length of the chunk before it.
+    fn glimpse(&mut self, before: &mut u64) -> Option<(u64, Glimpse)> {
+        let tag = self.take(1)?[0];
+        let number = self.number()?;
+        let glimpse = match tag {
+            REQUEST => Glimpse::Request(Box::new(self.json()?)),
+            ANSWER => Glimpse::Answer(self.json()?),
+            CHUNK | LIKE => {
+                self.number()?;
+                let kept = match tag {
+                    CHUNK => 0,
+                    _ => self
+                        .number()?
+                        .checked_add(self.number()?)
+                        .filter(|kept| *kept <= before.saturating_mul(2))?,
+                };
+                *before = kept.saturating_add(self.bytes()?.len() as u64);
+                Glimpse::Chunk(*before)
+            }
+            END => Glimpse::End(self.json()?),
+            _ => return None,
+        };
+        Some((number, glimpse))
+    }
+
+    /// Reads an exchange as version 1 packed it.
+    fn columns(&mut self) -> Option<Exchange> {
         #[derive(Deserialize)]
         struct Framed {
             request: Sent,
@@ -270,30 +354,31 @@ impl Reader {
         if count > self.rest.len() {
             return None;
         }
-        let lengths = match version {
-            1 => (0..count).map(|_| self.number()).collect::<Option<Vec<_>>>()?,
-            _ => Vec::new(),
-        };
+        let lengths = (0..count).map(|_| self.number()).collect::<Option<Vec<_>>>()?;
         let times = (0..count).map(|_| self.number()).collect::<Option<Vec<_>>>()?;
         let mut at_us = 0u64;
         let mut chunks = Vec::with_capacity(count);
-        let mut before = Bytes::new();
-        for (at, later) in times.into_iter().enumerate() {
+        for (length, later) in lengths.into_iter().zip(times) {
             at_us = at_us.checked_add(later)?;
-            before = match lengths.get(at) {
-                Some(length) => self.take(usize::try_from(*length).ok()?)?,
-                None => self.like(&before)?,
-            };
-            chunks.push(Chunk { at_us, bytes: before.clone().into() });
+            let bytes = self.take(usize::try_from(length).ok()?)?;
+            chunks.push(Chunk { at_us, bytes: bytes.into() });
         }
         Some(Exchange { request, answer, chunks, end })
     }
 }
 
+/// What a piece says, of a chunk its length.
+enum Glimpse {
+    Request(Box<Sent>),
+    Answer(Head),
+    Chunk(u64),
+    End(End),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::How;
+    use crate::exchange::Octets;
     use proptest::prelude::*;
 
     fn sent(label: u64) -> Sent {
@@ -331,6 +416,16 @@ mod tests {
         )
     }
 
+    fn outline(exchange: &Exchange) -> Outline {
+        Outline {
+            label: exchange.request.label.clone(),
+            status: exchange.answer.as_ref().map(|answer| answer.status),
+            chunks: exchange.chunks.len() as u64,
+            bytes: exchange.body().len() as u64,
+            end: exchange.end.as_ref().map(|end| end.how.clone()),
+        }
+    }
+
     /// Returns the pieces of exchanges, one of each in turn.
     fn written(exchanges: &[Exchange]) -> Vec<u8> {
         let mut lines: Vec<Vec<Piece>> = Vec::new();
@@ -354,7 +449,11 @@ mod tests {
         #[test]
         fn what_is_packed_comes_back(exchanges in prop::collection::vec(exchange(), 0..4)) {
             prop_assert_eq!(&Exchange::unpack(Exchange::pack(&exchanges)).unwrap(), &exchanges);
-            prop_assert_eq!(&Exchange::gather([written(&exchanges)]), &exchanges);
+            let written = written(&exchanges);
+            let outlines: Vec<Outline> = exchanges.iter().map(outline).collect();
+            prop_assert_eq!(Outline::gather(std::slice::from_ref(&written)), outlines);
+            prop_assert_eq!(&Exchange::unpack(Exchange::pack_written([&written])).unwrap(), &exchanges);
+            prop_assert_eq!(&Exchange::gather([written]), &exchanges);
         }
 
         #[test]
@@ -369,6 +468,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = Exchange::gather([bytes.clone()]);
+            let _ = Outline::gather(std::slice::from_ref(&bytes));
             let _ = Exchange::unpack([&TAG[..], &[1], &bytes].concat());
             let _ = Exchange::unpack([&TAG[..], &[2], &bytes].concat());
             prop_assert!(Exchange::unpack(bytes).is_err());
@@ -378,7 +478,7 @@ mod tests {
     #[test]
     fn what_the_first_version_packed_is_read() {
         let mut packed = [&TAG[..], &[1, 1]].concat();
-        push_json(&Frame { request: &sent(1), answer: &None, end: &None }, &mut packed);
+        push_json(&serde_json::json!({ "request": sent(1) }), &mut packed);
         packed.extend([2, 3, 2, 5, 7]);
         packed.extend(b"abcde");
         let read = Exchange::unpack(packed).unwrap();

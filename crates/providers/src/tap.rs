@@ -1,6 +1,5 @@
 //! A transport that whoever makes a call can listen to, and one that nobody listens to costs nothing.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -74,13 +73,14 @@ struct State {
     redactor: Option<Redactor>,
     next: u64,
     notes: Vec<(u64, Note)>,
-    running: HashMap<u64, Keeper>,
+    /// Few: those of one call.
+    running: Vec<(u64, Keeper)>,
 }
 
 impl Wire {
     /// Returns a wire of which nothing was heard.
     pub fn new(redactor: Option<Redactor>) -> Self {
-        let (notes, running) = (Vec::new(), HashMap::new());
+        let (notes, running) = (Vec::new(), Vec::new());
         Self(Arc::new(Mutex::new(State { redactor, next: 0, notes, running })))
     }
 
@@ -104,15 +104,15 @@ impl Wire {
                 Note::Begun(begun) => {
                     let (request, label) = *begun;
                     let (keeper, sent) = Keeper::new(redactor.clone(), Extent::Outline, &request, label);
-                    running.insert(number, keeper);
+                    running.push((number, keeper));
                     out.push((number, sent));
                 }
                 note => {
                     let is_last = matches!(note, Note::Ended(..));
-                    let Some(keeper) = running.get_mut(&number) else { continue };
-                    keeper.take(note, &mut |piece| out.push((number, piece)));
+                    let Some(at) = running.iter().position(|(known, _)| *known == number) else { continue };
+                    running[at].1.take(note, &mut |piece| out.push((number, piece)));
                     if is_last {
-                        running.remove(&number);
+                        running.swap_remove(at);
                     }
                 }
             }
