@@ -21,6 +21,7 @@ mod inspect;
 mod keys;
 mod location;
 mod markdown;
+mod meter;
 mod options;
 mod output;
 mod panics;

@@ -1,6 +1,8 @@
 //! Standard error: notes, warnings and errors, with every secret masked and nothing that steers a terminal.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aichat_engine::Secrets;
 use aichat_events::sanitise;
@@ -18,6 +20,8 @@ pub(crate) struct Talk {
     secrets: Secrets,
     terminal: bool,
     asides: Option<Asides>,
+    /// Whether a bar is on the line where the cursor is.
+    bar: Arc<AtomicBool>,
 }
 
 impl Talk {
@@ -26,7 +30,7 @@ impl Talk {
         let terminal = std::io::stderr().is_terminal();
         let colour = color.applies(env, terminal);
         let terminal = terminal && env.text("TERM").is_none_or(|term| term != "dumb");
-        Self { quiet, colour, secrets, terminal, asides: None }
+        Self { quiet, colour, secrets, terminal, asides: None, bar: Arc::default() }
     }
 
     /// Returns the same voice, which speaks in order with an answer.
@@ -71,6 +75,21 @@ impl Talk {
         self.line("", "", text.trim_end());
     }
 
+    /// Shows a bar on a line of its own, in place of the one before, until something else is said.
+    pub(crate) fn bar(&self, text: &str) {
+        if !self.quiet {
+            self.bar.store(true, Ordering::Relaxed);
+            self.write(format!("\r{text}\x1b[K").as_bytes());
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn clear_bar(&self) {
+        if self.bar.swap(false, Ordering::Relaxed) {
+            self.write(b"\r\x1b[K");
+        }
+    }
+
     /// Says reasoning as it comes, where notes are wanted: dim where there is colour.
     pub(crate) fn think(&self, text: &str) {
         if self.quiet || text.is_empty() {
@@ -88,6 +107,7 @@ impl Talk {
     }
 
     fn line(&self, label: &str, colour: &str, text: &str) {
+        self.clear_bar();
         let redactor = self.secrets.redactor();
         let text = redactor.redact_str(text);
         let text = sanitise(&text);

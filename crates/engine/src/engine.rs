@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::replay::Adapters;
 use crate::secrets::Secrets;
 use crate::wire::RecordWire;
+use crate::work::Work;
 
 /// How many turns may wait to be folded before a sender folds them itself.
 const MAX_BACKLOG: usize = 256;
@@ -39,8 +40,12 @@ pub(crate) struct Inner {
     pub(crate) writer: WriterId,
     pub(crate) record_wire: RecordWire,
     pub(crate) adapters: Option<Arc<dyn Adapters>>,
+    pub(crate) watch: Option<Watch>,
     pub(crate) running: watch::Sender<Vec<SessionId>>,
 }
+
+/// Whoever is told how far long work is.
+pub(crate) type Watch = Arc<dyn Fn(Work) + Send + Sync>;
 
 /// Finds providers by the names that sessions and requests use, when they are needed and not before.
 pub trait Registry: Send + Sync {
@@ -73,6 +78,7 @@ pub struct Builder {
     folds: bool,
     record_wire: RecordWire,
     adapters: Option<Arc<dyn Adapters>>,
+    watch: Option<Watch>,
 }
 
 impl Builder {
@@ -122,6 +128,13 @@ impl Builder {
     #[must_use]
     pub fn adapters(mut self, adapters: impl Adapters + 'static) -> Self {
         self.adapters = Some(Arc::new(adapters));
+        self
+    }
+
+    /// Tells `watch` how far long work is, whenever something of it is done; it must return at once.
+    #[must_use]
+    pub fn watch(mut self, watch: impl Fn(Work) + Send + Sync + 'static) -> Self {
+        self.watch = Some(Arc::new(watch));
         self
     }
 
@@ -176,6 +189,7 @@ impl Builder {
             writer,
             record_wire: self.record_wire,
             adapters: self.adapters,
+            watch: self.watch,
             running: watch::Sender::new(Vec::new()),
         }))
     }
@@ -202,6 +216,7 @@ impl Engine {
             folds: true,
             record_wire: RecordWire::default(),
             adapters: None,
+            watch: None,
         }
     }
 

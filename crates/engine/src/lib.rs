@@ -67,6 +67,7 @@ mod transfer;
 mod tree;
 mod turn;
 mod wire;
+mod work;
 
 pub use agent::Agent;
 pub use aichat_events::{Clock, Entropy};
@@ -95,3 +96,4 @@ pub use template::{Piece, Template};
 pub use transfer::{Document, Export, ExportForm, Exporting, Imported, Importing, MAX_LINE, Rejected};
 pub use turn::{After, ModelRef, Outcome, Progress, Send, Status, TurnStream};
 pub use wire::RecordWire;
+pub use work::{Step, Work};

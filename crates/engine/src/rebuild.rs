@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::project::{Projection, Summary};
 use crate::session::CONFLICTS;
+use crate::work::Step;
 
 /// What a rebuild read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -52,7 +53,9 @@ impl Engine {
             let mut rebuilt = Rebuilt::default();
             let mut seen = Seen::new();
             let mut writes = Vec::new();
-            for session in self.streams().await? {
+            let sessions = self.streams().await?;
+            let mut steps = self.steps(Step::Read, Some(sessions.len()));
+            for session in sessions {
                 let mut projection = Projection::after(None);
                 let events = self.log(&session).await?;
                 events.iter().for_each(|event| projection.apply(event));
@@ -61,8 +64,10 @@ impl Engine {
                 rebuilt.sessions += u64::from(summary.is_some());
                 rebuilt.events += events.len() as u64;
                 seen.insert(session, (events.len() as u64, summary));
+                steps.done(1);
             }
-            self.store().replace_projections(writes).await?;
+            drop(steps);
+            self.during(Step::Replace, self.store().replace_projections(writes)).await?;
             if self.catch_up(seen).await? {
                 return Ok(rebuilt);
             }

@@ -4,11 +4,12 @@ mod network;
 mod recorded;
 
 use std::collections::HashMap;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aichat_engine::{Budget, Builder, Engine, RecordWire, Registry, Secrets};
+use aichat_engine::{Budget, Builder, Engine, RecordWire, Registry, Secrets, Step, Work};
 use aichat_message::{ErrorKind, Money, Protocol};
 use aichat_providers::{
     Adapter, Anthropic, Azure, Driver, Endpoint, Finding, Gemini, Ollama, OpenaiChat, OpenaiResponses,
@@ -28,6 +29,7 @@ use crate::env::Env;
 use crate::failure::Failure;
 use crate::keys::{self, Keys};
 use crate::location::{Complaint, Location};
+use crate::meter::Meter;
 #[cfg(feature = "postgres")]
 use crate::pgpass;
 
@@ -390,7 +392,18 @@ pub(crate) fn forgetful(context: &Context, providers: Providers) -> Result<Engin
 /// Gives an engine what every engine of this program has: somebody waits in front of it, so retries are few.
 fn equip(builder: Builder, context: &Context) -> Builder {
     let retry = RetryPolicy { max_attempts: 3, max_total: Duration::from_secs(10), ..RetryPolicy::default() };
-    builder.secrets(context.secrets.clone()).retry(retry).adapters(Recorded)
+    builder.secrets(context.secrets.clone()).retry(retry).adapters(Recorded).watch(watch(context))
+}
+
+/// Shows how far long work is. What is exported to a terminal shows that by itself.
+fn watch(context: &Context) -> impl Fn(Work) + Send + Sync + 'static {
+    let meter = Meter::new(context.talk.clone());
+    let on_screen = std::io::stdout().is_terminal();
+    move |work| match work.over {
+        true => meter.clear(),
+        false if work.step == Step::Export && on_screen => {}
+        false => meter.tell(work.step.as_str(), work.done, work.of),
+    }
 }
 
 fn store(context: &Context) -> Result<Arc<dyn Store>, Failure> {

@@ -85,9 +85,8 @@ impl Document {
 
     /// Reads a line and gives the rows that are done.
     pub(super) fn line(&mut self, line: &str, out: &mut Vec<Row>) {
-        let line = marker::untabbed(line);
         if let Leaf::Fenced(fence) = &self.leaf {
-            match self.within_quotes(&line) {
+            match self.within_quotes(line) {
                 Some(rest) if fence.is_closed_by(rest) => return self.close_leaf(out),
                 Some(rest) => {
                     let code = fence.code(rest).to_owned();
@@ -96,6 +95,7 @@ impl Document {
                 None => self.close_leaf(out),
             }
         }
+        let line = marker::untabbed(line);
         let (matched, rest) = self.matching(&line);
         if rest.trim().is_empty() {
             return self.blank(matched, out);

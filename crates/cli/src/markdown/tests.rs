@@ -97,7 +97,7 @@ fn every_construct_has_its_form() {
 
     ─── rust ───────────
     fn main() {
-        let x = "a long line that is not wrapped at all, whatever the width of the screen is";
+    	let x = "a long line that is not wrapped at all, whatever the width of the screen is";
     }
     ────────────────────
 

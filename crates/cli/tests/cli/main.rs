@@ -7,6 +7,8 @@ mod common;
 #[cfg(test)]
 #[expect(dead_code, reason = "each program of tests has use for a part of it")]
 mod postgres;
+#[path = "../common/terminal.rs"]
+mod terminal;
 
 mod agents;
 mod attachments;
@@ -33,6 +35,7 @@ mod otel;
 mod places;
 mod preview;
 mod replay;
+mod screen;
 mod send;
 mod sessions;
 mod stops;

@@ -18,6 +18,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::purge::erasing;
 use crate::tail::Tail;
+use crate::work::Step;
 
 /// How many events one read fetches; each may be large.
 const EVENTS: usize = 64;
@@ -134,17 +135,22 @@ impl Carrier<'_> {
         self.from.settle().await?;
         self.to.settle().await?;
         let sessions = self.from.streams().await?;
+        let mut steps = self.from.steps(Step::Copy, Some(sessions.len()));
         for session in &sessions {
             self.copied.sessions += u64::from(!is_system(session));
             self.session(session).await?;
             self.pause().await?;
+            steps.done(1);
         }
         self.commit().await?;
         self.documents().await?;
         self.missing_blobs().await?;
+        drop(steps);
+        let mut steps = self.from.steps(Step::Verify, Some(sessions.len()));
         for session in &sessions {
             self.check(session).await?;
             self.pause().await?;
+            steps.done(1);
         }
         self.copied.turns_in_flight = self.from.store().backlog().await?.0 as u64;
         self.ledger().await?;

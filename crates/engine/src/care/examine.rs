@@ -14,6 +14,7 @@ use crate::document::is_system;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::project::Projection;
+use crate::work::Step;
 
 /// What helps where bytes are lost.
 const RESTORE: &str = "`aichat store restore BACKUP` takes it from a backup";
@@ -107,9 +108,13 @@ impl Engine {
             let fresh = self.examine_turns(&mut found).await?;
             let mut rows = Rows::new();
             let mut whole = true;
-            for session in self.streams().await? {
+            let sessions = self.streams().await?;
+            let mut steps = self.steps(Step::Verify, Some(sessions.len()));
+            for session in sessions {
                 whole &= self.examine_log(&session, &mut found, &mut rows).await?;
+                steps.done(1);
             }
+            drop(steps);
             let blobs: BTreeSet<String> = rows
                 .keys()
                 .filter(|(table, _)| *table == Table::Blobs)
@@ -120,9 +125,12 @@ impl Engine {
                     self.examine_table(table, &mut rows, whole, &mut found).await?;
                 }
             }
+            let mut steps = self.steps(Step::Blobs, Some(blobs.len()));
             for name in blobs {
                 self.examine_blob(&name, &mut found).await?;
+                steps.done(1);
             }
+            drop(steps);
             self.examine_documents(&mut found).await?;
             let info = self.store().info().await?;
             (found.turns_in_flight, found.set_aside) = (info.turns_in_flight, info.set_aside);

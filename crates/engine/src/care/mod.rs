@@ -13,6 +13,7 @@ use aichat_store::{Scan, Table};
 use crate::document::SYSTEM;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::work::Step;
 
 pub use copy::{Copied, Refused};
 pub use examine::{Examined, Finding, Subject};
@@ -95,7 +96,7 @@ impl Engine {
             self.freshen().await?;
             let bytes_before = self.store().info().await?.bytes;
             let blobs_removed = self.forget_unused().await?;
-            self.store().compact().await?;
+            self.during(Step::Compact, self.store().compact()).await?;
             Ok(Compacted { blobs_removed, bytes_before, bytes: self.store().info().await?.bytes })
         })
         .await
@@ -104,6 +105,7 @@ impl Engine {
     /// Removes every blob that nothing refers to.
     pub(crate) async fn forget_unused(&self) -> Result<u64, Error> {
         let mut removed = 0;
+        let mut steps = self.steps(Step::Blobs, None);
         let mut after: Option<String> = None;
         loop {
             let page = self.store().blobs(after.as_deref(), PAGE).await?;
@@ -114,6 +116,7 @@ impl Engine {
                     unused.push(hash.clone());
                 }
             }
+            steps.done(hashes.len());
             // The store looks once more, with whoever relies on one kept out.
             if !unused.is_empty() {
                 removed += self.store().forget_blobs(&unused).await?;

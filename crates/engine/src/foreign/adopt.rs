@@ -20,6 +20,7 @@ use super::{Foreign, Said};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::tail::Tail;
+use crate::work::Step;
 
 /// How many conversations one commit takes in.
 const BATCH: usize = 64;
@@ -89,6 +90,7 @@ impl Engine {
         self.fold_waiting().await?;
         let (mut all, mut batch) = (Vec::new(), Batch::default());
         let mut names = HashSet::new();
+        let mut steps = self.steps(Step::TakeIn, Some(conversations.len()));
         for foreign in conversations {
             let mut case = Case::find(self, tool, foreign).await?;
             // What is not committed yet is not seen, and a conversation may come twice.
@@ -97,6 +99,7 @@ impl Engine {
                 case = Case::find(self, tool, foreign).await?;
             }
             all.push(self.plan(&case, &mut names, &mut batch).await?);
+            steps.done(1);
             if batch.units.len() == BATCH || batch.bytes > BATCH_BYTES {
                 self.commit_adopted(std::mem::take(&mut batch)).await?;
             }

@@ -18,6 +18,7 @@ use crate::blobs;
 use crate::document::is_system;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::work::Step;
 
 /// How many events one read fetches: few, because one may hold whole attachments.
 const PAGE: usize = 64;
@@ -139,6 +140,7 @@ impl Writer {
         if is_array {
             self.ready.push('[');
         }
+        let mut steps = self.engine.steps(Step::Export, Some(export.sessions.len()));
         for (n, session) in export.sessions.iter().enumerate() {
             if is_array {
                 self.ready.push_str(if n == 0 { "\n" } else { ",\n" });
@@ -147,6 +149,7 @@ impl Writer {
                 ExportForm::Jsonl => self.lines(session).await?,
                 ExportForm::Json => self.object(session).await?,
             }
+            steps.done(1);
         }
         match export.form {
             ExportForm::Json if is_array => self.ready.push_str("\n]\n"),

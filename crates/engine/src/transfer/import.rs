@@ -22,6 +22,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::project::Summary;
 use crate::tail::Tail;
+use crate::work::Step;
 
 /// How many events one look at the store compares.
 const PAGE: usize = 1_000;
@@ -97,6 +98,7 @@ impl Engine {
         mut documents: mpsc::Receiver<Result<Document, Rejected>>,
         sender: &mpsc::Sender<Result<Imported, Rejected>>,
     ) {
+        let mut steps = self.steps(Step::TakeIn, None);
         loop {
             let next = match timeout(PATIENCE, documents.recv()).await {
                 Ok(next) => next,
@@ -114,6 +116,7 @@ impl Engine {
                 }),
                 Err(refused) => Err(refused),
             };
+            steps.done(1);
             let ends = done.as_ref().is_err_and(|refused| refused.error.kind() != ErrorKind::Input);
             if sender.send(done).await.is_err() || ends {
                 return;

@@ -1,8 +1,11 @@
 //! Care of a store: what an examination finds, and copies that are the same store elsewhere.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aichat_engine::{After, Agent, Document, Engine, Export, Finding, Fork, Send, Subject, attach};
+use aichat_engine::{
+    After, Agent, Document, Engine, Export, Finding, Fork, Send, Step, Subject, Work, attach,
+};
 use aichat_message::{Message, Part, Role, SessionId};
 use aichat_providers::Scripted;
 use aichat_store::{Claim, Expect, Memory, Replacement, Row, Scan, Sled, Store, Table, Unit, Write};
@@ -409,4 +412,42 @@ async fn a_turn_that_is_left_beside_a_log_that_has_it_is_folded_once() {
     assert_eq!(other.backlog().await.unwrap().0, 0);
     assert_eq!(copy.events(&outcome.session).await.unwrap(), engine.events(&outcome.session).await.unwrap());
     assert_eq!(copy.examine().await.unwrap().findings, []);
+}
+
+#[tokio::test]
+async fn long_work_says_how_far_it_is() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&told);
+    let watch = move |work: Work| kept.lock().unwrap().push(work);
+    let engine = Engine::builder(Memory::new()).provider(Scripted::echo()).watch(watch).build();
+    for prompt in ["one", "two", "three"] {
+        say(&engine, None, prompt).await;
+    }
+    engine.fold().await.unwrap();
+    assert_eq!(*told.lock().unwrap(), [], "a turn is no long work");
+    engine.rebuild().await.unwrap();
+    engine.compact().await.unwrap();
+    let target = Engine::builder(Memory::new()).build();
+    engine.copy_to(&target).await.unwrap();
+    engine.examine().await.unwrap();
+    let ids: Vec<SessionId> =
+        engine.list(None).await.unwrap().into_iter().map(|session| session.id).collect();
+    engine.export(Export::of(ids)).text().await.unwrap();
+    let told = told.lock().unwrap();
+    for step in [Step::Read, Step::Copy, Step::Verify, Step::Export] {
+        let counts: Vec<u64> = told
+            .iter()
+            .filter(|work| work.step == step && !work.over)
+            .map(|work| work.done)
+            .take(4)
+            .collect();
+        assert_eq!(counts, [0, 1, 2, 3], "{step:?}");
+    }
+    for step in [Step::Replace, Step::Compact] {
+        assert!(told.iter().any(|work| work.step == step), "{step:?}");
+    }
+    for step in told.iter().map(|work| work.step) {
+        assert!(told.iter().rfind(|work| work.step == step).is_some_and(|last| last.over), "{step:?} ends");
+    }
+    assert!(told.iter().all(|work| work.of.is_none_or(|of| work.done <= of)));
 }
