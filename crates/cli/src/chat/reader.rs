@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use reedline::{
-    ColumnarMenu, Completer, Emacs, KeyCode, KeyModifiers, MenuBuilder, Prompt, PromptEditMode,
-    PromptHistorySearch, Reedline, ReedlineEvent, ReedlineMenu, Signal, ValidationResult, Validator,
-    default_emacs_keybindings,
+    ColumnarMenu, Completer, Emacs, Highlighter, KeyCode, KeyModifiers, MenuBuilder, Prompt, PromptEditMode,
+    PromptHistorySearch, Reedline, ReedlineEvent, ReedlineMenu, Signal, StyledText, ValidationResult,
+    Validator, default_emacs_keybindings,
 };
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::sync::mpsc as channel;
@@ -136,7 +136,7 @@ impl Drop for Reader {
         }
         // The thread is in the middle of a line, and stays there.
         if self.edits {
-            let _ = std::io::stderr().lock().write_all(b"\x1b[?2004l\n");
+            let _ = std::io::stderr().lock().write_all(b"\x1b[?2004l\r\n");
         }
         if let Some(before) = &self.before {
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, before);
@@ -156,12 +156,13 @@ fn editor(
         KeyCode::Tab,
         ReedlineEvent::UntilFound(vec![ReedlineEvent::Menu(MENU.to_owned()), ReedlineEvent::MenuNext]),
     );
-    let menu = Box::new(ColumnarMenu::default().with_name(MENU).with_marker(""));
+    let menu = Box::new(ColumnarMenu::default().with_name(MENU).with_marker("> "));
     Reedline::create()
         .use_bracketed_paste(true)
         .with_ansi_colors(is_coloured)
         .with_history(Box::new(history(lines.clone())))
         .with_history_exclusion_prefix(Some(" ".to_owned()))
+        .with_highlighter(Box::new(AsItIs))
         .with_validator(Box::new(lines.clone()))
         .with_completer(Box::new(completer))
         .with_menu(ReedlineMenu::EngineCompleter(menu))
@@ -187,6 +188,17 @@ impl Validator for Lines {
             true => ValidationResult::Incomplete,
             false => ValidationResult::Complete,
         }
+    }
+}
+
+/// Shows what is typed in the terminal's own colour.
+struct AsItIs;
+
+impl Highlighter for AsItIs {
+    fn highlight(&self, line: &str, _cursor: usize) -> StyledText {
+        let mut text = StyledText::new();
+        text.push((Default::default(), line.to_owned()));
+        text
     }
 }
 

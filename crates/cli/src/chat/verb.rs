@@ -82,7 +82,8 @@ pub(crate) fn read(said: Said) -> Result<Wish, Failure> {
         }
         Some((_, verb, ..)) => Ok(Wish::Do(*verb, rest)),
         None => {
-            let near = choice::nearest(name, VERBS.iter().map(|(verb, ..)| *verb));
+            let names = || VERBS.iter().map(|(verb, ..)| *verb);
+            let near = names().find(|verb| verb.starts_with(name)).or_else(|| choice::nearest(name, names()));
             let failure = Failure::new(ErrorKind::Usage, format!("there is no command .{name}"));
             let prompt = format!("a prompt that begins like this is written \\.{name}");
             Err(match near {
@@ -134,6 +135,7 @@ mod tests {
             ".5 is what?",
             ".css {\n}",
             ".modle",
+            ".s",
             ".gitignore",
             ".undo twice",
         ];
@@ -148,6 +150,7 @@ mod tests {
         Answer(".5 is what?")
         Answer(".css {\n}")
         usage: there is no command .modle | did you mean .model? a prompt that begins like this is written \.modle
+        usage: there is no command .s | did you mean .session? a prompt that begins like this is written \.s
         usage: there is no command .gitignore | .help lists them; a prompt that begins like this is written \.gitignore
         usage: nothing may follow .undo | a prompt that begins like this is written \.undo …
         "#);

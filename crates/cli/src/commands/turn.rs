@@ -53,8 +53,13 @@ pub(crate) struct Ended {
     /// The exit code that says so.
     pub(crate) code: u8,
     /// Who stopped it, where it did not end before that.
+    #[cfg_attr(
+        not(feature = "chat"),
+        expect(dead_code, reason = "only a conversation has something to do then")
+    )]
     pub(crate) stopped: Option<Stop>,
     /// What came of it.
+    #[cfg_attr(not(feature = "chat"), expect(dead_code, reason = "only a conversation goes on from there"))]
     pub(crate) outcome: Outcome,
 }
 
@@ -121,6 +126,7 @@ impl<'a> Asker<'a> {
     }
 
     /// Makes Ctrl-C stop a turn and nothing else.
+    #[cfg(feature = "chat")]
     pub(crate) fn going_on(mut self) -> Self {
         self.goes_on = true;
         self

@@ -373,3 +373,30 @@ fn a_prompt_is_written_in_an_editor() {
     assert!(done.code == 2 && done.err.contains("leave out -e"), "{}", done.err);
     assert_eq!(prompts(&home).len(), 1);
 }
+
+#[test]
+fn tab_completes_and_up_calls_back() {
+    let home = Home::new();
+    assert_eq!(home.run("send -m openai/c1 -s holiday hello").code, 0);
+    let mut terminal = Terminal::run(&home, "chat -m openai/c2");
+    terminal.until("1> ");
+    terminal.press(".sess\t");
+    terminal.until(".session");
+    terminal.press("holi\t");
+    terminal.until("holiday");
+    terminal.pty.resize(Size::new(12, 40)).unwrap();
+    terminal.press("\r");
+    terminal.until("(holiday): 1 turn, ");
+    terminal.until("2> ");
+    terminal.say("漢字");
+    terminal.until("0\n");
+    terminal.until("3> ");
+    terminal.press("\x1b[A");
+    terminal.until("漢字");
+    terminal.press("\r");
+    terminal.until("4> ");
+    terminal.press("\x04");
+    assert_eq!(terminal.end(), 0);
+    assert_eq!(prompts(&home), ["hello", "漢字", "漢字"]);
+    assert_eq!(home.run("sessions list").out.lines().count(), 1);
+}

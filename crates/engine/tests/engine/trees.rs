@@ -1,7 +1,7 @@
 //! Conversations as trees: siblings, branches, forks, and what a purge leaves.
 
-use aichat_engine::{After, Engine, Fork, ForkAt, Send, Status};
-use aichat_message::{ErrorKind, Message, MessageId, Role, SessionId};
+use aichat_engine::{After, Engine, Fork, ForkAt, Send, Status, attach};
+use aichat_message::{ErrorKind, Message, MessageId, Part, Role, SessionId};
 use aichat_providers::{Error, Scripted, Turn};
 use aichat_store::{Memory, Store, Table};
 
@@ -337,4 +337,70 @@ async fn a_rebuild_beside_turns_takes_nothing_away() {
     engine.rebuild().await.unwrap();
     assert!(projections(&store).await == before, "what was committed beside a rebuild is projected");
     assert_eq!(engine.session(&old).await.unwrap().turns, 41);
+}
+
+#[tokio::test]
+async fn what_is_taken_back_stays_as_a_branch() {
+    let (store, provider) = (Memory::new(), Scripted::echo());
+    let engine = engine(&store, &provider);
+    let mut send = Send::new(model(), "one");
+    send.system = Some("be brief".into());
+    let outcome = engine.send(send).await.unwrap().outcome().await.unwrap();
+    let (session, first) = (outcome.session, outcome.answer.unwrap());
+    let (_, second) = answer_of(&engine, Some(&session), "two").await;
+    assert_eq!(engine.undo(&session).await.unwrap().message.text(), "two");
+    let heads = engine.session(&session).await.unwrap().heads;
+    assert_eq!((heads.branch.as_str(), heads.head.as_ref()), ("branch-2", Some(&first)));
+    assert_eq!(heads.find("main"), Some(Some(&second)));
+    // What another branch has already needs no third one; the instruction goes with its message.
+    assert_eq!(engine.undo(&session).await.unwrap().message.text(), "one");
+    let heads = engine.session(&session).await.unwrap().heads;
+    assert_eq!((heads.branch.as_str(), heads.head.as_ref(), heads.heads.len()), ("branch-2", None, 1));
+    assert_eq!(engine.undo(&session).await.unwrap_err().kind(), ErrorKind::Input);
+    say(&engine, Some(&session), "uno").await;
+    assert_eq!(sent(&provider, 2), ["uno"]);
+    engine.switch(&session, "main").await.unwrap();
+    assert_eq!(branch(&engine, &session).await, ["be brief", "one", "one", "two", "two"]);
+    assert_rebuilds(&engine, &store).await;
+}
+
+#[tokio::test]
+async fn a_question_without_an_answer_is_taken_back_and_no_branch_begins() {
+    let refused = Turn::refused(Error::new(ErrorKind::InvalidRequest, "no"));
+    let script = [Turn::new().say("one").stop(), refused, Turn::new().say("three").stop()];
+    let (store, provider) = (Memory::new(), Scripted::new(script));
+    let engine = engine(&store, &provider);
+    let (session, first) = answer_of(&engine, None, "1").await;
+    engine.send(Send::to(session.clone(), "2")).await.unwrap().outcome().await.unwrap();
+    assert_eq!(engine.undo(&session).await.unwrap().message.text(), "2");
+    let heads = engine.session(&session).await.unwrap().heads;
+    assert_eq!((heads.shown(), heads.heads.len()), (Some(&first), 0));
+    say(&engine, Some(&session), "3").await;
+    assert_eq!(sent(&provider, 2), ["1", "one", "3"]);
+    assert_rebuilds(&engine, &store).await;
+}
+
+#[tokio::test]
+async fn an_edited_message_keeps_what_is_attached_and_begins_a_branch() {
+    let (store, provider) = (Memory::new(), Scripted::echo());
+    let engine = engine(&store, &provider);
+    let image = attach("a.png", b"\x89PNG\r\n\x1a\n and so on").unwrap();
+    let mut send = Send::new(model(), "");
+    send.message = Message::new(Role::User, vec![Part::text("what is it"), image]);
+    let turn = engine.send(send).await.unwrap();
+    let asked = turn.input.clone();
+    let session = turn.outcome().await.unwrap().session;
+    let (_, last) = answer_of(&engine, Some(&session), "and then").await;
+    assert_eq!(engine.edit(&session, &last, "x").await.unwrap_err().kind(), ErrorKind::Input);
+    assert_eq!(engine.session(&session).await.unwrap().heads.branch, "main", "nothing was gone back to");
+    let mut send = Send::to(session.clone(), "");
+    send.message = engine.edit(&session, &asked, "who is it").await.unwrap();
+    engine.send(send).await.unwrap().outcome().await.unwrap();
+    let requests = provider.requests();
+    assert_eq!(requests[2].messages.len(), 1);
+    assert_eq!(requests[2].messages[0].parts[0], Part::text("who is it"));
+    assert_eq!(requests[2].messages[0].parts[1].kind, requests[0].messages[0].parts[1].kind);
+    let heads = engine.session(&session).await.unwrap().heads;
+    assert_eq!((heads.branch.as_str(), heads.find("main")), ("branch-2", Some(Some(&last))));
+    assert_rebuilds(&engine, &store).await;
 }
