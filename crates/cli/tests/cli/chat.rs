@@ -157,7 +157,7 @@ fn prompts(home: &Home) -> Vec<String> {
 fn a_session_is_talked_in_taken_back_and_gone_on_with() {
     let home = Home::new();
     std::fs::write(home.path().join("note.txt"), "from the note").unwrap();
-    let editor = editor(&home, r#"sed -i s/first/1st/ "$1""#);
+    let editor = editor(&home, r#"printf 1st >"$1""#);
     let mut terminal =
         Terminal::with(&home, "chat -m openai/c3", &[("TERM", "xterm"), ("EDITOR", editor.as_str())]);
     terminal.until("1> ");
