@@ -189,7 +189,7 @@ impl std::fmt::Display for Origin {
 }
 
 /// Every provider that can be named.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Directory(Vec<Entry>);
 
 impl Directory {

@@ -129,6 +129,11 @@ pub(crate) enum Command {
     /// Look after the place where sessions are kept
     #[command(subcommand)]
     Store(Store),
+    /// Look whether everything is in order: configuration, keys, store, network, providers and terminal
+    #[command(
+        after_help = "Exits with 0, or with 1 where there is a problem.\n\nExamples:\n  aichat doctor\n  aichat doctor --json"
+    )]
+    Doctor,
     /// Print where configuration, sessions, state and cache are kept
     Paths,
     /// Print the JSON Schemas of everything printed as JSON

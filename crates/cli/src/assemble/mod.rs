@@ -342,7 +342,7 @@ pub(crate) fn engine(context: &Context, providers: Providers) -> Result<Engine, 
 /// Returns an engine that is asked what it would do: where there is no store, none is made for that.
 pub(crate) fn onlooker(context: &Context, providers: Providers) -> Result<Engine, Failure> {
     match location(context)? {
-        Location::Directory(path) if !Sled::at(&path).exists() => forgetful(context, providers),
+        Location::Directory(path) if !is_there(&path) => forgetful(context, providers),
         _ => engine(context, providers),
     }
 }
@@ -358,7 +358,17 @@ fn budget(context: &Context) -> Result<Budget, Failure> {
 
 /// Returns an engine that asks nobody and folds nothing: for looking at what is there, however often.
 pub(crate) fn observer(context: &Context) -> Result<Engine, Failure> {
-    Ok(equip(Engine::over(store(context)?), context).looking().build())
+    observer_of(context, &location(context)?)
+}
+
+/// Returns an engine that only looks at a place.
+pub(crate) fn observer_of(context: &Context, location: &Location) -> Result<Engine, Failure> {
+    Ok(equip(Engine::over(open(context, location)?), context).looking().build())
+}
+
+/// Tells whether there is a store in a directory.
+pub(crate) fn is_there(path: &Path) -> bool {
+    Sled::at(path).exists()
 }
 
 /// Returns what carries telemetry to a collector, here or elsewhere.

@@ -207,7 +207,7 @@ fn refused(context: &Context, failure: Failure) -> Vec<Row> {
 }
 
 /// Returns what to do about a cause.
-fn advice(cause: Cause, entry: &Entry) -> Option<String> {
+pub(super) fn advice(cause: Cause, entry: &Entry) -> Option<String> {
     let name = &entry.name;
     let address = match entry
         .url_variable

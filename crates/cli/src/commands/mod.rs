@@ -7,6 +7,7 @@ mod checkup;
 mod completions;
 mod cost;
 mod diff;
+mod doctor;
 pub(crate) mod documents;
 mod events;
 mod fork;
@@ -159,6 +160,7 @@ pub(crate) fn run(args: Vec<OsString>, secrets: Secrets) -> u8 {
         Command::Providers(args) => providers::run(&context, args),
         Command::Settings(args) => settings::run(&context, args),
         Command::Store(args) => store::run(&context, args),
+        Command::Doctor => doctor::run(&context),
         Command::Paths => paths::run(&context),
         Command::Schema => schema::run(),
         Command::Completions { shell } => completions::run(shell),

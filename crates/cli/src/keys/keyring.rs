@@ -98,6 +98,18 @@ pub(super) fn remove(env: &Env, provider: &str) -> Result<(), Refusal> {
     }
 }
 
+/// Tells whether the keyring answers.
+pub(super) fn look(env: &Env) -> Result<(), Refusal> {
+    let arguments = match IS_MAC {
+        true => vec!["default-keychain"],
+        false => vec!["search", "service", SERVICE, "provider", "\u{1}"],
+    };
+    match ask(env, &arguments, None) {
+        Err(Refusal::Unknown) => Ok(()),
+        done => done.map(drop),
+    }
+}
+
 fn ask(env: &Env, arguments: &[&str], input: Option<Vec<u8>>) -> Result<Vec<u8>, Refusal> {
     // Without a bus there is nobody to wait for.
     let socket = || env.path("XDG_RUNTIME_DIR").is_some_and(|dir| dir.join("bus").exists());

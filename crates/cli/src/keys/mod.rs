@@ -5,6 +5,7 @@ mod file;
 mod keyring;
 mod prompt;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use aichat_message::ErrorKind;
@@ -14,7 +15,7 @@ use crate::directory::Entry;
 use crate::env::Env;
 use crate::failure::Failure;
 
-pub(crate) use file::Kept;
+use file::Kept;
 pub(crate) use prompt::read;
 
 /// Longest key that is taken, in bytes.
@@ -151,6 +152,15 @@ impl Keys<'_> {
         (key.len() >= SHOWN_FROM).then(|| key[key.len() - SHOWN..].iter().collect())
     }
 
+    /// Returns for which providers a key is kept, and whether the keyring has it.
+    ///
+    /// # Errors
+    /// Fails as [`source`](Self::source) does.
+    pub(crate) fn kept(&self) -> Result<BTreeMap<String, bool>, Failure> {
+        let kept = file::read(self.file)?.into_iter();
+        Ok(kept.map(|(name, kept)| (name, matches!(kept, Kept::Keyring))).collect())
+    }
+
     /// Keeps a key in place of an earlier one, and tells where. Where there was no keyring to keep it in, why.
     ///
     /// # Errors
@@ -212,6 +222,11 @@ impl Keys<'_> {
         file::write(self.file, &kept)?;
         Ok(source)
     }
+}
+
+/// Tells whether there is a keyring, and why not.
+pub(crate) fn keyring(env: &Env) -> Result<(), String> {
+    keyring::look(env).map_err(|trouble| trouble.to_string())
 }
 
 /// Returns what to do about a key that is missing.

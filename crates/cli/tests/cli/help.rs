@@ -59,6 +59,7 @@ fn every_command_has_help() {
         "providers list",
         "providers show",
         "providers test",
+        "doctor",
         "settings",
         "settings show",
         "settings get",

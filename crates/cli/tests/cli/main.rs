@@ -18,6 +18,7 @@ mod chat;
 mod checkups;
 mod costs;
 mod databases;
+mod doctor;
 mod erase;
 mod errors;
 mod fallbacks;

@@ -1,0 +1,130 @@
+//! The place where sessions are kept.
+
+use std::path::Path;
+use std::time::Duration;
+
+use aichat_engine::{Engine, Overview};
+
+use super::surroundings::is_writable;
+use super::{Findings, Section};
+use crate::assemble;
+use crate::commands::Context;
+use crate::failure::Failure;
+use crate::location::Location;
+use crate::paths::Paths;
+
+/// How long the store may take to open: somebody else may hold it.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How many events are verified here; more take their time.
+const FEW: u64 = 5_000;
+/// How little space is a problem, in bytes.
+const SCARCE: u64 = 100 << 20;
+/// How little space is worth a note, in bytes.
+const LITTLE: u64 = 1 << 30;
+
+/// Looks at the store, and neither makes nor changes one.
+pub(super) async fn look(context: &Context, paths: Option<&Paths>, is_read: bool) -> Findings {
+    let mut findings = Findings::default();
+    let location = match (paths, is_read || context.global.store.is_some()) {
+        (None, _) => {
+            findings.note(Section::Store, "store", "not looked at, for nobody knows where it is");
+            return findings;
+        }
+        (Some(_), true) => assemble::location(context),
+        (Some(paths), false) => Ok(Location::Directory(paths.data.clone())),
+    };
+    let location = match location {
+        Ok(location) => location,
+        Err(failure) => {
+            findings.failed(Section::Store, "place", failure, "aichat settings set store default");
+            return findings;
+        }
+    };
+    if let Location::Directory(path) = &location {
+        space(path, &mut findings);
+        if !assemble::is_there(path) {
+            let what = format!("there is none in {} yet; it is made when it is needed", path.display());
+            findings.ok(Section::Store, "store", what);
+            let above = path.ancestors().find(|above| above.exists()).unwrap_or(Path::new("/"));
+            if !is_writable(above) {
+                let what = format!("it cannot be made: {} cannot be written to", above.display());
+                findings.problem(Section::Store, "store", what, format!("chmod u+rwx {}", above.display()));
+            }
+            return findings;
+        }
+        if !is_writable(path) {
+            let what = format!("{} cannot be written to", path.display());
+            findings.problem(Section::Store, "store", what, format!("chmod u+rwx {}", path.display()));
+        }
+    }
+    match assemble::observer_of(context, &location) {
+        Ok(engine) => open(&engine, &mut findings).await,
+        Err(failure) => findings.failed(Section::Store, "store", failure, "aichat paths"),
+    }
+    findings
+}
+
+async fn open(engine: &Engine, findings: &mut Findings) {
+    let overview = match tokio::time::timeout(PATIENCE, engine.overview()).await {
+        Err(_) => {
+            let what =
+                format!("somebody else has held it for {} s; it was not looked at", PATIENCE.as_secs());
+            findings.note(Section::Store, "store", what);
+            findings.fix("aichat store info");
+            return;
+        }
+        Ok(Err(error)) => {
+            findings.failed(Section::Store, "store", Failure::from(error), "aichat store verify");
+            return;
+        }
+        Ok(Ok(overview)) => overview,
+    };
+    let Overview { backend, place, layout, sessions, events, turns_in_flight, set_aside, .. } = overview;
+    findings.ok(Section::Store, "store", format!("{place}: {backend}, layout {layout}"));
+    findings.ok(Section::Store, "content", format!("{sessions} sessions, {events} events"));
+    if turns_in_flight > 0 {
+        let what = format!("{turns_in_flight} turns are in flight, or wait to be brought into the log");
+        findings.note(Section::Store, "journals", what);
+        findings.fix("aichat sessions list");
+    }
+    for name in set_aside {
+        findings.note(Section::Store, name, "it was set aside, because it was damaged or late");
+        findings.fix("aichat store info");
+    }
+    if events > FEW {
+        findings.note(Section::Store, "chains", "not verified here, for there are many events");
+        findings.fix("aichat store verify");
+        return;
+    }
+    match tokio::time::timeout(PATIENCE, engine.examine()).await {
+        Err(_) => {
+            findings.note(Section::Store, "chains", "not verified here, for it takes too long");
+            findings.fix("aichat store verify");
+        }
+        Ok(Ok(examined)) if examined.findings.is_empty() => {
+            findings.ok(Section::Store, "chains", "all hold");
+        }
+        Ok(Ok(examined)) => {
+            let first = &examined.findings[0];
+            let count = examined.findings.len();
+            let what =
+                format!("{count} faults, the first in {} {}: {}", first.subject, first.place, first.fault);
+            findings.problem(Section::Store, "chains", what, "aichat store verify");
+        }
+        Ok(Err(error)) => {
+            findings.failed(Section::Store, "chains", Failure::from(error), "aichat store verify");
+        }
+    }
+}
+
+fn space(path: &Path, findings: &mut Findings) {
+    let Some(there) = path.ancestors().find(|above| above.exists()) else { return };
+    let Ok(about) = rustix::fs::statvfs(there) else { return };
+    let left = about.f_bavail.saturating_mul(about.f_frsize);
+    let what = format!("{} MB are left", left >> 20);
+    match left {
+        0..SCARCE => findings.problem(Section::Store, "space", what, "aichat store compact"),
+        SCARCE..LITTLE => findings.note(Section::Store, "space", what),
+        _ => findings.ok(Section::Store, "space", what),
+    }
+}
