@@ -25,6 +25,8 @@ pub(crate) struct Display {
     reasoning: Option<RedactStream>,
     /// Whether reasoning is kept from the person; scripts get it anyway.
     hides_reasoning: bool,
+    /// Whether the answer is not shown while it arrives, because only JSON of its form is shown in the end.
+    pub(crate) holds: bool,
     /// Looks for the one code block that is shown instead of the answer.
     search: Option<Search>,
 }
@@ -37,6 +39,7 @@ enum Line<'a> {
     Reasoning { text: &'a str },
     Retrying { attempt: u32, delay_ms: u64, error: Report },
     Rerouting { from: String, to: String, error: Report },
+    Mending { number: u32, message: String },
     Warning { text: &'a str },
 }
 
@@ -52,6 +55,7 @@ impl Display {
             parts: HashMap::new(),
             reasoning: None,
             hides_reasoning,
+            holds: false,
             search: None,
         }
     }
@@ -88,6 +92,15 @@ impl Display {
                 let error = Report::from(&reroute.error).masked(&self.secrets.redactor());
                 let (from, to) = (reroute.from.to_string(), reroute.to.to_string());
                 self.script(&Line::Rerouting { from, to, error });
+            }
+            Progress::Mending { number, misfit } => {
+                self.end_reasoning();
+                // What comes next are other parts with the same numbers.
+                self.parts.clear();
+                let message = misfit.to_string();
+                self.talk.note(&format!("asking once more: {message}"));
+                let message = self.secrets.redactor().redact_str(&message).into_owned();
+                self.script(&Line::Mending { number: *number, message });
             }
             Progress::Warning(text) => {
                 self.make_way();
@@ -142,6 +155,7 @@ impl Display {
             None => Some(text),
         };
         match self.form {
+            Form::Text if self.holds => {}
             Form::Text => shown.into_iter().for_each(|text| self.pen.write(text)),
             Form::StreamJson => self.script(&Line::Delta { text }),
             Form::Json => {}

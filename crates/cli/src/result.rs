@@ -22,6 +22,12 @@ pub(crate) struct TurnResult {
     /// The code block that was asked for, where one was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) block: Option<Option<String>>,
+    /// The JSON in the answer that keeps to the form that was asked for, where one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    json: Option<Option<Json>>,
+    /// How many answers before this one did not keep to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mended: Option<u32>,
     reasoning: Vec<Reasoning>,
     tool_calls: Vec<ToolCall>,
     /// The model's words for declining, where it said them apart from its text.
@@ -94,6 +100,8 @@ impl TurnResult {
             status: outcome.status,
             text: outcome.message.text(),
             block: None,
+            json: outcome.output.as_ref().map(|_| json(outcome)),
+            mended: outcome.output.as_ref().map(|_| outcome.mended),
             reasoning: reasoning(&outcome.message),
             tool_calls: tool_calls(&outcome.message),
             refusal: refusal(&outcome.message),
@@ -126,6 +134,8 @@ impl TurnResult {
             },
             text: String::new(),
             block: None,
+            json: None,
+            mended: None,
             reasoning: Vec::new(),
             tool_calls: Vec::new(),
             refusal: None,
@@ -173,6 +183,10 @@ impl From<&CostCalculated> for Price {
             calculated: cost.calculated,
         }
     }
+}
+
+fn json(outcome: &Outcome) -> Option<Json> {
+    Json::new(outcome.formed.as_ref()?.as_ref().ok()?.as_str()).ok()
 }
 
 fn reasoning(message: &Message) -> Vec<Reasoning> {

@@ -14,6 +14,7 @@ use aichat_store::{Ledger, Store};
 use crate::budget::Budget;
 use crate::error::Error;
 use crate::replay::Adapters;
+use crate::schema::{Outline, Validator};
 use crate::secrets::Secrets;
 use crate::wire::RecordWire;
 use crate::work::Work;
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) record_wire: RecordWire,
     pub(crate) adapters: Option<Arc<dyn Adapters>>,
     pub(crate) watch: Option<Watch>,
+    pub(crate) validator: Arc<dyn Validator>,
     pub(crate) running: watch::Sender<Vec<SessionId>>,
 }
 
@@ -79,6 +81,7 @@ pub struct Builder {
     record_wire: RecordWire,
     adapters: Option<Arc<dyn Adapters>>,
     watch: Option<Watch>,
+    validator: Arc<dyn Validator>,
 }
 
 impl Builder {
@@ -138,6 +141,13 @@ impl Builder {
         self
     }
 
+    /// Holds answers to their schemas by `validator`; without it, by [`Outline`].
+    #[must_use]
+    pub fn validator(mut self, validator: impl Validator + 'static) -> Self {
+        self.validator = Arc::new(validator);
+        self
+    }
+
     /// Keeps to these budgets; without them nothing is limited.
     #[must_use]
     pub fn budget(mut self, budget: Budget) -> Self {
@@ -190,6 +200,7 @@ impl Builder {
             record_wire: self.record_wire,
             adapters: self.adapters,
             watch: self.watch,
+            validator: self.validator,
             running: watch::Sender::new(Vec::new()),
         }))
     }
@@ -217,6 +228,7 @@ impl Engine {
             record_wire: RecordWire::default(),
             adapters: None,
             watch: None,
+            validator: Arc::new(Outline),
         }
     }
 

@@ -16,7 +16,7 @@ use aichat_events::{
     TurnCompleted, TurnFailed, TurnInterrupted, WarningRaised,
 };
 use aichat_message::{Delta, ErrorKind, Finish, Fold, Message, MessageId, SessionId, Start, TurnId, Usage};
-use aichat_providers::{Call, DeltaStream, Provider};
+use aichat_providers::{Call, DeltaStream, Provider, Request};
 use aichat_store::Turn;
 
 use crate::budget::{Purse, Settled};
@@ -58,6 +58,16 @@ pub(crate) struct Flight {
     pub(crate) fallbacks: Fallbacks,
     /// What the models that gave no answer so far failed with.
     pub(crate) failures: Vec<String>,
+}
+
+/// What is left of a turn that has ended, for one that follows it at once.
+pub(crate) struct Landed {
+    pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) request: Request,
+    pub(crate) fallbacks: Fallbacks,
+    pub(crate) progress: mpsc::UnboundedSender<Progress>,
+    pub(crate) stop: oneshot::Receiver<Interruption>,
+    pub(crate) purse: Purse,
 }
 
 /// How an attempt ended.
@@ -135,7 +145,7 @@ impl Attempt {
 
 impl Flight {
     /// Calls the provider until an attempt ends the turn, and records that end.
-    pub(crate) async fn fly(mut self) -> Outcome {
+    pub(crate) async fn fly(mut self) -> (Outcome, Landed) {
         let mut number = 1;
         // Every model has its own patience.
         let (mut tries, mut asked_us) = (1, self.begun_us);
@@ -489,7 +499,7 @@ impl Flight {
     }
 
     /// Records how the attempt ended, unless that is recorded already, and the turn with it.
-    async fn land(mut self, attempt: Attempt, is_open: bool, end: End) -> Outcome {
+    async fn land(mut self, attempt: Attempt, is_open: bool, end: End) -> (Outcome, Landed) {
         let timing = attempt.timing(self.now_us());
         match &end {
             _ if !is_open => {}
@@ -560,25 +570,38 @@ impl Flight {
             Status::Failed => error.after(self.failures),
             _ => error,
         });
-        Outcome {
+        let total = Duration::from_micros(now_us.saturating_sub(self.begun_us));
+        let first_content =
+            first_content_us.map(|us| Duration::from_micros(us + begun_us.saturating_sub(self.begun_us)));
+        let outcome = Outcome {
             status,
             session: self.session,
             turn: self.turn_id,
             answer,
-            output: self.call.request.output,
+            output: self.call.request.output.clone(),
+            formed: None,
+            mended: 0,
             finish,
             usage,
             costs: self.costs,
             model: self.model,
             model_served: start.model,
             request_id: start.request_id.or_else(|| error.as_ref()?.request_id().map(str::to_owned)),
-            first_content: first_content_us
-                .map(|us| Duration::from_micros(us + begun_us.saturating_sub(self.begun_us))),
-            total: Duration::from_micros(now_us.saturating_sub(self.begun_us)),
+            first_content,
+            total,
             warnings: self.warnings,
             error,
             message,
-        }
+        };
+        let landed = Landed {
+            provider: self.provider,
+            request: self.call.request,
+            progress: self.progress,
+            stop: self.stop,
+            fallbacks: self.fallbacks,
+            purse: self.purse,
+        };
+        (outcome, landed)
     }
 
     /// Says of a message where it came from.

@@ -7,15 +7,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use aichat_events::{
-    AgentRef, Draft, Event, Fact, Hash, LlmRequestRerouted, LlmRequestStarted, LlmResponseCompleted,
-    MessageSystem, MessageUser, Messages, SessionCreated, SessionHeadMoved, SessionModelSwitched, Transcript,
-    TurnStarted, WarningRaised,
+    AgentRef, Draft, Event, Fact, Hash, Interruption, LlmRequestRerouted, LlmRequestStarted,
+    LlmResponseCompleted, MessageSystem, MessageUser, Messages, SessionCreated, SessionHeadMoved,
+    SessionModelSwitched, Transcript, TurnStarted, WarningRaised,
 };
 use aichat_message::{ErrorKind, Json, Message, MessageId, Role, SessionId, TurnId};
 use aichat_providers::{Call, Output, Provider, Request};
 use aichat_store::{Claim, ErrorKind as StoreErrorKind, Lease, State, TurnHeader};
 
-use crate::answer::Form;
+use crate::answer::{Form, Gauge};
 use crate::budget::{Limits, Purse};
 use crate::context::Context;
 use crate::cost::Pricing;
@@ -23,9 +23,10 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::fallback::{Fallbacks, Reroute};
 use crate::flight::{Flight, Running};
+use crate::mend::Mender;
 use crate::project::Summary;
 use crate::record::Record;
-use crate::turn::{After, ModelRef, Outcome, Send, TurnStream};
+use crate::turn::{After, ModelRef, Outcome, Progress, Send, TurnStream};
 use crate::wire::WireJournal;
 use aichat_events::Scribe;
 
@@ -69,6 +70,8 @@ pub(crate) struct Prepared {
     pub(crate) scope: Option<String>,
     pub(crate) agent: Option<AgentRef>,
     pub(crate) purse: Purse,
+    /// What the answer is held to.
+    pub(crate) gauge: Option<Gauge>,
 }
 
 impl Prepared {
@@ -189,6 +192,7 @@ impl Engine {
             Form::Free => None,
             Form::Of(output) => Some(output),
         };
+        let gauge = self.gauge(request.output.as_ref())?;
         let mut fallbacks =
             Fallbacks { models: send.fallbacks.into(), max_tokens: request.options.max_tokens };
         let agent = acting.as_ref().map(|acting| acting.named.name.as_str());
@@ -220,6 +224,7 @@ impl Engine {
             scope: send.scope,
             agent: acting.map(|acting| acting.named),
             purse,
+            gauge,
         })
     }
 
@@ -319,11 +324,20 @@ impl Engine {
         }
     }
 
-    async fn launch(&self, prepared: Prepared, lease: Option<Box<dyn Lease>>) -> Result<TurnStream, Error> {
+    async fn launch(
+        &self,
+        mut prepared: Prepared,
+        mut lease: Option<Box<dyn Lease>>,
+    ) -> Result<TurnStream, Error> {
         let running = Running::new(self, &prepared.session);
+        let mender = Mender::of(self, &mut prepared);
         let (flight, stream, outcome) = self.take_off(prepared).await?;
         tokio::spawn(async move {
             let end = flight.fly().await;
+            let end = match mender {
+                Some(mender) => mender.see_through(end, &mut lease).await,
+                None => end.0,
+            };
             drop(lease);
             drop(running);
             // A caller that dropped its stream does not want to know.
@@ -336,8 +350,32 @@ impl Engine {
     /// outcome is told.
     pub(crate) async fn take_off(
         &self,
-        mut prepared: Prepared,
+        prepared: Prepared,
     ) -> Result<(Flight, TurnStream, oneshot::Sender<Outcome>), Error> {
+        let (progress, progress_receiver) = mpsc::unbounded_channel();
+        let (stop, stop_receiver) = oneshot::channel();
+        let (outcome, outcome_receiver) = oneshot::channel();
+        let output = prepared.aim.call.request.output.clone();
+        let flight = self.lift(prepared, progress, stop_receiver).await?;
+        let stream = TurnStream {
+            session: flight.session.clone(),
+            turn: flight.turn_id.clone(),
+            input: flight.user.clone(),
+            output,
+            progress: progress_receiver,
+            outcome: outcome_receiver,
+            stop: Some(stop),
+        };
+        Ok((flight, stream, outcome))
+    }
+
+    /// Makes the beginning of a turn durable, and returns the turn.
+    pub(crate) async fn lift(
+        &self,
+        mut prepared: Prepared,
+        progress: mpsc::UnboundedSender<Progress>,
+        stop: oneshot::Receiver<Interruption>,
+    ) -> Result<Flight, Error> {
         let begun_us = self.0.effects.clock.mono_us();
         let mut pin = None;
         if let Some(user) = &mut prepared.user {
@@ -355,17 +393,6 @@ impl Engine {
         let turn = self.0.store.begin(header, records).await?;
         drop(pin);
 
-        let (progress, progress_receiver) = mpsc::unbounded_channel();
-        let (stop, stop_receiver) = oneshot::channel();
-        let (outcome, outcome_receiver) = oneshot::channel();
-        let stream = TurnStream {
-            session: session.clone(),
-            turn: turn_id.clone(),
-            input: input.clone(),
-            progress: progress_receiver,
-            outcome: outcome_receiver,
-            stop: Some(stop),
-        };
         let mut flight = Flight {
             engine: self.clone(),
             scribe,
@@ -378,7 +405,7 @@ impl Engine {
             turn_id,
             user: input,
             progress,
-            stop: stop_receiver,
+            stop,
             warnings: Vec::new(),
             begun_us,
             wire,
@@ -394,7 +421,7 @@ impl Engine {
         for warning in std::mem::take(&mut flight.call.warnings) {
             flight.tell(warning);
         }
-        Ok((flight, stream, outcome))
+        Ok(flight)
     }
 }
 

@@ -13,7 +13,7 @@ use aichat_message::{Delta, ErrorKind, Finish, Message, MessageId, Money, Sessio
 use aichat_providers::{Options, Output};
 
 use crate::agent::Agent;
-use crate::answer::Form;
+use crate::answer::{Form, Misfit};
 use crate::cost;
 use crate::document::Versioned;
 use crate::error::Error;
@@ -141,6 +141,14 @@ pub enum Progress {
     },
     /// A model gave no answer, and one of its fallbacks is asked.
     Rerouting(Reroute),
+    /// The answer does not keep to the form that it was to have, and is asked for once more. What comes next takes its
+    /// place.
+    Mending {
+        /// The number of the answer that does not, from 1.
+        number: u32,
+        /// What is wrong with it.
+        misfit: Misfit,
+    },
     /// Something the caller should know that is no reason to fail.
     Warning(String),
 }
@@ -183,6 +191,11 @@ pub struct Outcome {
     pub message: Message,
     /// What form it was to have; free text where absent.
     pub output: Option<Output>,
+    /// The JSON in the answer that keeps to that form, byte for byte, or what is wrong with the answer; absent where it
+    /// has no form to keep to: where free text was asked for, the answer is not whole, was refused or calls tools.
+    pub formed: Option<Result<String, Misfit>>,
+    /// How many answers before this one did not keep to that form. What they cost is part of `costs` and `usage`.
+    pub mended: u32,
     /// Why the answer ended, where it did.
     pub finish: Option<Finish>,
     /// Token counts, as far as reported.
@@ -214,6 +227,8 @@ impl Outcome {
 
 /// A turn in flight: a stream of what happens, then an [`Outcome`].
 ///
+/// Where an answer does not keep to its form, turns follow that ask for it once more, and the outcome is that of the last.
+///
 /// Dropping it stops the request; what had arrived is recorded as interrupted by the turn's own task, which
 /// [`Engine::shutdown`](crate::Engine::shutdown) waits for.
 #[derive(Debug)]
@@ -224,6 +239,8 @@ pub struct TurnStream {
     pub turn: TurnId,
     /// The id of the user's message.
     pub input: MessageId,
+    /// What form the answer is to have; free text where absent.
+    pub output: Option<Output>,
     pub(crate) progress: mpsc::UnboundedReceiver<Progress>,
     pub(crate) outcome: oneshot::Receiver<Outcome>,
     pub(crate) stop: Option<oneshot::Sender<Interruption>>,

@@ -26,6 +26,8 @@ mod follow;
 mod foreign;
 #[path = "engine/forks.rs"]
 mod forks;
+#[path = "engine/mends.rs"]
+mod mends;
 #[path = "engine/recording.rs"]
 mod recording;
 #[path = "engine/replay.rs"]

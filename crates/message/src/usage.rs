@@ -66,6 +66,25 @@ pub struct Buckets {
 }
 
 impl Usage {
+    /// Returns the counts of two calls together. What was not counted for both is unknown, and the provider's own object
+    /// is that of the second call.
+    #[must_use]
+    pub fn and(&self, second: &Self) -> Self {
+        let both = |of: fn(&Self) -> Option<u64>| of(self)?.checked_add(of(second)?);
+        Self {
+            input_tokens: both(|usage| usage.input_tokens),
+            output_tokens: both(|usage| usage.output_tokens),
+            cache_read_tokens: both(|usage| usage.cache_read_tokens),
+            cache_write_tokens: both(|usage| usage.cache_write_tokens),
+            cache_write_1h_tokens: both(|usage| usage.cache_write_1h_tokens),
+            reasoning_tokens: both(|usage| usage.reasoning_tokens),
+            audio_input_tokens: both(|usage| usage.audio_input_tokens),
+            audio_output_tokens: both(|usage| usage.audio_output_tokens),
+            cost: self.cost.zip(second.cost).map(|(first, second)| first + second),
+            raw: second.raw.clone(),
+        }
+    }
+
     /// Returns the counts in buckets that do not overlap.
     pub fn disjoint(&self) -> Buckets {
         let subset = |count: Option<u64>| count.unwrap_or(0);

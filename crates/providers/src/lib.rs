@@ -54,6 +54,8 @@ mod gemini;
 mod history;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(any(feature = "anthropic", feature = "openai-chat"))]
+mod instruct;
 mod intake;
 #[cfg(any(feature = "openai-chat", feature = "openai-responses"))]
 mod models;

@@ -402,7 +402,10 @@ pub(crate) fn forgetful(context: &Context, providers: Providers) -> Result<Engin
 /// Gives an engine what every engine of this program has: somebody waits in front of it, so retries are few.
 fn equip(builder: Builder, context: &Context) -> Builder {
     let retry = RetryPolicy { max_attempts: 3, max_total: Duration::from_secs(10), ..RetryPolicy::default() };
-    builder.secrets(context.secrets.clone()).retry(retry).adapters(Recorded).watch(watch(context))
+    let builder = builder.secrets(context.secrets.clone()).retry(retry).adapters(Recorded).watch(watch(context));
+    #[cfg(feature = "json-schema")]
+    let builder = builder.validator(aichat_engine::JsonSchema);
+    builder
 }
 
 /// Shows how far long work is. What is exported to a terminal shows that by itself.

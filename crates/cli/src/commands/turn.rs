@@ -232,6 +232,8 @@ impl<'a> Asker<'a> {
             self.args.hide_reasoning,
         )
         .only(self.block);
+        // What a script follows it gets as it comes; a person gets the answer that keeps to its form, once.
+        display.holds = turn.output.is_some() && self.block.is_none();
         display.start(saved.then(|| turn.session.as_str()), saved.then(|| turn.turn.as_str()));
         let mut stopped: Option<Stop> = None;
         let mut broken = None;
@@ -272,6 +274,13 @@ impl<'a> Asker<'a> {
             Failure::new(ErrorKind::Unsupported, "the turn was lost to an internal error")
                 .hint("what had arrived is kept; `aichat sessions list` shows the session")
         })?;
+        if display.holds && self.form == Form::Text {
+            match &outcome.formed {
+                Some(Ok(json)) => display.pen.write(json),
+                None if outcome.status == Status::Completed => display.pen.write(&outcome.message.text()),
+                _ => {}
+            }
+        }
         let redactor = context.secrets.redactor();
         let error = outcome.error.as_ref().map(|error| {
             let mut report = Report::from(error);
@@ -355,10 +364,15 @@ fn about(failure: Failure, model: Option<&ModelRef>) -> Failure {
 }
 
 /// Says in what way a completed answer is not of the form that was asked for.
-fn misfit(outcome: &Outcome) -> Option<Report> {
-    let what = outcome.misfit()?;
-    let report = Failure::new(ErrorKind::Schema, format!("{}: {what}", outcome.model));
-    let hint = "the answer is kept as it came; ask again, or another model that keeps to a schema";
+pub(crate) fn misfit(outcome: &Outcome) -> Option<Report> {
+    let misfit = outcome.formed.as_ref()?.as_ref().err()?;
+    let after = match outcome.mended {
+        0 => String::new(),
+        1 => ", and asked once more it did no better".to_owned(),
+        times => format!(", and asked {times} times more it did no better"),
+    };
+    let report = Failure::new(ErrorKind::Schema, format!("{}: {misfit}{after}", outcome.model));
+    let hint = "the answers are kept as they came; ask again, or another model that keeps to a schema";
     report.hint(hint).into_report()
 }
 

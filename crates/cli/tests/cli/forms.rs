@@ -21,10 +21,11 @@ fn a_schema_is_sent_recorded_and_kept_on_continued_turns() {
     );
 
     let done = home.run("send -s s again");
-    assert_eq!((done.code, done.out.as_str()), (65, "again\n"), "the answer is printed all the same");
+    assert_eq!((done.code, done.out.as_str()), (65, ""), "what does not fit is not printed");
     assert_eq!(format(1), format(0));
+    assert_eq!(home.mock.requests().len(), 4, "it is asked for twice more");
     let free = home.run("send -s s --no-schema again");
-    assert_eq!((free.code, format(2)), (0, Value::Null));
+    assert_eq!((free.code, format(4)), (0, Value::Null));
     assert_eq!(home.run("send -s s again").code, 0, "what was given up stays so");
 }
 
@@ -36,27 +37,100 @@ fn an_answer_that_does_not_fit_says_why() {
         let done = home.command(args.into_iter().chain(json.then_some("--json"))).output().unwrap();
         crate::common::Done::from(done)
     };
-    insta::assert_snapshot!([r#"{"name":"x"}"#, "[]", "hm"].map(|prompt| said(prompt, false).all()).join("\n"), @r#"
-    65
-    {"name":"x"}
-    error: openai/echo: the answer has no age
-    hint: the answer is kept as it came; ask again, or another model that keeps to a schema
-
-    65
-    []
-    error: openai/echo: the answer is JSON, and no object
-    hint: the answer is kept as it came; ask again, or another model that keeps to a schema
-
-    65
-    hm
-    error: openai/echo: the answer is not JSON
-    hint: the answer is kept as it came; ask again, or another model that keeps to a schema
-    "#);
+    insta::assert_snapshot!(said(r#"{"name":"x"}"#, false).all(), @"");
+    insta::assert_snapshot!(said("hm", false).all(), @"");
     let result: Value = serde_json::from_str(&said("hm", true).out).unwrap();
     assert_eq!((&result["status"], &result["text"]), (&"completed".into(), &"hm".into()));
+    assert_eq!((&result["json"], &result["mended"]), (&Value::Null, &2.into()));
     assert_eq!(result["error"]["kind"], "schema");
     assert_eq!(home.run("send -m openai/echo --schema a/b.json hi").code, 66);
     assert_eq!(home.run("send -m openai/echo --schema a-date,a-date hi").code, 2);
+}
+
+/// A server that gives these answers one after another, and the last for ever.
+fn answering(texts: &'static [&'static str]) -> Server {
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    Server::start(move |_, _| {
+        let index = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed).min(texts.len() - 1);
+        let message = serde_json::json!({"role": "assistant", "content": texts[index]});
+        let usage = serde_json::json!({"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7});
+        let choice = serde_json::json!({"index": 0, "message": message, "finish_reason": "stop"});
+        (200, "application/json", serde_json::json!({"choices": [choice], "usage": usage}).to_string())
+    })
+}
+
+fn own(home: &Home, server: &Server) {
+    let url = &server.url;
+    home.configure(&format!("[providers.own]\nprotocol = \"openai-chat\"\nbase_url = \"{url}/v1\"\n"));
+}
+
+#[test]
+fn an_answer_is_mended_and_printed_once() {
+    let home = Home::new();
+    let server = answering(&["It is 7.", r#"{"n":"7"}"#, "Here: ```json\n{\"n\": 7}\n```"]);
+    own(&home, &server);
+    let done = home
+        .run(r#"send -m own/m -s s -u --schema {"properties":{"n":{"type":"integer"}},"required":["n"]} hi"#);
+    assert_eq!((done.code, done.out.as_str()), (0, "{\"n\": 7}\n"), "{}", done.err);
+    assert!(done.err.contains("asking once more: the answer is not JSON"), "{}", done.err);
+    assert!(done.err.contains(r##"#/n: "7" is not of type "integer""##), "{}", done.err);
+    assert!(done.err.contains("tokens: 15 in, 6 out"), "{}", done.err);
+    let bodies = server.requests();
+    assert_eq!(bodies.len(), 3);
+    assert!(bodies[2].contains("is not of type"), "the model is told what is wrong");
+    assert_eq!(home.run("events verify --all").code, 0);
+    assert_eq!(home.run("events replay s --offline").code, 0);
+    let result: Value = serde_json::from_str(&home.run("send -c --json on").out).unwrap();
+    assert_eq!((&result["json"], &result["mended"]), (&serde_json::json!({"n": 7}), &0.into()));
+    assert_eq!(result["text"], "Here: ```json\n{\"n\": 7}\n```", "the text is the model's");
+}
+
+#[test]
+fn a_script_that_follows_is_told_that_the_answer_is_mended() {
+    let home = Home::new();
+    let server = answering(&["no", r#"{"n":true}"#]);
+    own(&home, &server);
+    let done = home.run("send -m own/m -n --output-format stream-json --schema {\"required\":[\"n\"]} hi");
+    let lines: Vec<Value> = done.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let types: Vec<_> = lines.iter().map(|line| line["type"].as_str().unwrap()).collect();
+    assert_eq!((done.code, types), (0, vec!["start", "delta", "mending", "delta", "result"]), "{}", done.err);
+    assert_eq!(lines[2]["message"], "the answer is not JSON");
+}
+
+#[test]
+fn a_wrong_schema_is_told_with_its_place_and_nobody_is_asked() {
+    let home = Home::new();
+    for (schema, place) in [
+        (r#"{"properties":{"a":{"type":"objekt"}}}"#, "#/properties/a/type"),
+        (r#"{"properties":{"a":{"$ref":"http://127.0.0.1:9/a.json"}}}"#, "#/properties/a/$ref"),
+        (r#"{"items":{"$ref":"file:///etc/hostname"}}"#, "#/items/$ref"),
+        (r#"{"pattern":"("}"#, "#/pattern"),
+    ] {
+        let args = ["send", "-m", "openai/echo", "--schema", schema, "hi"];
+        let done = crate::common::Done::from(home.command(args).output().unwrap());
+        assert_eq!((done.code, done.out.as_str()), (2, ""), "{}", done.err);
+        assert!(done.err.contains(&format!("the schema is wrong at {place}: ")), "{}", done.err);
+    }
+    assert_eq!(home.mock.requests().len(), 0);
+    assert_eq!(home.run("sessions list").out, "");
+}
+
+#[test]
+fn mending_keeps_to_the_budget() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.config_file().parent().unwrap()).unwrap();
+    let table = r#"{"date":"2026-01-01","entries":[{"provider":"openai","id":"echo","prices":{"input":"1","output":"100"}}]}"#;
+    std::fs::write(home.config_file().with_file_name("models.json"), table).unwrap();
+    let args = "send -m openai/echo --json -o max_tokens=100 --max-cost 0.012 --schema a hm";
+    let done = home.run(args);
+    let result: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!((done.code, &result["error"]["kind"]), (65, &"schema".into()), "{}", done.out);
+    assert_eq!(home.mock.requests().len(), 1, "a second answer could cost more than is left");
+    assert!(
+        result["warnings"][0].as_str().unwrap().contains("is left of the budget of this turn"),
+        "{}",
+        done.out
+    );
 }
 
 #[test]

@@ -323,6 +323,7 @@ impl Engine {
                 scope: turn.scope,
                 agent: turn.agent,
                 purse,
+                gauge: None,
             },
         }))
     }

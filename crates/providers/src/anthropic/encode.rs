@@ -1,5 +1,7 @@
 //! A request as the JSON body of a message: the same request gives the same bytes.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -11,6 +13,7 @@ use crate::body::{self, Body};
 use crate::driver::Encoded;
 use crate::error::Error;
 use crate::history::{History, Ids, Rules, Warnings};
+use crate::instruct::instructed;
 use crate::provider::Info;
 use crate::request::{Options, Output, Reasoning, Request, ToolChoice};
 
@@ -32,9 +35,11 @@ pub(super) fn encode(info: &Info, request: &Request) -> Result<Encoded, Error> {
         shares: profile::shares_reasoning,
         failures: true,
     };
+    let profile = Profile::of(&request.model);
+    let is_native = profile.schema && matches!(request.output, Some(Output::Schema { .. }));
+    let request = &*if is_native { Cow::Borrowed(request) } else { instructed(request) };
     let mut warnings = Warnings::default();
     let history = History::of(request, info, &rules, &mut warnings);
-    let profile = Profile::of(&request.model);
     let system = content::system(&history, &mut warnings);
     let conversation = content::conversation(&history, &profile, &mut warnings)?;
     let (tools, other) = tools(request, &mut warnings);
@@ -54,7 +59,7 @@ pub(super) fn encode(info: &Info, request: &Request) -> Result<Encoded, Error> {
     if let Some(choice) = tool_choice(request, &profile, !tools.is_empty(), &mut warnings) {
         body.set("tool_choice", choice);
     }
-    let config = OutputConfig { effort: plan.effort, format: format(request, &profile)? };
+    let config = OutputConfig { effort: plan.effort, format: format(request, &profile) };
     if config.effort.is_some() || config.format.is_some() {
         body.set("output_config", config);
     }
@@ -153,14 +158,12 @@ struct Format<'a> {
     schema: &'a Json,
 }
 
-fn format<'a>(request: &'a Request, profile: &Profile) -> Result<Option<Format<'a>>, Error> {
+fn format<'a>(request: &'a Request, profile: &Profile) -> Option<Format<'a>> {
     match &request.output {
-        None => Ok(None),
         Some(Output::Schema { schema, .. }) if profile.schema => {
-            Ok(Some(Format { r#type: "json_schema", schema }))
+            Some(Format { r#type: "json_schema", schema })
         }
-        Some(Output::Schema { .. }) => Err(Error::unsupported("this model cannot be held to a schema")),
-        Some(Output::Json) => Err(Error::unsupported("this protocol answers in JSON only by a schema")),
+        _ => None,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::body::{Body, tool_choice};
 use crate::driver::Encoded;
 use crate::error::Error;
 use crate::history::{Echo, History, Ids, RESPONSE, Rules, Said, Turn, Warnings, one_text};
+use crate::instruct::instructed;
 use crate::provider::Info;
 use crate::request::{Output, Reasoning, Request, ToolChoice};
 
@@ -28,6 +29,8 @@ pub(super) fn encode(profile: &Profile, info: &Info, request: &Request) -> Resul
         shares: |_, _| true,
         failures: false,
     };
+    let is_native = profile.schema || !matches!(request.output, Some(Output::Schema { .. }));
+    let request = &*if is_native { Cow::Borrowed(request) } else { instructed(request) };
     let mut warnings = Warnings::default();
     let history = History::of(request, info, &rules, &mut warnings);
     let mut writer = Writer { profile, warnings };
@@ -281,11 +284,11 @@ impl Writer<'_> {
             self.reasoning(reasoning, body);
         }
         match &request.output {
-            Some(Output::Schema { name, schema, strict }) => {
+            Some(Output::Schema { name, schema, strict }) if profile.schema => {
                 let json_schema = JsonSchema { name, schema, strict: *strict };
                 body.set("response_format", ResponseFormat { r#type: "json_schema", json_schema });
             }
-            Some(Output::Json) => body.set("response_format", json!({"type": "json_object"})),
+            Some(_) => body.set("response_format", json!({"type": "json_object"})),
             None => {}
         }
     }

@@ -21,6 +21,8 @@ pub struct Profile {
     pub(super) echo: bool,
     /// Whether tool call ids must be nine letters or digits.
     pub(super) short_ids: bool,
+    /// Whether answers can be held to a schema; where they cannot, they are to be some JSON, and the schema is told.
+    pub(super) schema: bool,
     pub(super) billing: Billing,
 }
 
@@ -70,6 +72,7 @@ const GENERIC: Profile = Profile {
     empty_content: false,
     echo: true,
     short_ids: false,
+    schema: true,
     billing: Billing::Silent,
 };
 
@@ -94,9 +97,13 @@ impl Profile {
                 ..GENERIC
             },
             "groq" => Self { echo: false, ..GENERIC },
-            "deepseek" => {
-                Self { effort: Effort::Switch, replay: Replay::Content, empty_content: true, ..GENERIC }
-            }
+            "deepseek" => Self {
+                effort: Effort::Switch,
+                replay: Replay::Content,
+                empty_content: true,
+                schema: false,
+                ..GENERIC
+            },
             "mistral" => Self {
                 seed: "random_seed",
                 stream_options: false,
