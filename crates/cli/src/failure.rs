@@ -61,6 +61,14 @@ impl Failure {
         self
     }
 
+    /// Says where in a file of many it went wrong.
+    pub(crate) fn at(mut self, place: &str) -> Self {
+        if let Self::Error(report) = &mut self {
+            report.message = format!("{place}: {}", report.message);
+        }
+        self
+    }
+
     /// Adds what would help.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         if let Self::Error(report) = &mut self {

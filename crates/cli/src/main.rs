@@ -3,6 +3,7 @@
 mod args;
 mod assemble;
 mod attach;
+mod batch;
 #[cfg(feature = "chat")]
 mod chat;
 mod choice;

@@ -17,6 +17,9 @@ pub(crate) struct TurnResult {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     line_type: Option<&'static str>,
     schema: &'static str,
+    /// Which line of a batch it is of.
+    #[serde(flatten)]
+    of: Option<OfLine>,
     pub(crate) status: Status,
     text: String,
     /// The code block that was asked for, where one was.
@@ -45,6 +48,15 @@ pub(crate) struct TurnResult {
     timing: Timing,
     warnings: Vec<String>,
     error: Option<Report>,
+}
+
+/// The line of a batch that a result is of.
+#[derive(Serialize)]
+struct OfLine {
+    index: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Json>,
+    input_hash: String,
 }
 
 #[derive(Serialize)]
@@ -97,6 +109,7 @@ impl TurnResult {
         Self {
             line_type: None,
             schema: "aichat.result/1",
+            of: None,
             status: outcome.status,
             text: outcome.message.text(),
             block: None,
@@ -128,6 +141,7 @@ impl TurnResult {
         Self {
             line_type: None,
             schema: "aichat.result/1",
+            of: None,
             status: match report.kind {
                 ErrorKind::Cancelled => Status::Interrupted,
                 _ => Status::Failed,
@@ -152,6 +166,12 @@ impl TurnResult {
             warnings: Vec::new(),
             error: Some(report.masked(redactor)),
         }
+    }
+
+    /// Returns the result as that of a line of a batch.
+    pub(crate) fn of_line(mut self, index: u64, id: Option<Json>, hash: u64) -> Self {
+        self.of = Some(OfLine { index, id, input_hash: format!("{hash:016x}") });
+        self
     }
 
     /// Returns the result as the last line of a stream.

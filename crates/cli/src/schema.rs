@@ -35,7 +35,11 @@ pub(crate) fn parse(text: &str) -> Result<Output, Failure> {
     fields(trimmed)
 }
 
-fn given(text: &str, what: &str) -> Result<Output, Failure> {
+/// Returns the form of answer that a JSON Schema stands for.
+///
+/// # Errors
+/// Fails with kind `usage` where the text is none.
+pub(crate) fn given(text: &str, what: &str) -> Result<Output, Failure> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Head {
@@ -53,7 +57,11 @@ fn legal(c: char) -> char {
     if c.is_ascii_alphanumeric() || "_-".contains(c) { c } else { '_' }
 }
 
-fn fields(text: &str) -> Result<Output, Failure> {
+/// Returns the form of answer that fields stand for.
+///
+/// # Errors
+/// Fails with kind `usage` where the text is none.
+pub(crate) fn fields(text: &str) -> Result<Output, Failure> {
     #[derive(Serialize)]
     struct Object<'a> {
         r#type: &'static str,

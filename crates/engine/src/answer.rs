@@ -69,6 +69,17 @@ pub(crate) struct Gauge {
 }
 
 impl Engine {
+    /// Tells whether answers can be held to a form, before anything is sent.
+    ///
+    /// # Errors
+    /// Fails with kind `usage`, and the place, where its schema is wrong.
+    pub fn check_form(&self, form: &Form) -> Result<(), Error> {
+        match form {
+            Form::Of(output) => self.gauge(Some(output)).map(drop),
+            Form::Kept | Form::Free => Ok(()),
+        }
+    }
+
     /// Returns what an answer of a form is held to.
     ///
     /// # Errors

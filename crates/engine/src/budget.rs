@@ -5,6 +5,7 @@
 //! has one turn at a time. Those of a day are accounts of the store's ledger, on which every process draws.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use aichat_catalog::{Ceiling, Moment};
@@ -13,6 +14,7 @@ use aichat_message::{ErrorKind, Message, Money, Part, PartKind, TurnId};
 use aichat_providers::{Call, Provider};
 use aichat_store::{Account, Balance, Hold, Ledger, Verdict};
 
+use crate::company::Company;
 use crate::cost::{Pricing, is_whole};
 use crate::error::Error;
 use crate::preview;
@@ -59,6 +61,8 @@ pub struct Budget {
 pub(crate) struct Limits {
     pub(crate) max_cost: Option<Money>,
     pub(crate) allows_unpriced: bool,
+    /// Those who draw on a budget together with it.
+    pub(crate) company: Option<Company>,
 }
 
 /// A limit that a turn keeps by itself.
@@ -124,6 +128,8 @@ pub(crate) struct Purse {
     held: Option<Held>,
     /// What was spent and no ledger knows of.
     untold: u64,
+    /// Those who draw on a budget together with this turn.
+    company: Option<Company>,
     /// The same of the providers that were asked before.
     untold_before: Vec<(Vec<Account>, u64)>,
 }
@@ -173,6 +179,7 @@ impl Purse {
             model: String::new(),
             held: None,
             untold: 0,
+            company: given.company,
             untold_before: Vec::new(),
         };
         this.pass_to(pricing);
@@ -194,7 +201,10 @@ impl Purse {
 
     /// Tells whether anything limits the turn.
     pub(crate) fn is_limited(&self) -> bool {
-        !self.is_local && (!self.limits.is_empty() || self.is_shared())
+        !self.is_local
+            && (!self.limits.is_empty()
+                || self.is_shared()
+                || self.company.as_ref().is_some_and(Company::is_limited))
     }
 
     /// Tells whether a limit is kept in the ledger.
@@ -242,7 +252,9 @@ impl Purse {
     /// Returns what is left of the tightest budget, `None` where there is none.
     pub(crate) async fn remaining(&self) -> Result<Option<Money>, Error> {
         let left = |limit: &Limit| minus(limit.limit, limit.spent);
-        let own = self.limits.iter().map(left).min();
+        // What others have set aside they will mostly give back.
+        let common = self.company.as_ref().and_then(Company::left).map(|(_, left)| left);
+        let own = self.limits.iter().map(left).chain(common).min();
         if !self.is_shared() {
             return Ok(own);
         }
@@ -255,7 +267,7 @@ impl Purse {
     }
 
     /// Sets aside what an attempt costs at most, unless a budget forbids it. Tells what was set aside, where anything
-    /// limits the turn.
+    /// limits the turn. Where only others of the company keep it from that, it waits for them.
     ///
     /// # Errors
     /// Fails where the ledger does.
@@ -267,10 +279,43 @@ impl Purse {
         if !self.is_limited() {
             return Ok(Ok(None));
         }
+        let Some(company) = self.company.clone() else {
+            return Ok(self.try_reserve(turn, attempt).await?.map_err(|refusal| refusal.0));
+        };
+        loop {
+            let mut seen = pin!(company.watch());
+            seen.as_mut().enable();
+            let (refusal, is_common) = match self.try_reserve(turn, attempt).await? {
+                Ok(reserved) => return Ok(Ok(reserved)),
+                Err(refused) => refused,
+            };
+            if !is_common {
+                return Ok(Err(refusal));
+            }
+            if !company.given_back(seen).await {
+                company.exhaust();
+                return Ok(Err(refusal));
+            }
+        }
+    }
+
+    /// Sets aside what an attempt costs at most, or says why not, and whether that is a budget on which others draw, too.
+    async fn try_reserve(
+        &mut self,
+        turn: &TurnId,
+        attempt: u32,
+    ) -> Result<Result<Option<BudgetReserved>, (Box<Refusal>, bool)>, Error> {
         let amount = match self.judge(attempt) {
             Ok(amount) => amount,
-            Err(refusal) => return Ok(Err(refusal)),
+            Err(refusal) => return Ok(Err((refusal, false))),
         };
+        if let Some(company) = &self.company
+            && !company.hold(amount)
+        {
+            let (limit, left) = company.left().unwrap_or_default();
+            let what = "budget of this batch".to_owned();
+            return Ok(Err((Box::new(self.exceeded(attempt, what, limit, left, amount)), true)));
+        }
         let mut id = None;
         if self.is_shared() {
             let hold = Hold {
@@ -278,8 +323,12 @@ impl Purse {
                 amount: amount.nano_dollars_up(),
                 accounts: self.accounts.clone(),
             };
-            if let Verdict::Refused { account, balance } = self.ledger.reserve(hold).await? {
-                return Ok(Err(Box::new(self.overdrawn(attempt, &account, balance, amount))));
+            let verdict = self.ledger.reserve(hold).await;
+            if let (Some(company), Err(_) | Ok(Verdict::Refused { .. })) = (&self.company, &verdict) {
+                company.settle(amount, Money::ZERO);
+            }
+            if let Verdict::Refused { account, balance } = verdict? {
+                return Ok(Err((Box::new(self.overdrawn(attempt, &account, balance, amount)), true)));
             }
             id = Some(hold_id(turn, attempt));
         }
@@ -349,6 +398,9 @@ impl Purse {
             Settled::Released(_) => Money::ZERO,
         };
         self.limits.iter_mut().for_each(|limit| limit.spent = limit.spent + amount);
+        if let Some(company) = &self.company {
+            company.settle(reserved, amount);
+        }
         let error = match &id {
             Some(id) => self.ledger.settle(id, Some(amount.nano_dollars_up())).await.err(),
             None => {

@@ -20,6 +20,7 @@ use aichat_providers::{Call, DeltaStream, Provider, Request};
 use aichat_store::Turn;
 
 use crate::budget::{Purse, Settled};
+use crate::company::{Company, Pass};
 use crate::cost::Pricing;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -54,6 +55,7 @@ pub(crate) struct Flight {
     pub(crate) wire: Option<WireJournal>,
     pub(crate) pricing: Pricing,
     pub(crate) purse: Purse,
+    pub(crate) company: Option<Company>,
     pub(crate) costs: Vec<CostCalculated>,
     pub(crate) fallbacks: Fallbacks,
     /// What the models that gave no answer so far failed with.
@@ -68,6 +70,7 @@ pub(crate) struct Landed {
     pub(crate) progress: mpsc::UnboundedSender<Progress>,
     pub(crate) stop: oneshot::Receiver<Interruption>,
     pub(crate) purse: Purse,
+    pub(crate) company: Option<Company>,
 }
 
 /// How an attempt ended.
@@ -150,6 +153,15 @@ impl Flight {
         // Every model has its own patience.
         let (mut tries, mut asked_us) = (1, self.begun_us);
         loop {
+            let pass = match self.queue().await {
+                Ok(pass) => pass,
+                Err(end) => {
+                    let nothing = self.begin();
+                    // The first request of a turn that nothing limits is on record already.
+                    let is_open = number == 1 && !self.purse.is_limited();
+                    return self.land(nothing, is_open, end).await;
+                }
+            };
             if let Err(refused) = self.reserve(number).await {
                 let nothing = self.begin();
                 return self.land(nothing, false, End::Refused(refused)).await;
@@ -162,6 +174,13 @@ impl Flight {
             }
             let mut attempt = self.begin();
             let end = self.attempt(&mut attempt).await;
+            if let Some(pass) = pass {
+                match &end {
+                    End::Finished => pass.learn(None),
+                    End::Failed(error) => pass.learn(Some((error.kind(), error.retry_after()))),
+                    End::Stopped(_) | End::Refused(_) => {}
+                }
+            }
             self.write_wire();
             let End::Failed(error) = end else { return self.land(attempt, true, end).await };
             let jitter = self.engine.0.effects.fraction();
@@ -195,6 +214,27 @@ impl Flight {
     /// Begins an attempt now.
     fn begin(&self) -> Attempt {
         Attempt::new(self.now_us(), self.begun_us)
+    }
+
+    /// Waits until the provider may be asked, where others were told that it is too much.
+    async fn queue(&mut self) -> Result<Option<Pass>, End> {
+        let Some(company) = self.company.clone() else { return Ok(None) };
+        let name = self.provider.info().name.clone();
+        let patience = self.engine.0.retry.max_total;
+        let mut passing = pin!(company.pass(&name, patience));
+        let passed = poll_fn(|context| {
+            if let Poll::Ready(stop) = Pin::new(&mut self.stop).poll(context) {
+                return Poll::Ready(Err(End::Stopped(stop.unwrap_or(Interruption::User))));
+            }
+            passing.as_mut().poll(context).map(|passed| {
+                passed.map(Some).map_err(|wait| {
+                    let what = format!("another request was told to wait {} s", wait.as_secs_f64().ceil());
+                    let error = aichat_providers::Error::new(ErrorKind::RateLimited, what);
+                    End::Failed(error.with_provider(&name).with_retry_after(Some(wait)))
+                })
+            })
+        });
+        passed.await
     }
 
     /// Sets aside what the next attempt costs at most.
@@ -600,6 +640,7 @@ impl Flight {
             stop: self.stop,
             fallbacks: self.fallbacks,
             purse: self.purse,
+            company: self.company,
         };
         (outcome, landed)
     }

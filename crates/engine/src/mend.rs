@@ -92,7 +92,7 @@ impl Mender {
         if lease.is_none() {
             *lease = Some(engine.store().lease(&outcome.session, Duration::ZERO).await?);
         }
-        let Landed { provider, mut request, fallbacks, progress, stop, mut purse } = landed;
+        let Landed { provider, mut request, fallbacks, progress, stop, mut purse, company } = landed;
         let user = Message::user(complaint(misfit, outcome.output.as_ref()));
         request.messages.extend([outcome.message.clone(), user.clone()]);
         request.options.max_tokens = fallbacks.max_tokens;
@@ -120,6 +120,7 @@ impl Mender {
             scope: self.scope.clone(),
             agent: self.agent.clone(),
             purse,
+            company,
             gauge: None,
         };
         Ok(engine.lift(prepared, progress, stop).await?.fly().await)

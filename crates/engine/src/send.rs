@@ -17,6 +17,7 @@ use aichat_store::{Claim, ErrorKind as StoreErrorKind, Lease, State, TurnHeader}
 
 use crate::answer::{Form, Gauge};
 use crate::budget::{Limits, Purse};
+use crate::company::Company;
 use crate::context::Context;
 use crate::cost::Pricing;
 use crate::engine::Engine;
@@ -70,6 +71,8 @@ pub(crate) struct Prepared {
     pub(crate) scope: Option<String>,
     pub(crate) agent: Option<AgentRef>,
     pub(crate) purse: Purse,
+    /// The turns that this one goes together with.
+    pub(crate) company: Option<Company>,
     /// What the answer is held to.
     pub(crate) gauge: Option<Gauge>,
 }
@@ -199,7 +202,12 @@ impl Engine {
         let (aim, reroutes) = self.first_aim(model.clone(), request, &mut fallbacks, agent)?;
         let Aim { model: asked, provider, mut call, pricing } = aim;
         let now_us = self.0.effects.clock.now_us();
-        let limits = Limits { max_cost: send.max_cost, allows_unpriced: send.allow_unpriced };
+        let company = send.company;
+        let limits = Limits {
+            max_cost: send.max_cost,
+            allows_unpriced: send.allow_unpriced,
+            company: company.clone(),
+        };
         let ledger = Arc::clone(&self.0.ledger);
         let mut purse = Purse::new(ledger, &self.0.budget, limits, summary.as_ref(), &pricing, now_us);
         if purse.is_limited() {
@@ -224,6 +232,7 @@ impl Engine {
             scope: send.scope,
             agent: acting.map(|acting| acting.named),
             purse,
+            company,
             gauge,
         })
     }
@@ -387,7 +396,7 @@ impl Engine {
         let records = drafts.into_iter().map(|draft| Record::Event(Box::new(draft)).encode()).collect();
         let messages = prepared.messages();
         let wire = WireJournal::new(self.0.record_wire, scribe.redactor());
-        let Prepared { session, base, reroutes, aim, fallbacks, input, purse, .. } = prepared;
+        let Prepared { session, base, reroutes, aim, fallbacks, input, purse, company, .. } = prepared;
         let Aim { model, provider, call, pricing } = aim;
         let header = TurnHeader { session: session.clone(), turn: turn_id.clone(), base };
         let turn = self.0.store.begin(header, records).await?;
@@ -411,6 +420,7 @@ impl Engine {
             wire,
             pricing,
             purse,
+            company,
             costs: Vec::new(),
             fallbacks,
             failures: Vec::new(),

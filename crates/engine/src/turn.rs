@@ -14,6 +14,7 @@ use aichat_providers::{Options, Output};
 
 use crate::agent::Agent;
 use crate::answer::{Form, Misfit};
+use crate::company::Company;
 use crate::cost;
 use crate::document::Versioned;
 use crate::error::Error;
@@ -88,6 +89,8 @@ pub struct Send {
     pub allow_unpriced: bool,
     /// Whether the answer is streamed.
     pub stream: bool,
+    /// The turns that this one goes together with, if any.
+    pub company: Option<Company>,
     /// Where the caller is, a terminal for example; see [`Engine::last_in_scope`](crate::Engine::last_in_scope).
     pub scope: Option<String>,
     /// How long to wait for another turn of the same session.
@@ -110,6 +113,7 @@ impl Send {
             max_cost: None,
             allow_unpriced: false,
             stream: true,
+            company: None,
             scope: None,
             wait: Duration::ZERO,
         }

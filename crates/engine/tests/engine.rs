@@ -6,6 +6,8 @@
 mod agents;
 #[path = "engine/attachments.rs"]
 mod attachments;
+#[path = "engine/batches.rs"]
+mod batches;
 #[path = "engine/budgets.rs"]
 mod budgets;
 #[path = "engine/care.rs"]

@@ -1,5 +1,6 @@
 //! The grammar: every command, argument and flag.
 
+mod batch;
 #[cfg(feature = "chat")]
 mod chat;
 mod cost;
@@ -18,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::env::Env;
 
+pub(crate) use batch::Batch;
 #[cfg(feature = "chat")]
 pub(crate) use chat::Chat;
 pub(crate) use cost::{By, Cost};
@@ -41,7 +43,7 @@ pub(crate) struct Cli {
 }
 
 /// What every command understands.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct Global {
     /// Directory or database (postgres://…) where sessions are kept
     #[arg(long, global = true, value_name = "default|PATH|URL", help_heading = "Global options")]
@@ -93,6 +95,8 @@ pub(crate) enum Command {
     /// Talk: one prompt after the other, in one session
     #[cfg(feature = "chat")]
     Chat(Box<Chat>),
+    /// Ask many prompts, so many at a time, and print a result for each
+    Batch(Box<Batch>),
     /// Create, list, show, search, branch, fork, rename, archive, delete, purge, export and import sessions
     #[command(subcommand)]
     Sessions(Sessions),

@@ -20,7 +20,8 @@ pub(crate) struct Send {
     /// Print only the last fenced code block of the answer
     #[arg(long = "xl", visible_alias = "extract-last", conflicts_with_all = ["schema", "extract"])]
     pub(crate) extract_last: bool,
-    /// Ask for JSON: a JSON Schema, a file that holds one, or fields such as "name, age int"; kept on continued turns
+    /// Ask for JSON: a JSON Schema, a file that holds one, or fields such as "name, age int, tags str[]: in English" (str,
+    /// int, float, bool); checked, asked for twice more where it does not fit, kept on continued turns
     #[arg(long, value_name = "FILE|JSON|FIELDS")]
     pub(crate) schema: Option<String>,
     /// Ask for free text in a session whose answers were JSON

@@ -330,13 +330,28 @@ fn open(context: &Context, location: &Location) -> Result<Arc<dyn Store>, Failur
 
 /// Returns an engine over the store that sessions are kept in. Nothing is opened before it is needed.
 pub(crate) fn engine(context: &Context, providers: Providers) -> Result<Engine, Failure> {
+    Ok(keeping(context, providers)?.build())
+}
+
+/// Returns an engine for many prompts, before which nobody sits: it waits as long as providers ask.
+pub(crate) fn patient(context: &Context, providers: Providers, keeps: bool) -> Result<Engine, Failure> {
+    let retry =
+        RetryPolicy { max_attempts: 8, max_total: Duration::from_secs(900), ..RetryPolicy::default() };
+    let builder = match keeps {
+        true => keeping(context, providers)?,
+        false => forgetting(context, providers)?,
+    };
+    Ok(builder.retry(retry).build())
+}
+
+fn keeping(context: &Context, providers: Providers) -> Result<Builder, Failure> {
     let record = match context.config()?.record_wire {
         Some(record) if record.value == "off" => RecordWire::Off,
         Some(record) if record.value == "errors" => RecordWire::Errors,
         _ => RecordWire::On,
     };
     let builder = equip(Engine::over(store(context)?), context).record_wire(record).budget(budget(context)?);
-    Ok(builder.catalog(context.catalog()?).registry(providers).build())
+    Ok(builder.catalog(context.catalog()?).registry(providers))
 }
 
 /// Returns an engine that is asked what it would do: where there is no store, none is made for that.
@@ -390,19 +405,24 @@ pub(crate) fn archive(context: &Context) -> Result<Engine, Failure> {
 /// Returns an engine that remembers nothing. What it spends counts where a day's budget is set, and is written down
 /// nowhere else.
 pub(crate) fn forgetful(context: &Context, providers: Providers) -> Result<Engine, Failure> {
+    Ok(forgetting(context, providers)?.build())
+}
+
+fn forgetting(context: &Context, providers: Providers) -> Result<Builder, Failure> {
     let mut builder = equip(Engine::builder(Memory::new()), context).record_wire(RecordWire::Off);
     let budget = budget(context)?;
     if budget.day.is_some() || !budget.providers.is_empty() {
         builder = builder.ledger(store(context)?.ledger());
     }
     let builder = builder.budget(budget);
-    Ok(builder.catalog(context.catalog()?).registry(providers).build())
+    Ok(builder.catalog(context.catalog()?).registry(providers))
 }
 
 /// Gives an engine what every engine of this program has: somebody waits in front of it, so retries are few.
 fn equip(builder: Builder, context: &Context) -> Builder {
     let retry = RetryPolicy { max_attempts: 3, max_total: Duration::from_secs(10), ..RetryPolicy::default() };
-    let builder = builder.secrets(context.secrets.clone()).retry(retry).adapters(Recorded).watch(watch(context));
+    let builder =
+        builder.secrets(context.secrets.clone()).retry(retry).adapters(Recorded).watch(watch(context));
     #[cfg(feature = "json-schema")]
     let builder = builder.validator(aichat_engine::JsonSchema);
     builder

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod agents;
+mod batch;
 mod chains;
 mod checkup;
 mod completions;
@@ -58,6 +59,7 @@ use crate::result::TurnResult;
 use crate::talk::Talk;
 
 /// What a command works with: flags, environment, known secrets, a voice.
+#[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) global: Global,
     pub(crate) env: Arc<Env>,
@@ -148,6 +150,7 @@ pub(crate) fn run(args: Vec<OsString>, secrets: Secrets) -> u8 {
         Command::Send(args) => send::run(&context, &args),
         #[cfg(feature = "chat")]
         Command::Chat(args) => crate::chat::run(&context, &args),
+        Command::Batch(args) => batch::run(&context, &args),
         Command::Sessions(args) => sessions::run(&context, args),
         Command::Agents(args) => agents::run(&context, args),
         Command::Templates(args) => templates::run(&context, args),

@@ -97,6 +97,7 @@ impl<'a> Asker<'a> {
             let fallbacks = args.fallback.iter().map(|text| context.model(text, &directory));
             let usual = Send {
                 session: None,
+                company: None,
                 agent,
                 model: model.clone(),
                 fallbacks: fallbacks.collect::<Result<_, _>>()?,
@@ -221,7 +222,7 @@ impl<'a> Asker<'a> {
         let saved = !self.args.no_save;
         let context = self.context;
         let pen = match (self.form, self.block) {
-            (Form::Text, None) => pen.rendered(context.global.color, &context.env),
+            (Form::Text, None) if turn.output.is_none() => pen.rendered(context.global.color, &context.env),
             _ => pen,
         };
         let mut display = Display::new(
@@ -390,7 +391,7 @@ fn no_block(outcome: &Outcome, saved: bool) -> Option<Report> {
     failure.into_report()
 }
 
-fn refused(outcome: &Outcome) -> bool {
+pub(crate) fn refused(outcome: &Outcome) -> bool {
     outcome
         .finish
         .as_ref()

@@ -213,8 +213,8 @@ fn a_turn_takes_from_its_agent_what_no_flag_says() {
 fn an_answer_has_the_form_the_agent_says() {
     let home = Home::new();
     assert_eq!(run(&home, &["agents", "create", "reader", "-m", "openai/echo", "--schema", "name"]).code, 0);
-    let asked = home.run(r#"send -a reader {"name":1}"#);
-    assert_eq!((asked.code, asked.out.as_str()), (0, "{\"name\":1}\n"), "{}", asked.err);
+    let asked = home.run(r#"send -a reader {"name":"x"}"#);
+    assert_eq!((asked.code, asked.out.as_str()), (0, "{\"name\":\"x\"}\n"), "{}", asked.err);
     assert!(home.mock.requests()[0].body.contains("json_schema"));
     assert_eq!(home.run("send -c no").code, 65, "a session keeps the form");
     assert_eq!(home.run("send -c -a reader --no-schema no").code, 0);

@@ -14,6 +14,7 @@ fn every_command_has_help() {
     let commands = [
         "",
         "send",
+        "batch",
         "sessions",
         "sessions create",
         "sessions list",

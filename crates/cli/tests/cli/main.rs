@@ -12,6 +12,7 @@ mod terminal;
 
 mod agents;
 mod attachments;
+mod batch;
 mod chains;
 #[cfg(feature = "chat")]
 mod chat;

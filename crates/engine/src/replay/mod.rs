@@ -299,7 +299,7 @@ impl Engine {
             is_local: true,
             agent: turn.agent.as_ref().map(|agent| agent.name.clone()),
         };
-        let limits = Limits { max_cost: None, allows_unpriced: true };
+        let limits = Limits { max_cost: None, allows_unpriced: true, company: None };
         let ledger = Arc::new(MemoryLedger::default());
         let purse = Purse::new(ledger, &Budget::default(), limits, None, &pricing, 0);
         let session = events[0].session().clone();
@@ -323,6 +323,7 @@ impl Engine {
                 scope: turn.scope,
                 agent: turn.agent,
                 purse,
+                company: None,
                 gauge: None,
             },
         }))

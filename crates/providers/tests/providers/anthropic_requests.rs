@@ -578,12 +578,19 @@ fn an_answer_with_a_form() {
     let mut request = Request { output: Some(output), ..hi("claude-opus-4-8") };
     request.options.reasoning = Some(Reasoning::Low);
     assert_snapshot!(body(request.clone()).split_once("}]}],").unwrap().1, @r#""output_config":{"effort":"low","format":{"type":"json_schema","schema":{"type":"object","z":1,"additionalProperties":false}}},"thinking":{"display":"summarized","type":"adaptive"},"stream":true}"#);
-    let refused = |request| prepare(request).unwrap_err().kind();
-    assert_eq!(
-        refused(Request { model: "claude-sonnet-4-0".to_owned(), ..request.clone() }),
-        ErrorKind::Unsupported
-    );
-    assert_eq!(refused(Request { output: Some(Output::Json), ..request }), ErrorKind::Unsupported);
+    // What the protocol has no field for, or not for this model, is said as a standing instruction.
+    for (request, instruction) in [
+        (
+            Request { model: "claude-sonnet-4-0".to_owned(), ..request.clone() },
+            "keeps to the JSON Schema below",
+        ),
+        (Request { output: Some(Output::Json), ..request }, "Answer with one JSON object"),
+    ] {
+        let body = body(request);
+        assert!(!body.contains("json_schema"), "{body}");
+        let system = body.split_once("\"system\":").unwrap().1;
+        assert!(system.contains(instruction), "{body}");
+    }
 }
 
 #[test]
