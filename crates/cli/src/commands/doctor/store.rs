@@ -40,7 +40,12 @@ pub(super) async fn look(context: &Context, paths: Option<&Paths>, is_read: bool
             return findings;
         }
     };
-    if let Location::Directory(path) = &location {
+    let directory = match &location {
+        Location::Directory(path) => Some(path),
+        #[cfg(feature = "postgres")]
+        Location::Database(_) => None,
+    };
+    if let Some(path) = directory {
         space(path, &mut findings);
         if !assemble::is_there(path) {
             let what = format!("there is none in {} yet; it is made when it is needed", path.display());
