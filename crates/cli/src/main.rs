@@ -8,6 +8,7 @@ mod batch;
 mod chat;
 mod choice;
 mod commands;
+mod complete;
 mod config;
 mod directory;
 mod display;

@@ -12,7 +12,6 @@ use super::turn::{dollars, key_value, param, seconds};
 const MOST_JOBS: i64 = 1000;
 
 #[derive(Args, Clone)]
-#[command(after_help = EXAMPLES)]
 pub(crate) struct Batch {
     /// Prompts, one JSON object a line: {"prompt": …} and perhaps id, model, system, agent, template, params, options,
     /// schema; `-` for standard input
@@ -70,12 +69,3 @@ pub(crate) struct Batch {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout_idle: Option<Duration>,
 }
-
-const EXAMPLES: &str = "\
-Examples:
-  aichat batch prompts.jsonl --output results.jsonl -j 8 --max-cost 2
-      Ask eight at once; run it again to go on where it stopped
-  jq -c '{id: .sku, prompt: .text}' goods.json | aichat batch - --schema 'colour, price float'
-      Make the lines on the way, and get JSON in each result
-  aichat batch words.jsonl -t translate -p language=French -m haiku > out.jsonl
-      Every prompt goes into a template";

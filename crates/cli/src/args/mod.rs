@@ -6,6 +6,7 @@ mod chat;
 mod cost;
 mod documents;
 mod events;
+mod examples;
 mod providers;
 mod send;
 mod sessions;
@@ -13,9 +14,10 @@ mod settings;
 mod store;
 mod turn;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::env::Env;
 
@@ -40,6 +42,21 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// Returns the grammar, with examples of every command.
+pub(crate) fn grammar() -> clap::Command {
+    examples::with_examples(Cli::command())
+}
+
+/// Reads a line.
+///
+/// # Errors
+/// Fails with what is wrong with it, or with help where that was asked for.
+pub(crate) fn parse(line: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut grammar = grammar();
+    let matches = grammar.try_get_matches_from_mut(line)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut grammar))
 }
 
 /// What every command understands.
@@ -134,18 +151,25 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Store(Store),
     /// Look whether everything is in order: configuration, keys, store, network, providers and terminal
-    #[command(
-        after_help = "Exits with 0, or with 1 where there is a problem.\n\nExamples:\n  aichat doctor\n  aichat doctor --json"
-    )]
+    #[command(after_help = "Exits with 0, or with 1 where there is a problem.")]
     Doctor,
     /// Print where configuration, sessions, state and cache are kept
     Paths,
     /// Print the JSON Schemas of everything printed as JSON
     Schema,
-    /// Print a completion script
+    /// Print the script that makes a shell complete commands, models, sessions, agents and templates
     Completions {
         /// The shell to complete in
         shell: clap_complete::Shell,
+    },
+    /// Print the manual page of a command, or write all of them
+    Man {
+        /// The command, such as send or sessions export; without one, the page that all others are named on
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+        /// Directory to write every page to, instead of printing one
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "command")]
+        output: Option<PathBuf>,
     },
 }
 
@@ -168,7 +192,6 @@ pub(crate) struct Limit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_grammar_holds_together() {

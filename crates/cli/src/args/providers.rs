@@ -30,9 +30,6 @@ pub(crate) enum Models {
 #[derive(Subcommand)]
 pub(crate) enum Keys {
     /// Keep a key, read from a hidden prompt or standard input, in the keyring or else in a private file
-    #[command(
-        after_help = "Examples:\n  aichat keys set openai\n  pass show openai | aichat keys set openai --file"
-    )]
     Set(SetKey),
     /// Say for each provider with a key where it comes from and where else there is one, never the key
     List(Limit),
@@ -42,7 +39,6 @@ pub(crate) enum Keys {
     /// Say where the key of a provider comes from
     Which(Provider),
     /// Try keys by asking for lists of models, which costs nothing
-    #[command(after_help = "Examples:\n  aichat keys test openai\n  aichat keys test --all --json")]
     Test(TestKeys),
 }
 

@@ -14,6 +14,7 @@ mod events;
 mod fork;
 mod heads;
 mod keys;
+mod man;
 mod models;
 mod otel;
 mod paths;
@@ -39,13 +40,13 @@ use aichat_catalog::{Call, Catalog, Match, Moment};
 use aichat_engine::{ModelRef, Secrets};
 use aichat_message::ErrorKind;
 use clap::error::ErrorKind as Misuse;
-use clap::{CommandFactory, Parser};
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
-use crate::args::{Cli, Color, Command, Form, Global};
+use crate::args::{self, Cli, Color, Command, Form, Global};
 use crate::assemble;
 use crate::choice;
+use crate::complete;
 use crate::config::Config;
 use crate::directory::{Directory, Entry};
 use crate::env::Env;
@@ -139,7 +140,10 @@ impl Context {
 /// Parses the arguments, runs the command they name and returns the exit code.
 pub(crate) fn run(args: Vec<OsString>, secrets: Secrets) -> u8 {
     let env = Arc::new(Env::process());
-    let cli = match Cli::try_parse_from(&args) {
+    if complete::answer(&env) {
+        return exit::OK;
+    }
+    let cli = match args::parse(args.iter().cloned()) {
         Ok(cli) => cli,
         Err(error) => return misused(&error, &args, &env, secrets),
     };
@@ -167,6 +171,7 @@ pub(crate) fn run(args: Vec<OsString>, secrets: Secrets) -> u8 {
         Command::Paths => paths::run(&context),
         Command::Schema => schema::run(),
         Command::Completions { shell } => completions::run(shell),
+        Command::Man { command, output } => man::run(&command, output.as_deref()),
     };
     done.unwrap_or_else(|failure| report(failure, shape, &context.talk, &context.secrets))
 }
@@ -210,7 +215,7 @@ impl Shape {
             _ if args.contains(&"--json") => Form::Json,
             _ => return Self::Words,
         };
-        let grammar = Cli::command();
+        let grammar = args::grammar();
         match args.iter().skip(1).find(|arg| grammar.find_subcommand(arg).is_some()) {
             Some(&"send") => Self::Result(form),
             _ => Self::Error,

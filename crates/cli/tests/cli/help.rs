@@ -2,87 +2,32 @@
 
 use std::process::Command;
 
-use crate::common::Done;
+use crate::common::{Done, Home};
 
 fn bare(line: &str) -> Done {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aichat"));
     Done::from(command.args(line.split_whitespace()).env_clear().output().unwrap())
 }
 
+/// Adds the help of a command and of all below it, as its own help lists them.
+fn add(command: &str, all: &mut String) {
+    let done = bare(&format!("{command} --help"));
+    assert_eq!((done.code, done.err.as_str()), (0, ""), "{command}");
+    all.push_str(&format!("$ aichat {command} --help\n{}\n", done.out));
+    let listed = done.out.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let names = listed.take_while(|line| line.starts_with("  ")).filter_map(|line| {
+        let name = line.strip_prefix("  ")?.split(' ').next()?;
+        (!name.is_empty() && name != "help").then_some(name)
+    });
+    for name in names.collect::<Vec<_>>() {
+        add(format!("{command} {name}").trim_start(), all);
+    }
+}
+
 #[test]
 fn every_command_has_help() {
-    let commands = [
-        "",
-        "send",
-        "batch",
-        "sessions",
-        "sessions create",
-        "sessions list",
-        "sessions show",
-        "sessions rename",
-        "sessions delete",
-        "sessions export",
-        "sessions import",
-        "agents",
-        "agents create",
-        "agents edit",
-        "agents list",
-        "agents show",
-        "agents delete",
-        "agents export",
-        "agents import",
-        "templates",
-        "templates create",
-        "templates edit",
-        "templates list",
-        "templates show",
-        "templates delete",
-        "templates export",
-        "templates import",
-        "events",
-        "events list",
-        "events show",
-        "events report",
-        "events tail",
-        "events timeline",
-        "events verify",
-        "inspect",
-        "models",
-        "models list",
-        "models show",
-        "keys",
-        "keys set",
-        "keys list",
-        "keys delete",
-        "keys which",
-        "keys test",
-        "providers",
-        "providers list",
-        "providers show",
-        "providers test",
-        "doctor",
-        "settings",
-        "settings show",
-        "settings get",
-        "settings set",
-        "store",
-        "store info",
-        "store verify",
-        "store rebuild",
-        "store compact",
-        "store backup",
-        "store restore",
-        "store copy",
-        "paths",
-        "schema",
-        "completions",
-    ];
     let mut all = String::new();
-    for command in commands {
-        let done = bare(&format!("{command} --help"));
-        assert_eq!((done.code, done.err.as_str()), (0, ""), "{command}");
-        all.push_str(&format!("$ aichat {command} --help\n{}\n", done.out));
-    }
+    add("", &mut all);
     insta::assert_snapshot!(all);
 }
 
@@ -103,13 +48,65 @@ fn version_and_schema_need_no_home() {
     }
 }
 
+/// Completes a line as bash does: the last word is the one that is typed.
+fn complete(home: &Home, line: &str) -> Vec<String> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let mut command = home.command([] as [&str; 0]);
+    command.env("AICHAT_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", (words.len() - 1).to_string());
+    command.env("_CLAP_IFS", "\n").env("_CLAP_COMPLETE_COMP_TYPE", "9").env("_CLAP_COMPLETE_SPACE", "true");
+    let done = Done::from(command.arg("--").args(words).output().unwrap());
+    assert_eq!((done.code, done.err.as_str()), (0, ""), "{line}");
+    done.out.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// Completes a line until the store has answered in time, which a busy machine may not do at once.
+fn kept(home: &Home, line: &str) -> Vec<String> {
+    (0..20).map(|_| complete(home, line)).find(|found| !found.is_empty()).unwrap_or_default()
+}
+
 #[test]
-fn completions_know_the_commands() {
-    for shell in ["bash", "zsh", "fish", "powershell"] {
+fn a_shell_completes_commands_flags_and_what_is_kept() {
+    let home = Home::new();
+    for line in
+        ["agents create editor --system x", "agents create teacher --system x", "sessions create rivers"]
+    {
+        assert_eq!(home.run(line).code, 0, "{line}");
+    }
+    assert!(complete(&home, "aichat sess").contains(&"sessions".to_owned()));
+    assert!(complete(&home, "aichat sessions ex").contains(&"export".to_owned()));
+    assert!(complete(&home, "aichat send --no-st").contains(&"--no-stream".to_owned()));
+    assert_eq!(kept(&home, "aichat send -a ed"), ["editor"]);
+    assert_eq!(kept(&home, "aichat agents show t"), ["teacher"]);
+    assert_eq!(kept(&home, "aichat sessions show ri"), ["rivers"]);
+    assert_eq!(kept(&home, "aichat send -s ri"), ["rivers"]);
+    assert!(complete(&home, "aichat send -m openai/gpt-4o-m").contains(&"openai/gpt-4o-mini".to_owned()));
+    assert!(complete(&home, "aichat keys set anth").contains(&"anthropic".to_owned()));
+    assert!(complete(&home, "aichat send -s nothing-begins-so").is_empty());
+    let elsewhere = format!("aichat --store {} sessions show ri", home.path().join("elsewhere").display());
+    assert!(complete(&home, &elsewhere).is_empty(), "another store has no such session");
+    assert!(!home.path().join("elsewhere").exists(), "and looking makes none");
+}
+
+#[test]
+fn each_shell_gets_a_script_that_asks() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let done = bare(&format!("completions {shell}"));
         assert_eq!(done.code, 0, "{shell}");
-        assert!(done.out.contains("no-stream") && done.out.contains("timeline"), "{shell}");
+        assert!(done.out.contains("AICHAT_COMPLETE"), "{shell}");
     }
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let place = tempfile::tempdir().unwrap();
+    let done = bare(&format!("man --output {}", place.path().display()));
+    assert_eq!((done.code, done.err.as_str()), (0, ""));
+    let page = std::fs::read_to_string(place.path().join("aichat-sessions-export.1")).unwrap();
+    assert!(page.contains(".TH aichat-sessions-export 1") && page.contains("Examples:"), "{page}");
+    assert_eq!(bare("man sessions export").out, page);
+    let unknown = bare("man sessions nothing");
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.err.contains("no command sessions nothing"), "{}", unknown.err);
 }
 
 #[test]
