@@ -99,11 +99,11 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "sessions fork",
         &[
             (
-                "aichat sessions fork rivers@3 --set model=openai/gpt-5-mini --answer",
+                "aichat sessions fork rivers@@last~1 --set model=openai/gpt-5-mini --answer",
                 "the same question to another model",
             ),
             (
-                "aichat sessions fork rivers --edit 3=@prompt.txt --n 3 --answer",
+                "aichat sessions fork rivers@@last~1 --edit 1=@prompt.txt --n 3 --answer",
                 "three answers to another question",
             ),
         ],

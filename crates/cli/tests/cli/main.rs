@@ -17,6 +17,7 @@ mod chains;
 #[cfg(feature = "chat")]
 mod chat;
 mod checkups;
+mod cookbook;
 mod costs;
 mod databases;
 mod doctor;
