@@ -193,11 +193,12 @@ pub(super) fn sides(row: &str) -> Option<Vec<Side>> {
 pub(super) fn is_unclear(line: &str, in_item: bool) -> bool {
     let body = line.trim_start_matches([' ', '\t']);
     let Some(first) = body.chars().next() else { return true };
-    let alike = body.chars().all(|c| c == first);
+    let alike = || body.chars().all(|c| c == first);
     match first {
-        '>' => is_unclear(&body[1..], false),
-        '#' => alike,
-        '`' | '~' => alike || body.starts_with(if first == '`' { "```" } else { "~~~" }),
+        // All at once: a line may be nothing else.
+        '>' => is_unclear(body.trim_start_matches(['>', ' ', '\t']), false),
+        '#' => alike(),
+        '`' | '~' => alike() || body.starts_with(if first == '`' { "```" } else { "~~~" }),
         '-' | '*' | '_' | '+' | '=' => {
             let marks_only = body.chars().all(|c| c == first || c == ' ');
             marks_only
