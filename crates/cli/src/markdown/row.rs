@@ -107,6 +107,11 @@ impl Row {
         self.spans.iter().map(|span| width(&span.text)).sum()
     }
 
+    /// Returns how many columns to keep free for it.
+    pub(super) fn room(&self) -> usize {
+        self.spans.iter().map(|span| room(&span.text)).sum()
+    }
+
     /// Returns how many rows of the terminal it takes; tabs are taken for as wide as they can be.
     pub(super) fn height(&self, columns: usize) -> usize {
         let tabs: usize = self.spans.iter().map(|span| span.text.matches('\t').count()).sum();

@@ -2,7 +2,7 @@
 
 use super::inline::{self, Manner};
 use super::marker::Side;
-use super::row::{Row, Span, Style, append, width};
+use super::row::{self, Row, Span, Style, append, width};
 use super::wrap::{lay, mark};
 
 /// What stands between two columns.
@@ -191,7 +191,7 @@ impl Table {
                 }
                 let empty = Row::default();
                 let text = cell.get(n).unwrap_or(&empty);
-                let spare = room.saturating_sub(text.width());
+                let spare = room.saturating_sub(text.room());
                 let left = match self.sides[column] {
                     Side::Left => 0,
                     Side::Middle => spare / 2,
@@ -232,5 +232,6 @@ impl Table {
 /// Returns how wide a cell is where nothing squeezes it.
 fn natural(cell: &Cell) -> usize {
     let text: String = cell.iter().map(|span| span.text.as_str()).collect();
-    text.split('\n').map(width).max().unwrap_or(0)
+    // A bar out of line is less than a row that is longer than the screen.
+    text.split('\n').map(row::room).max().unwrap_or(0)
 }
