@@ -553,7 +553,7 @@ fn heading_style(level: usize) -> Style {
 
 /// Returns the rule over code, which names the language.
 fn fence_rule(info: &str) -> String {
-    match info {
+    match info.replace('\t', " ").as_str() {
         "" => "─".repeat(RULE),
         info => format!("─── {info} {}", "─".repeat(RULE.saturating_sub(5 + width(info)).max(3))),
     }

@@ -3,7 +3,7 @@
 use super::inline::{self, Manner};
 use super::marker::Side;
 use super::row::{self, Row, Span, Style, append, width};
-use super::wrap::{lay, mark};
+use super::wrap::{TAB, lay, mark};
 
 /// What stands between two columns.
 const BAR: &str = " │ ";
@@ -231,7 +231,7 @@ impl Table {
 
 /// Returns how wide a cell is where nothing squeezes it.
 fn natural(cell: &Cell) -> usize {
-    let text: String = cell.iter().map(|span| span.text.as_str()).collect();
+    let text: String = cell.iter().map(|span| span.text.replace('\t', TAB)).collect();
     // A bar out of line is less than a row that is longer than the screen.
     text.split('\n').map(row::room).max().unwrap_or(0)
 }

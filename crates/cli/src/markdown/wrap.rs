@@ -13,6 +13,9 @@ const ADDRESS: usize = 2048;
 /// What does not begin a row.
 const CLINGS: &str = "、。，．：；！？）」』】〉》〕］｝・…ー";
 
+/// What stands for a tab in text.
+pub(super) const TAB: &str = "    ";
+
 /// How many columns rows have: the terminal's, but what is on the screen keeps those that it was laid out for.
 #[derive(Clone, Debug)]
 pub(super) struct Columns {
@@ -84,7 +87,7 @@ impl Wrapper {
                     ' ' | '\t' => {
                         self.end_word(columns, rows);
                         let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-                        append(&mut self.gap, *style, &rest[..blank].replace('\t', "    "));
+                        append(&mut self.gap, *style, &rest[..blank].replace('\t', TAB));
                         blank
                     }
                     _ => {
@@ -133,12 +136,9 @@ impl Wrapper {
         columns.next().saturating_sub(prefix).max(1)
     }
 
-    fn word_length(&self) -> usize {
-        self.word.iter().map(|span| span.text.len()).sum()
-    }
-
     fn is_address(&self) -> bool {
-        !self.torn && self.word.iter().any(|span| span.text.contains("://")) && self.word_length() <= ADDRESS
+        let text: String = self.word.iter().map(|span| span.text.as_str()).collect();
+        self.is_address_text(&text)
     }
 
     fn end_word(&mut self, columns: &mut Columns, rows: &mut Vec<Row>) {
@@ -148,7 +148,8 @@ impl Wrapper {
 
     /// Lays out what is certain of a word that grows long.
     fn relieve(&mut self, columns: &mut Columns, rows: &mut Vec<Row>) {
-        if self.word_length() > WORD && !self.is_address() {
+        let length: usize = self.word.iter().map(|span| span.text.len()).sum();
+        if length > WORD && !self.is_address() {
             self.place(false, columns, rows);
         }
     }
@@ -183,8 +184,11 @@ impl Wrapper {
         }
     }
 
+    /// Tells whether a text is an address, which stays whole: the terminal breaks it, and a person copies it. How many
+    /// rows it takes there is known only where every character takes one column.
     fn is_address_text(&self, text: &str) -> bool {
-        !self.torn && text.len() <= ADDRESS && text.contains("://")
+        let is_narrow = || text.is_ascii() || text.graphemes(true).all(|cluster| room(cluster) == 1);
+        !self.torn && text.len() <= ADDRESS && text.contains("://") && is_narrow()
     }
 
     /// Lays out what stays together: `text`, which stands in `word` at a place.
