@@ -11,6 +11,7 @@ use toml_edit::{Document, Item, Key, Table, TableLike, Value};
 use crate::choice::nearest;
 use crate::failure::Failure;
 use crate::location::{Complaint, Location};
+use crate::paths::is_absent;
 
 /// The protocols a section may name.
 pub(crate) const PROTOCOLS: [&str; 7] =
@@ -107,7 +108,7 @@ impl Config {
                 Ok(text) => Self::parse(&text, path),
                 Err(_) => Err(Failure::new(ErrorKind::Config, format!("{} is not UTF-8", path.display()))),
             },
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => Ok(Self::default()),
+            Err(error) if is_absent(&error) && !named => Ok(Self::default()),
             Err(error) => Err(Failure::file(ErrorKind::Config, "cannot read", path, &error)),
         }
     }

@@ -9,9 +9,13 @@ pub(crate) struct Env(Box<LookUp>);
 type LookUp = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
 impl Env {
-    /// Returns the environment of this process.
+    /// Returns the environment of this process. Where `HOME` is not set, as in many a service, it is the home that the
+    /// system knows of the user.
     pub(crate) fn process() -> Self {
-        Self(Box::new(|name| std::env::var_os(name)))
+        Self(Box::new(|name| match name {
+            "HOME" => std::env::home_dir().map(PathBuf::into_os_string),
+            name => std::env::var_os(name),
+        }))
     }
 
     /// Returns an environment of exactly these variables.

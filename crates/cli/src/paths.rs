@@ -56,6 +56,12 @@ impl Paths {
     }
 }
 
+/// Tells whether a file cannot be read because there is none: also where what should be a directory above it is none,
+/// as with a home of `/dev/null`.
+pub(crate) fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
 /// Replaces a file in one step, readable by its owner only; missing directories are made.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 
 use crate::env::Env;
 use crate::failure::Failure;
+use crate::paths::is_absent;
 
 /// Returns the password for a database: `PGPASSWORD`, or the first line of the password file that fits.
 ///
@@ -24,7 +25,7 @@ pub(crate) fn find(env: &Env, address: &PostgresAddress) -> Result<Option<Secret
     let unreadable = |error| Failure::file(ErrorKind::Config, "cannot read", &path, &error);
     let mut file = match fs::File::open(&path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if is_absent(&error) => return Ok(None),
         Err(error) => return Err(unreadable(error)),
     };
     if file.metadata().map_err(unreadable)?.permissions().mode() & 0o077 != 0 {

@@ -55,7 +55,7 @@ use crate::failure::{Failure, Report, phrase};
 #[cfg(feature = "postgres")]
 use crate::location::Location;
 use crate::output::Output;
-use crate::paths::Paths;
+use crate::paths::{Paths, is_absent};
 use crate::result::TurnResult;
 use crate::talk::Talk;
 
@@ -90,7 +90,7 @@ impl Context {
         let path = self.paths()?.config.join("models.json");
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Catalog::builtin()),
+            Err(error) if is_absent(&error) => return Ok(Catalog::builtin()),
             Err(error) => return Err(Failure::file(ErrorKind::Config, "cannot read", &path, &error)),
         };
         Catalog::builtin().with_json(&text).map_err(|error| {

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::paths::is_absent;
 
 /// What the file has of a provider.
 pub(crate) enum Kept {
@@ -43,7 +44,7 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Kept>, Failure> {
     let opened = fs::OpenOptions::new().read(true).custom_flags(flags(OFlags::NOFOLLOW)).open(path);
     let mut file = match opened {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) if is_absent(&error) => return Ok(BTreeMap::new()),
         Err(_) if path.is_symlink() => {
             let what = format!("{} is a link, and keys are not kept behind one", path.display());
             return Err(Failure::new(ErrorKind::Config, what).hint("put the file itself there"));

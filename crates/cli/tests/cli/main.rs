@@ -43,6 +43,7 @@ mod send;
 mod sessions;
 mod stops;
 mod store;
+mod surroundings;
 mod tail;
 mod templates;
 mod transfer;
