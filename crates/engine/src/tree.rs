@@ -28,10 +28,7 @@ impl Engine {
         // A turn that began meanwhile would follow a head that is another one by then.
         let _lease = self.store().lease(session, Duration::ZERO).await?;
         self.using_store(async {
-            self.settle().await?;
-            self.check_idle(session).await?;
-            let heads = self.summary(session).await?.heads;
-            let transcript = Transcript::fold(&self.lineage(session).await?);
+            let (heads, transcript) = self.messages_of(session).await?;
             if transcript.entry(at).is_none_or(|entry| entry.erased) {
                 return Err(Error::input(format!("there is no message {at} in session {session}")));
             }
@@ -116,6 +113,14 @@ impl Engine {
         Ok(edited)
     }
 
+    /// Returns the branches and messages of a session of which no turn is in flight.
+    async fn messages_of(&self, session: &SessionId) -> Result<(Heads, Transcript), Error> {
+        self.settle().await?;
+        self.check_idle(session).await?;
+        let heads = self.summary(session).await?.heads;
+        Ok((heads, Transcript::fold(&self.lineage(session).await?)))
+    }
+
     /// Goes back to before the message that is chosen from the branch that the next turn goes on from, a question that
     /// nothing answered included, and returns it.
     async fn go_back(
@@ -125,10 +130,7 @@ impl Engine {
     ) -> Result<Entry, Error> {
         let _lease = self.store().lease(session, Duration::ZERO).await?;
         self.using_store(async {
-            self.settle().await?;
-            self.check_idle(session).await?;
-            let heads = self.summary(session).await?.heads;
-            let transcript = Transcript::fold(&self.lineage(session).await?);
+            let (heads, transcript) = self.messages_of(session).await?;
             let branch = heads.shown().map(|tip| transcript.branch(tip)).unwrap_or_default();
             let entry = choose(&branch)?;
             // A standing instruction that was said with it goes with it.

@@ -1,5 +1,9 @@
 //! A turn in flight: the task that calls the provider, passes on what comes, and records it to its end.
 
+mod attempt;
+mod landing;
+mod running;
+
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -11,11 +15,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep};
 
 use aichat_events::{
-    CostCalculated, Draft, Fact, Interruption, Kept, LlmRequestRetried, LlmResponseCompleted,
-    LlmResponseFailed, LlmResponseFirstChunk, LlmResponseInterrupted, MessageAssistant, Messages, Timing,
-    TurnCompleted, TurnFailed, TurnInterrupted, WarningRaised,
+    CostCalculated, Draft, Fact, Interruption, LlmRequestRetried, LlmResponseFailed, LlmResponseFirstChunk,
+    Messages, Scribe, WarningRaised,
 };
-use aichat_message::{Delta, ErrorKind, Finish, Fold, Message, MessageId, SessionId, Start, TurnId, Usage};
+use aichat_message::{Delta, ErrorKind, MessageId, SessionId, TurnId, Usage};
 use aichat_providers::{Call, DeltaStream, Provider, Request};
 use aichat_store::Turn;
 
@@ -28,9 +31,12 @@ use crate::fallback::{Fallbacks, Reroute};
 use crate::journal::DeltaJournal;
 use crate::record::Record;
 use crate::send::request_started;
-use crate::turn::{ModelRef, Outcome, Progress, Status};
+use crate::turn::{ModelRef, Outcome, Progress};
 use crate::wire::{self, WireJournal};
-use aichat_events::Scribe;
+use attempt::Attempt;
+
+pub(crate) use attempt::kept;
+pub(crate) use running::Running;
 
 /// How long text may wait before it is written.
 const MAX_WAIT: Duration = Duration::from_millis(50);
@@ -80,70 +86,6 @@ enum End {
     Stopped(Interruption),
     /// It was not sent.
     Refused(Error),
-}
-
-/// What one attempt has given so far.
-struct Attempt {
-    fold: Fold,
-    queue_us: u64,
-    begun_us: u64,
-    last_us: u64,
-    first_byte_us: Option<u64>,
-    first_content_us: Option<u64>,
-    chunks: u64,
-    longest_gap_us: u64,
-    /// Whether a secret was masked in what came.
-    is_masked: bool,
-}
-
-impl Attempt {
-    fn new(now_us: u64, turn_us: u64) -> Self {
-        Self {
-            fold: Fold::new(),
-            queue_us: now_us.saturating_sub(turn_us),
-            begun_us: now_us,
-            last_us: now_us,
-            first_byte_us: None,
-            first_content_us: None,
-            chunks: 0,
-            longest_gap_us: 0,
-            is_masked: false,
-        }
-    }
-
-    /// Says what there is of an answer that did not come to its end.
-    fn kept(&self) -> Option<Kept> {
-        kept(&self.fold)
-    }
-
-    /// Takes a delta, and tells whether it is the first content.
-    fn take(&mut self, delta: &Delta, now_us: u64) -> bool {
-        self.fold.apply(delta);
-        if matches!(delta, Delta::Heartbeat | Delta::Start(_)) {
-            return false;
-        }
-        if self.chunks > 0 {
-            self.longest_gap_us = self.longest_gap_us.max(now_us.saturating_sub(self.last_us));
-        }
-        self.last_us = now_us;
-        self.chunks += 1;
-        let first = self.first_content_us.is_none() && delta.part().is_some();
-        if first {
-            self.first_content_us = Some(now_us.saturating_sub(self.begun_us));
-        }
-        first
-    }
-
-    fn timing(&self, now_us: u64) -> Timing {
-        Timing {
-            queue_us: Some(self.queue_us),
-            first_byte_us: self.first_byte_us,
-            first_content_us: self.first_content_us,
-            total_us: now_us.saturating_sub(self.begun_us),
-            chunks: self.chunks,
-            longest_gap_us: self.longest_gap_us,
-        }
-    }
 }
 
 impl Flight {
@@ -537,156 +479,6 @@ impl Flight {
             kept: attempt.kept(),
         }
     }
-
-    /// Records how the attempt ended, unless that is recorded already, and the turn with it.
-    async fn land(mut self, attempt: Attempt, is_open: bool, end: End) -> (Outcome, Landed) {
-        let timing = attempt.timing(self.now_us());
-        match &end {
-            _ if !is_open => {}
-            End::Finished => {
-                let start = attempt.fold.started().clone();
-                let finish = attempt.fold.finish().expect("an attempt finishes by its finish").clone();
-                self.note(&LlmResponseCompleted {
-                    model: start.model,
-                    response_id: start.response_id,
-                    request_id: start.request_id,
-                    finish,
-                    usage: attempt.fold.usage().cloned(),
-                    timing: timing.clone(),
-                    rate_limits: start.rate_limits,
-                });
-                let cost = self.cost(&attempt, attempt.fold.usage(), true);
-                self.pay(Some(cost)).await;
-            }
-            End::Failed(error) => self.fail(&attempt, error).await,
-            End::Stopped(reason) => {
-                self.note(&LlmResponseInterrupted {
-                    reason: *reason,
-                    usage: attempt.fold.usage().cloned(),
-                    timing: Some(timing.clone()),
-                    kept: attempt.kept(),
-                });
-                let cost = self.cost(&attempt, attempt.fold.usage(), false);
-                self.pay(Some(cost)).await;
-            }
-            End::Refused(_) => {}
-        }
-        let Attempt { fold, begun_us, first_content_us, mut is_masked, .. } = attempt;
-        let (start, usage, finish) = (fold.started().clone(), fold.usage().cloned(), fold.finish().cloned());
-        let completed = matches!(end, End::Finished);
-        let mut message = self.originated(fold.into_message(), &start);
-        let masked = self.scribe.redactor().masked();
-        let mut answer = None;
-        if completed || !message.is_empty() {
-            let (id, recorded) = self.answer(message, !completed);
-            (answer, message) = (Some(id), recorded);
-        }
-        is_masked |= self.scribe.redactor().masked() > masked;
-        if is_masked {
-            self.drop_wire();
-        }
-        self.end_turn(finish.as_ref(), &end, answer.as_ref());
-        let told = self.purse.tell();
-        let (recorded, told) = futures::future::join(self.turn.finish(), told).await;
-        let recorded = recorded.map_err(Error::from);
-        if let Err(error) = told {
-            self.warnings.push(format!("the budgets of this day do not count this turn: {error}"));
-        }
-
-        let now_us = self.engine.0.effects.clock.mono_us();
-        let (status, error) = match end {
-            End::Finished => (Status::Completed, None),
-            End::Failed(error) => (Status::Failed, Some(Error::from(error))),
-            End::Stopped(_) => {
-                (Status::Interrupted, Some(Error::new(ErrorKind::Cancelled, "the turn was stopped")))
-            }
-            End::Refused(error) => (Status::Failed, Some(error)),
-        };
-        let (status, error) = match recorded {
-            Ok(()) => (status, error),
-            Err(error) => (Status::Failed, Some(error)),
-        };
-        let error = error.map(|error| match status {
-            Status::Failed => error.after(self.failures),
-            _ => error,
-        });
-        let total = Duration::from_micros(now_us.saturating_sub(self.begun_us));
-        let first_content =
-            first_content_us.map(|us| Duration::from_micros(us + begun_us.saturating_sub(self.begun_us)));
-        let outcome = Outcome {
-            status,
-            session: self.session,
-            turn: self.turn_id,
-            answer,
-            output: self.call.request.output.clone(),
-            formed: None,
-            mended: 0,
-            finish,
-            usage,
-            costs: self.costs,
-            model: self.model,
-            model_served: start.model,
-            request_id: start.request_id.or_else(|| error.as_ref()?.request_id().map(str::to_owned)),
-            first_content,
-            total,
-            warnings: self.warnings,
-            error,
-            message,
-        };
-        let landed = Landed {
-            provider: self.provider,
-            request: self.call.request,
-            progress: self.progress,
-            stop: self.stop,
-            fallbacks: self.fallbacks,
-            purse: self.purse,
-            company: self.company,
-        };
-        (outcome, landed)
-    }
-
-    /// Says of a message where it came from.
-    fn originated(&self, mut message: Message, start: &Start) -> Message {
-        message.origin = Some(self.provider.info().origin(&self.model.model, start));
-        message
-    }
-
-    /// Records the answer and gives it back; a long one is copied no more often than it must be.
-    fn answer(&mut self, message: Message, partial: bool) -> (MessageId, Message) {
-        let id = MessageId::from_bits(self.engine.0.effects.bits());
-        let parent = Some(self.user.clone());
-        let (masked, original) = match self.scribe.redactor().is_none() {
-            true => (message, None),
-            false => (self.scribe.masked(&message), Some(message)),
-        };
-        let fact = MessageAssistant { id: id.clone(), parent, message: masked, partial };
-        let draft = self.scribe.fact(&fact);
-        self.record(draft);
-        (id, original.unwrap_or(fact.message))
-    }
-
-    fn end_turn(&mut self, finish: Option<&Finish>, end: &End, answer: Option<&MessageId>) {
-        if let Some(counts) = self.scribe.masked_counts() {
-            self.record(counts);
-        }
-        match end {
-            End::Finished => self.note(&TurnCompleted {
-                answer: answer.expect("a finished attempt has an answer").clone(),
-                finish: finish.expect("an attempt finishes by its finish").clone(),
-            }),
-            End::Failed(error) => self.note(&TurnFailed {
-                kind: error.kind(),
-                message: error.to_string(),
-                answer: answer.cloned(),
-            }),
-            End::Stopped(reason) => {
-                self.note(&TurnInterrupted { reason: *reason, answer: answer.cloned() });
-            }
-            End::Refused(error) => {
-                self.note(&TurnFailed { kind: error.kind(), message: error.to_string(), answer: None });
-            }
-        }
-    }
 }
 
 /// What a turn in flight may meet next.
@@ -696,13 +488,6 @@ enum Next {
     End(End),
 }
 
-/// Says what there is of an answer that did not come to its end.
-pub(crate) fn kept(fold: &Fold) -> Option<Kept> {
-    let message = fold.message();
-    let text_bytes = message.text().len() as u64;
-    (!message.is_empty()).then_some(Kept { parts: message.parts.len() as u64, text_bytes })
-}
-
 /// A provider broke its word that a stream ends by a finish or an error.
 fn ended_early() -> aichat_providers::Error {
     aichat_providers::Error::new(ErrorKind::Truncated, "the stream ended without its end marker")
@@ -710,27 +495,4 @@ fn ended_early() -> aichat_providers::Error {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Keeps an engine's shutdown waiting while a turn runs.
-pub(crate) struct Running {
-    engine: Engine,
-    session: SessionId,
-}
-
-impl Running {
-    pub(crate) fn new(engine: &Engine, session: &SessionId) -> Self {
-        engine.0.running.send_modify(|running| running.push(session.clone()));
-        Self { engine: engine.clone(), session: session.clone() }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.engine.0.running.send_modify(|running| {
-            if let Some(at) = running.iter().position(|session| *session == self.session) {
-                running.swap_remove(at);
-            }
-        });
-    }
 }
