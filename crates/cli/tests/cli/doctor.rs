@@ -124,8 +124,9 @@ fn providers_are_tried_all_at_once_and_each_says_what_is_wrong() {
 #[test]
 fn it_works_without_a_home_and_on_a_store_that_is_damaged_or_of_somebody_else() {
     let home = Home::new();
+    // Unset, it would be the home that the system knows; this one is no directory anybody could mean.
     let done = Done::from(
-        home.command(["doctor", "--json"]).env_remove("HOME").env("LANG", "C.UTF-8").output().unwrap(),
+        home.command(["doctor", "--json"]).env("HOME", "nowhere").env("LANG", "C.UTF-8").output().unwrap(),
     );
     let told = bad(&home, &done);
     assert!(done.code == 1 && told.starts_with("paths | directories | problem | "), "{told}");
