@@ -274,6 +274,7 @@ fn text(examples: &[(&str, &str)]) -> String {
 mod tests {
     use super::*;
     use crate::args::{grammar, parse};
+    use std::ffi::OsString;
 
     /// Splits a line as a shell does, as far as the examples need it: quotes, and where the command ends.
     fn words(line: &str) -> Vec<String> {
@@ -324,8 +325,9 @@ mod tests {
         for (path, examples) in EXAMPLES.iter().filter(|_| cfg!(feature = "chat")) {
             for (line, _) in *examples {
                 let start = line.find("aichat").unwrap_or_else(|| panic!("{line} does not call the program"));
-                let typed = words(&line[start..]);
-                if parse(typed.iter().map(Into::into)).is_err() || !typed.join(" ").contains(path) {
+                let words = words(&line[start..]);
+                let typed: Vec<_> = words.iter().map(OsString::from).collect();
+                if parse(&typed).is_err() || !words.join(" ").contains(path) {
                     wrong.push(line);
                 }
             }

@@ -17,7 +17,8 @@ mod turn;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::env::Env;
 
@@ -53,10 +54,14 @@ pub(crate) fn grammar() -> clap::Command {
 ///
 /// # Errors
 /// Fails with what is wrong with it, or with help where that was asked for.
-pub(crate) fn parse(line: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let mut grammar = grammar();
-    let matches = grammar.try_get_matches_from_mut(line)?;
-    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut grammar))
+pub(crate) fn parse(line: &[OsString]) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line).map_err(|error| match error.kind() {
+        // Only who reads help needs the examples.
+        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            grammar().try_get_matches_from(line).err().unwrap_or(error)
+        }
+        _ => error,
+    })
 }
 
 /// What every command understands.

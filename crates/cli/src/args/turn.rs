@@ -6,8 +6,11 @@ use std::time::Duration;
 use aichat_message::Money;
 use clap::{Args, ValueHint};
 
+use crate::assemble::Timeouts;
+
+/// Who is asked and how, whether it is once or for each line of a batch.
 #[derive(Args, Clone)]
-pub(crate) struct Turn {
+pub(crate) struct Asked {
     /// Model: provider/model, provider:model or a unique part of a known model's name
     #[arg(short, long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
@@ -24,6 +27,44 @@ pub(crate) struct Turn {
     /// Value of a parameter of the template
     #[arg(short, long, value_name = "KEY=VALUE", requires = "template", value_parser = param)]
     pub(crate) param: Vec<(String, String)>,
+    /// Standing instruction, or @FILE that holds it
+    #[arg(long, value_name = "TEXT|@FILE")]
+    pub(crate) system: Option<String>,
+    /// Model option: max_tokens, temperature, top_p, top_k, stop, seed, reasoning, or one of the provider's own
+    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) option: Vec<(String, String)>,
+    /// Ask for the whole answer at once
+    #[arg(short = 'S', long)]
+    pub(crate) no_stream: bool,
+    /// Ask a model whose price is not known, although a budget is set
+    #[arg(long)]
+    pub(crate) allow_unpriced: bool,
+    /// Longest wait for a connection
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout_connect: Option<Duration>,
+    /// Longest wait for the first byte of the answer
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout_first_byte: Option<Duration>,
+    /// Longest silence in the middle of an answer
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout_idle: Option<Duration>,
+}
+
+impl Asked {
+    /// Returns how long to wait for whoever is asked.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        Timeouts {
+            connect: self.timeout_connect,
+            first_byte: self.timeout_first_byte,
+            idle: self.timeout_idle,
+        }
+    }
+}
+
+#[derive(Args, Clone)]
+pub(crate) struct Turn {
+    #[command(flatten)]
+    pub(crate) asked: Asked,
     /// Session to continue: name, id, prefix of an id or @last; a new name begins a session
     #[arg(short, long, value_name = "SESSION")]
     pub(crate) session: Option<String>,
@@ -37,24 +78,12 @@ pub(crate) struct Turn {
     /// provider fetches; `-` for standard input; may be repeated
     #[arg(short, long = "file", visible_alias = "attach", short_alias = 'i', value_name = "FILE|DIR|URL|-", value_hint = ValueHint::AnyPath)]
     pub(crate) files: Vec<PathBuf>,
-    /// Standing instruction, or @FILE that holds it
-    #[arg(long, value_name = "TEXT|@FILE")]
-    pub(crate) system: Option<String>,
-    /// Model option: max_tokens, temperature, top_p, top_k, stop, seed, reasoning, or one of the provider's own
-    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = key_value)]
-    pub(crate) option: Vec<(String, String)>,
-    /// Ask for the whole answer at once
-    #[arg(short = 'S', long)]
-    pub(crate) no_stream: bool,
     /// Do not show the model's reasoning
     #[arg(short = 'R', long)]
     pub(crate) hide_reasoning: bool,
     /// Most that the turn may cost, in USD; a request that could cost more is not sent
     #[arg(long, value_name = "USD", value_parser = dollars)]
     pub(crate) max_cost: Option<Money>,
-    /// Ask a model whose price is not known, although a budget is set
-    #[arg(long)]
-    pub(crate) allow_unpriced: bool,
     /// Print usage and cost on standard error
     #[arg(short, long)]
     pub(crate) usage: bool,
@@ -67,15 +96,6 @@ pub(crate) struct Turn {
     /// Go on in a fork of the session where another turn of it is in flight
     #[arg(long, conflicts_with = "wait")]
     pub(crate) fork: bool,
-    /// Longest wait for a connection
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) timeout_connect: Option<Duration>,
-    /// Longest wait for the first byte of the answer
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) timeout_first_byte: Option<Duration>,
-    /// Longest silence in the middle of an answer
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) timeout_idle: Option<Duration>,
 }
 
 pub(super) fn key_value(text: &str) -> Result<(String, String), String> {

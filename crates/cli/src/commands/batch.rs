@@ -15,7 +15,7 @@ use super::Context;
 use super::documents::find;
 use super::turn::{end_at_once, misfit, refused};
 use crate::args;
-use crate::assemble::{self, Providers, Timeouts};
+use crate::assemble::{self, Providers};
 use crate::batch::{Done, Line, LookUp, Recipe, Results, Source};
 use crate::directory::Directory;
 use crate::exit;
@@ -32,17 +32,12 @@ use crate::talk::Talk;
 
 pub(crate) fn run(context: &Context, args: &args::Batch) -> Result<u8, Failure> {
     let directory = context.directory()?;
-    let timeouts = Timeouts {
-        connect: args.timeout_connect,
-        first_byte: args.timeout_first_byte,
-        idle: args.timeout_idle,
-    };
-    let providers = Providers::new(context, directory.clone(), timeouts, false)?;
+    let providers = Providers::new(context, directory.clone(), args.asked.timeouts(), false)?;
     let finder = Finder {
         context: context.clone(),
         directory: directory.clone(),
         providers: providers.clone(),
-        has_fallbacks: !args.fallback.is_empty(),
+        has_fallbacks: !args.asked.fallback.is_empty(),
     };
     let mut recipe = recipe(context, args, finder)?;
     let engine = assemble::patient(context, providers.clone(), !args.no_save)?;
@@ -109,38 +104,38 @@ fn look_over(
 }
 
 fn recipe(context: &Context, args: &args::Batch, finder: Finder) -> Result<Recipe, Failure> {
-    let agent = args.agent.as_deref().map(|name| finder.agent(name)).transpose()?;
-    let template = args.template.as_deref().map(|name| finder.template(name)).transpose()?;
+    let agent = args.asked.agent.as_deref().map(|name| finder.agent(name)).transpose()?;
+    let template = args.asked.template.as_deref().map(|name| finder.template(name)).transpose()?;
     let own = agent.as_ref().map(Versioned::read).transpose()?.and_then(|agent| agent.model);
-    let model = match (&args.model, own) {
+    let model = match (&args.asked.model, own) {
         (Some(text), _) => Some(finder.model(text)?),
         // The engine takes the agent's.
         (None, Some(_)) => None,
         (None, None) => context.default_model()?,
     };
-    let fallbacks = args.fallback.iter().map(|text| context.model(text, &finder.directory));
+    let fallbacks = args.asked.fallback.iter().map(|text| context.model(text, &finder.directory));
     let usual = Send {
         agent,
         model,
         fallbacks: fallbacks.collect::<Result<_, _>>()?,
-        system: args.system.as_deref().map(prompt::system).transpose()?,
+        system: args.asked.system.as_deref().map(prompt::system).transpose()?,
         message: Message::user(""),
         form: match &args.schema {
             Some(text) => Form::Of(schema::parse(text)?),
             None => Form::Kept,
         },
-        allow_unpriced: args.allow_unpriced,
-        stream: !args.no_stream,
+        allow_unpriced: args.asked.allow_unpriced,
+        stream: !args.asked.no_stream,
         ..Send::new(ModelRef::new("", ""), "")
     };
     // What is wrong with them, and what is passed on as it is, is said once.
-    options::parse(&args.option, &context.talk)?;
+    options::parse(&args.asked.option, &context.talk)?;
     let talk = Talk::new(true, args::Color::Never, &context.env, context.secrets.clone());
     Ok(Recipe {
         usual,
         template,
-        params: args.param.clone(),
-        options: args.option.clone(),
+        params: args.asked.param.clone(),
+        options: args.asked.option.clone(),
         talk,
         look_up: Box::new(finder),
         agents: HashMap::new(),

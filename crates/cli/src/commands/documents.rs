@@ -33,19 +33,19 @@ pub(super) struct Chosen {
 impl Chosen {
     /// Looks up what the flags name. The store is not opened where they name nothing.
     pub(super) fn of(context: &Context, args: &args::Turn) -> Result<Self, Failure> {
-        if args.agent.is_none() && args.template.is_none() {
+        if args.asked.agent.is_none() && args.asked.template.is_none() {
             return Ok(Self::default());
         }
         let engine = assemble::archive(context)?;
         context.runtime()?.block_on(async {
-            let agent = match &args.agent {
+            let agent = match &args.asked.agent {
                 Some(name) => Some(find(&engine, name, None).await?),
                 None => None,
             };
-            let template = match &args.template {
+            let template = match &args.asked.template {
                 Some(name) => {
                     let template = find::<Template>(&engine, name, None).await?.read()?;
-                    let filled = template.fill(&args.param).map_err(Failure::from);
+                    let filled = template.fill(&args.asked.param).map_err(Failure::from);
                     let hint = "write -p KEY=VALUE for each of its parameters";
                     Some(filled.map_err(|failure| {
                         failure.hint(format!("{hint}; `aichat templates show {name}` shows them"))

@@ -143,7 +143,7 @@ pub(crate) fn run(args: Vec<OsString>, secrets: Secrets) -> u8 {
     if complete::answer(&env) {
         return exit::OK;
     }
-    let cli = match args::parse(args.iter().cloned()) {
+    let cli = match args::parse(&args) {
         Ok(cli) => cli,
         Err(error) => return misused(&error, &args, &env, secrets),
     };

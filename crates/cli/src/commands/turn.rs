@@ -12,7 +12,7 @@ use futures::{FutureExt, StreamExt};
 use super::Context;
 use super::documents::Chosen;
 use crate::args::{self, Form};
-use crate::assemble::{self, Providers, Timeouts};
+use crate::assemble::{self, Providers};
 use crate::directory::Directory;
 use crate::display::Display;
 use crate::exit;
@@ -73,15 +73,10 @@ impl<'a> Asker<'a> {
         only_looks: bool,
     ) -> Result<(Self, Option<Vec<Piece>>), Failure> {
         let directory = context.directory()?;
-        let timeouts = Timeouts {
-            connect: args.timeout_connect,
-            first_byte: args.timeout_first_byte,
-            idle: args.timeout_idle,
-        };
-        let providers = Providers::new(context, directory.clone(), timeouts, only_looks)?;
+        let providers = Providers::new(context, directory.clone(), args.asked.timeouts(), only_looks)?;
         let default = context.default_model()?;
         let chosen = Chosen::of(context, args)?;
-        let model = match &args.model {
+        let model = match &args.asked.model {
             Some(text) => Some(context.model(text, &directory)?),
             None => chosen.model()?,
         };
@@ -90,25 +85,25 @@ impl<'a> Asker<'a> {
             if let Some(model) = &model {
                 let opened = providers.open(directory.find(&model.provider)?);
                 // Others may stand in for one that cannot be used.
-                if args.fallback.is_empty() {
+                if args.asked.fallback.is_empty() {
                     opened?;
                 }
             }
-            let fallbacks = args.fallback.iter().map(|text| context.model(text, &directory));
+            let fallbacks = args.asked.fallback.iter().map(|text| context.model(text, &directory));
             let usual = Send {
                 session: None,
                 company: None,
                 agent,
                 model: model.clone(),
                 fallbacks: fallbacks.collect::<Result<_, _>>()?,
-                system: args.system.as_deref().map(prompt::system).transpose()?,
+                system: args.asked.system.as_deref().map(prompt::system).transpose()?,
                 message: Message::user(""),
                 after: After::Head,
                 form: AnswerForm::Kept,
-                options: options::parse(&args.option, &context.talk)?,
+                options: options::parse(&args.asked.option, &context.talk)?,
                 max_cost: args.max_cost,
-                allow_unpriced: args.allow_unpriced,
-                stream: !args.no_stream,
+                allow_unpriced: args.asked.allow_unpriced,
+                stream: !args.asked.no_stream,
                 scope: scope::current(&context.env),
                 wait: if args.wait { FOR_EVER } else { Duration::ZERO },
             };
