@@ -5,6 +5,7 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use aichat_message::Money;
 use serde_json::Value;
 
 use crate::chance;
@@ -33,28 +34,53 @@ fn prompt(index: usize) -> String {
     format!("question {index} of {CROWD}")
 }
 
-/// What is on the day's account after an entry of the ledger: spent and set aside.
-type Balance = (u64, u64);
+/// The day's account after an entry of the ledger.
+#[derive(Clone, Default)]
+struct Balance {
+    spent: u64,
+    /// What is set aside, by the name of the hold.
+    holds: BTreeMap<String, u64>,
+}
+
+impl Balance {
+    fn held(&self) -> u64 {
+        self.holds.values().sum()
+    }
+}
 
 /// Reads the ledger, entry by entry, and returns the balance after each of them.
 fn balances(home: &Home) -> Vec<Balance> {
     let text = fs::read_to_string(home.data().join("ledger")).unwrap();
-    let mut holds: BTreeMap<String, u64> = BTreeMap::new();
-    let mut spent = 0;
     let entry = |line: &str| -> Value { serde_json::from_str(line.split_once(' ').unwrap().1).unwrap() };
+    let mut balance = Balance::default();
     let after = text.lines().map(|line| {
         let entry = entry(line);
         if let Some(hold) = entry.get("hold") {
-            holds.insert(hold["id"].as_str().unwrap().to_owned(), hold["amount"].as_u64().unwrap());
+            balance.holds.insert(hold["id"].as_str().unwrap().to_owned(), hold["amount"].as_u64().unwrap());
         } else if let Some(settle) = entry.get("settle") {
-            let held = holds.remove(settle["id"].as_str().unwrap()).unwrap();
-            spent += settle["spent"].as_u64().unwrap_or(held);
+            let held = balance.holds.remove(settle["id"].as_str().unwrap()).unwrap();
+            balance.spent += settle["spent"].as_u64().unwrap_or(held);
         } else {
-            spent += entry["spend"]["amount"].as_u64().unwrap();
+            balance.spent += entry["spend"]["amount"].as_u64().unwrap();
         }
-        (spent, holds.values().sum())
+        balance.clone()
     });
     after.collect()
+}
+
+/// Returns what the events of all sessions say that attempts cost, by the name of the hold.
+fn committed(home: &Home) -> BTreeMap<String, u64> {
+    let mut all = BTreeMap::new();
+    for session in ledger::sessions(home) {
+        let listed = home.run(&format!("events list {session} --type budget.committed --json"));
+        let listed: Value = serde_json::from_str(&listed.out).unwrap();
+        for event in listed["items"].as_array().unwrap() {
+            let (turn, attempt) = (event["turn"].as_str().unwrap(), &event["payload"]["attempt"]);
+            let amount: Money = event["payload"]["amount"].as_str().unwrap().parse().unwrap();
+            all.insert(format!("{turn}/{attempt}"), amount.nano_dollars_up());
+        }
+    }
+    all
 }
 
 /// Sends from everybody at once, and kills some of them; returns the exit codes.
@@ -90,7 +116,8 @@ fn storm(home: &Home, kills: impl Fn(usize) -> bool + Sync) -> Vec<i32> {
 
 /// Asserts that nothing was overdrawn at any instant, and that whoever was refused asked nobody.
 fn assert_kept(home: &Home, codes: &[i32]) {
-    for (spent, held) in balances(home) {
+    for balance in balances(home) {
+        let (spent, held) = (balance.spent, balance.held());
         assert!(spent + held <= BUDGET, "{spent} spent and {held} set aside of {BUDGET}");
     }
     let asked: Vec<String> = home.mock.requests().into_iter().map(|request| request.prompt).collect();
@@ -114,13 +141,13 @@ fn fifty_at_once_never_overspend_a_day() {
     println!("{done} answered, {refused} refused");
     assert!(done >= 1 && refused >= 1 && done + refused == CROWD, "{done} answered, {refused} refused");
     assert_kept(&home, &codes);
-    let (spent, held) = *balances(&home).last().unwrap();
-    assert_eq!(held, 0);
+    let Balance { spent, holds } = balances(&home).pop().unwrap();
+    assert_eq!(holds, BTreeMap::new());
     // What the ledger counts is what the sessions say, to the last digit.
     let costs = home.run("cost --by day --json");
     let costs: Value = serde_json::from_str(&costs.out).unwrap();
     assert_eq!(costs["total"]["calls"], done);
-    let amount: aichat_message::Money = costs["total"]["amount"].as_str().unwrap().parse().unwrap();
+    let amount: Money = costs["total"]["amount"].as_str().unwrap().parse().unwrap();
     assert_eq!(amount.nano_dollars_up(), spent);
     assert_eq!(costs["items"][0]["amount"], costs["total"]["amount"]);
 }
@@ -130,15 +157,18 @@ fn one_in_ten_killed_overspends_nothing() {
     let home = home();
     let codes = storm(&home, |index| index % 10 == 3);
     let killed = codes.iter().filter(|code| **code == 137).count();
-    // Whoever was killed holds what it set aside until its turn is folded, which takes it as spent.
-    let (before, held) = *balances(&home).last().unwrap();
+    // Whoever was killed holds what it set aside until its turn is folded. That takes all of it as spent, unless the
+    // turn had come to write down what it cost.
+    let before = balances(&home).pop().unwrap();
     assert_eq!(home.run("sessions list").code, 0);
-    let (after, left) = *balances(&home).last().unwrap();
-    assert_eq!((after, left), (before + held, 0));
+    let after = balances(&home).pop().unwrap();
+    let committed = committed(&home);
+    let taken: u64 = before.holds.iter().map(|(id, held)| committed.get(id).unwrap_or(held)).sum();
+    assert_eq!((after.spent, after.holds), (before.spent + taken, BTreeMap::new()));
     assert_kept(&home, &codes);
     let known = home.run("cost --by day --json");
     let known: Value = serde_json::from_str(&known.out).unwrap();
-    let known: aichat_message::Money = known["total"]["amount"].as_str().unwrap().parse().unwrap();
-    assert!(known.nano_dollars_up() <= after);
-    println!("{killed} killed; {held} nano-dollars of theirs are taken as spent");
+    let known: Money = known["total"]["amount"].as_str().unwrap().parse().unwrap();
+    assert!(known.nano_dollars_up() <= after.spent);
+    println!("{killed} killed; {taken} nano-dollars of {} set aside are taken as spent", before.held());
 }
