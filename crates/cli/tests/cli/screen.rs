@@ -67,7 +67,9 @@ fn without_colour_the_form_stays_and_a_dumb_terminal_gets_the_text() {
 fn what_goes_elsewhere_is_as_the_model_wrote_it() {
     let home = Home::new();
     assert_eq!(home.pipe("send -n -m openai/echo-c90 -", ANSWER.as_bytes()).out, ANSWER);
-    let Some(_) = shown(&home, "", "--output copy") else { return };
+    let copy = home.path().join("copy");
+    let Some(_) = shown(&home, "", &format!("--output {}", copy.display())) else { return };
+    assert_eq!(std::fs::read_to_string(copy).unwrap(), ANSWER);
 }
 
 #[test]
