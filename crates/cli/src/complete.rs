@@ -21,6 +21,10 @@ use crate::talk::Talk;
 
 /// The variable by which a completion script asks: it names the shell.
 const VARIABLE: &str = "AICHAT_COMPLETE";
+/// The script for bash, which takes words apart that must stay whole.
+const BASH: &str = include_str!("complete.bash");
+/// What sets up completion in a zsh whose user has not, as a fresh one has not.
+const ZSH: &str = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }\n";
 /// Longest wait for a store that somebody else holds; a person waits for the completion.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Most sessions that are looked at.
@@ -42,10 +46,18 @@ pub(crate) fn answer(env: &Env) -> bool {
 
 /// Returns the script that makes a shell ask.
 pub(crate) fn script(shell: Shell) -> Vec<u8> {
+    if shell == Shell::Bash {
+        return BASH.into();
+    }
     let mut script = Vec::new();
     let shells = clap_complete::env::Shells::builtins();
     if let Some(completer) = shells.completer(&shell.to_string()) {
         let _ = completer.write_registration(VARIABLE, "aichat", "aichat", "aichat", &mut script);
+    }
+    if shell == Shell::Zsh {
+        // The first line is the mark by which zsh would take the script as a function of its own.
+        let second = script.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        script.splice(second..second, ZSH.bytes());
     }
     script
 }

@@ -232,7 +232,8 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     (
         "completions",
         &[
-            ("source <(aichat completions bash)", "in ~/.bashrc; zsh likewise in ~/.zshrc"),
+            ("source <(aichat completions bash)", "in ~/.bashrc"),
+            ("source <(aichat completions zsh)", "in ~/.zshrc"),
             ("aichat completions fish | source", "in ~/.config/fish/config.fish"),
             ("aichat completions powershell | Out-String | Invoke-Expression", "in $PROFILE"),
         ],

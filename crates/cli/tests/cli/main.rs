@@ -41,6 +41,7 @@ mod replay;
 mod screen;
 mod send;
 mod sessions;
+mod shells;
 mod stops;
 mod store;
 mod surroundings;
