@@ -6,7 +6,7 @@ use aichat_message::{ErrorKind, Role, SessionId};
 use clap::Parser;
 
 use super::{Context, send};
-use crate::args::{self, Cli, Setting};
+use crate::args::{self, Cli, Color, Global, Setting};
 use crate::assemble;
 use crate::exit;
 use crate::failure::Failure;
@@ -83,6 +83,10 @@ fn sending(args: &args::Fork) -> Result<args::Send, Failure> {
     let wrong = |what: &str| Failure::new(ErrorKind::Usage, format!("after `--`: {what}"));
     let cli = Cli::try_parse_from(words)
         .map_err(|error| wrong(super::said(&error.render().to_string()).as_str()))?;
+    let Global { store, config, proxy, color, json, quiet } = &cli.global;
+    if *json || *quiet || *color != Color::Auto || store.is_some() || config.is_some() || proxy.is_some() {
+        return Err(wrong("what every command understands goes before it"));
+    }
     let args::Command::Send(mut send) = cli.command else {
         return Err(wrong("these are no options of send"));
     };

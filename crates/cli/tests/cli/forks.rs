@@ -100,6 +100,7 @@ fn what_makes_no_sense_begins_nothing() {
         ("--drop 4 --answer", 66, "nothing to answer"),
         ("--answer -- -s other", 2, "nowhere else"),
         ("--answer -- --nonsense", 2, "--nonsense"),
+        ("--answer -- --json", 2, "goes before it"),
         ("-- -o a=1", 2, "--answer"),
     ] {
         let done = home.run(&format!("{place} {options}"));
