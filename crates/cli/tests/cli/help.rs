@@ -9,26 +9,31 @@ fn bare(line: &str) -> Done {
     Done::from(command.args(line.split_whitespace()).env_clear().output().unwrap())
 }
 
-/// Adds the help of a command and of all below it, as its own help lists them.
-fn add(command: &str, all: &mut String) {
+/// Returns the help of a command and of all below it, as its own help lists them.
+fn pages(command: &str) -> Vec<(String, String)> {
     let done = bare(&format!("{command} --help"));
     assert_eq!((done.code, done.err.as_str()), (0, ""), "{command}");
-    all.push_str(&format!("$ aichat {command} --help\n{}\n", done.out));
     let listed = done.out.lines().skip_while(|line| *line != "Commands:").skip(1);
     let names = listed.take_while(|line| line.starts_with("  ")).filter_map(|line| {
         let name = line.strip_prefix("  ")?.split(' ').next()?;
         (!name.is_empty() && name != "help").then_some(name)
     });
-    for name in names.collect::<Vec<_>>() {
-        add(format!("{command} {name}").trim_start(), all);
-    }
+    let below: Vec<_> = names.flat_map(|name| pages(format!("{command} {name}").trim_start())).collect();
+    let mut all = vec![(command.to_owned(), done.out)];
+    all.extend(below);
+    all
+}
+
+/// Returns every command that has no commands below it.
+pub(crate) fn commands() -> Vec<String> {
+    let all = pages("").into_iter();
+    all.filter(|(_, page)| !page.contains("\nCommands:\n")).map(|(command, _)| command).collect()
 }
 
 #[test]
 fn every_command_has_help() {
-    let mut all = String::new();
-    add("", &mut all);
-    insta::assert_snapshot!(all);
+    let all = pages("").into_iter().map(|(command, page)| format!("$ aichat {command} --help\n{page}\n"));
+    insta::assert_snapshot!(all.collect::<String>());
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod common;
 #[cfg(test)]
 #[expect(dead_code, reason = "each program of tests has use for a part of it")]
 mod postgres;
+#[path = "../common/published.rs"]
+mod published;
 #[path = "../common/terminal.rs"]
 mod terminal;
 
@@ -41,6 +43,7 @@ mod replay;
 mod screen;
 mod send;
 mod sessions;
+mod shapes;
 mod shells;
 mod stops;
 mod store;

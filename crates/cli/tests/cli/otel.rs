@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::common::{Done, Home};
+use crate::published::Published;
 
 /// What a request to a collector was.
 #[derive(Clone)]
@@ -143,6 +144,7 @@ fn what_is_sent_twice_is_there_once_and_what_was_said_stays_here() {
     let sent = home.run(&line);
     assert_eq!(sent.code, 0, "{}", sent.all());
     assert_eq!(sent.out.trim(), r#"{"schema":"aichat.otel/1","sessions":3,"spans":6,"metrics":true}"#);
+    Published::of(&home).hold("aichat events otel", &serde_json::from_str(&sent.out).unwrap());
     let first = collector.posted();
     let spans = collector.spans();
     let names: Vec<&str> = spans.values().map(String::as_str).collect();
