@@ -19,6 +19,7 @@ mod chains;
 #[cfg(feature = "chat")]
 mod chat;
 mod checkups;
+mod codes;
 mod cookbook;
 mod costs;
 mod databases;
