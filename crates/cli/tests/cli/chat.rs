@@ -1,145 +1,9 @@
 //! `chat` in a pseudo terminal and with lines that are piped in, and prompts that are written in an editor.
 
-use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Child;
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 
-use pty_process::Size;
-use pty_process::blocking::{Command, Pty};
-
-use crate::common::{Home, code, signal};
-
-/// How long a test waits for what is to come.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A program in a pseudo terminal, and everything that it has shown.
-struct Terminal {
-    pty: Arc<Pty>,
-    child: Child,
-    shown: Arc<(Mutex<Shown>, Condvar)>,
-    /// How much of what was shown a test has looked at.
-    seen: usize,
-}
-
-#[derive(Default)]
-struct Shown {
-    raw: Vec<u8>,
-    is_over: bool,
-}
-
-impl Terminal {
-    fn run(home: &Home, line: &str) -> Self {
-        Self::with(home, line, &[("TERM", "xterm")])
-    }
-
-    fn with(home: &Home, line: &str, variables: &[(&str, &str)]) -> Self {
-        let (pty, pts) = pty_process::blocking::open().unwrap();
-        pty.resize(Size::new(24, 80)).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_aichat"))
-            .args(line.split_whitespace())
-            .env_clear()
-            .env("HOME", home.path())
-            .env("PATH", "/usr/bin:/bin")
-            .env("AICHAT_SCOPE", "test")
-            .env("NO_COLOR", "1")
-            .env("OPENAI_BASE_URL", home.mock.url())
-            .envs(variables.iter().copied())
-            .current_dir(home.path())
-            .spawn(pts)
-            .unwrap();
-        let pty = Arc::new(pty);
-        let shown = Arc::new((Mutex::new(Shown::default()), Condvar::new()));
-        std::thread::spawn({
-            let (pty, shown) = (Arc::clone(&pty), Arc::clone(&shown));
-            move || {
-                let mut bytes = [0; 4096];
-                loop {
-                    let read = (&*pty).read(&mut bytes).unwrap_or(0);
-                    let mut held = shown.0.lock().unwrap();
-                    held.raw.extend_from_slice(&bytes[..read]);
-                    held.is_over = read == 0;
-                    // Who asks where the cursor is waits for an answer.
-                    let asked = bytes[..read].windows(4).filter(|part| part == b"\x1b[6n").count();
-                    (0..asked).for_each(|_| (&*pty).write_all(b"\x1b[1;1R").unwrap());
-                    shown.1.notify_all();
-                    if read == 0 {
-                        return;
-                    }
-                }
-            }
-        });
-        Self { pty, child, shown, seen: 0 }
-    }
-
-    fn press(&self, keys: &str) {
-        (&*self.pty).write_all(keys.as_bytes()).unwrap();
-    }
-
-    fn say(&mut self, line: &str) {
-        self.press(line);
-        self.press("\r");
-    }
-
-    /// Waits until this is shown after what was seen so far, and returns what is between.
-    fn until(&mut self, text: &str) -> String {
-        let (held, changed) = &*self.shown;
-        let mut held = held.lock().unwrap();
-        loop {
-            let plain = plain(&held.raw);
-            let rest = plain.get(self.seen..).unwrap_or_default();
-            if let Some(at) = rest.find(text) {
-                self.seen += at + text.len();
-                return rest[..at].to_owned();
-            }
-            assert!(!held.is_over, "never {text:?}; it ended with:\n{plain}");
-            let waited = changed.wait_timeout(held, PATIENCE).unwrap();
-            assert!(!waited.1.timed_out(), "never {text:?}:\n{plain}");
-            held = waited.0;
-        }
-    }
-
-    fn raw(&self) -> String {
-        String::from_utf8_lossy(&self.shown.0.lock().unwrap().raw).into_owned()
-    }
-
-    /// Waits until the program ends, and returns its exit code.
-    fn end(mut self) -> i32 {
-        code(self.child.wait().unwrap())
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // One that has ended needs no killing.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Returns text without what steers a terminal.
-fn plain(raw: &[u8]) -> String {
-    let raw = String::from_utf8_lossy(raw);
-    let mut plain = String::new();
-    let mut rest = raw.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '\x1b' => match rest.next() {
-                Some('[') => {
-                    rest.find(|c| ('@'..='~').contains(c));
-                }
-                Some(']') => {
-                    rest.find(|c| *c == '\x07');
-                }
-                _ => {}
-            },
-            '\r' => {}
-            c => plain.push(c),
-        }
-    }
-    plain
-}
+use crate::common::{Home, signal};
+use crate::pty::Terminal;
 
 /// Makes a program for `EDITOR` out of what it does to the file `$1`.
 fn editor(home: &Home, what: &str) -> String {
@@ -384,7 +248,7 @@ fn tab_completes_and_up_calls_back() {
     terminal.until(".session");
     terminal.press("holi\t");
     terminal.until("holiday");
-    terminal.pty.resize(Size::new(12, 40)).unwrap();
+    terminal.resize((40, 12));
     terminal.press("\r");
     terminal.until("(holiday): 1 turn, ");
     terminal.until("2> ");

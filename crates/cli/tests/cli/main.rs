@@ -7,6 +7,8 @@ mod common;
 #[cfg(test)]
 #[expect(dead_code, reason = "each program of tests has use for a part of it")]
 mod postgres;
+#[path = "../common/pty.rs"]
+mod pty;
 #[path = "../common/published.rs"]
 mod published;
 #[path = "../common/terminal.rs"]
@@ -40,6 +42,7 @@ mod older;
 mod otel;
 mod places;
 mod preview;
+mod progress;
 mod replay;
 mod screen;
 mod send;
