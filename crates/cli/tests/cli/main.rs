@@ -3,6 +3,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/dictated.rs"]
+mod dictated;
 #[path = "../../../store/tests/store/postgres/server.rs"]
 #[cfg(test)]
 #[expect(dead_code, reason = "each program of tests has use for a part of it")]
@@ -54,5 +56,6 @@ mod store;
 mod surroundings;
 mod tail;
 mod templates;
+mod terminals;
 mod transfer;
 mod trees;

@@ -180,6 +180,15 @@ fn exchange(
     seen: &Mutex<Vec<String>>,
 ) -> std::io::Result<()> {
     let mut reader = BufReader::new(socket);
+    let Some((line, body)) = received(&mut reader)? else { return Ok(()) };
+    seen.lock().unwrap().push(format!("{line}\n{body}"));
+    let (status, kind, text) = answer(&line, &body);
+    let head = format!("HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\nconnection: close");
+    write!(reader.get_mut(), "{head}\r\ncontent-length: {}\r\n\r\n{text}", text.len())
+}
+
+/// Reads a request, its line and its body; `None` where somebody only looked whether the server is there.
+pub(crate) fn received(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<(String, String)>> {
     let (mut line, mut length) = (String::new(), 0);
     reader.read_line(&mut line)?;
     loop {
@@ -193,13 +202,6 @@ fn exchange(
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    if line.is_empty() {
-        // Somebody only looked whether the server is there.
-        return Ok(());
-    }
     let body = String::from_utf8(body).unwrap();
-    seen.lock().unwrap().push(format!("{}\n{body}", line.trim_end()));
-    let (status, kind, text) = answer(line.trim_end(), &body);
-    let head = format!("HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\nconnection: close");
-    write!(reader.get_mut(), "{head}\r\ncontent-length: {}\r\n\r\n{text}", text.len())
+    Ok((!line.is_empty()).then(|| (line.trim_end().to_owned(), body)))
 }
