@@ -1,4 +1,4 @@
-//! Exit codes: every row of the documented table, provoked, in words and as JSON.
+//! Exit codes: every row of the documented table, provoked, in words and as JSON, at once or line by line.
 
 use std::collections::BTreeSet;
 use std::process::{Child, Stdio};
@@ -92,7 +92,7 @@ fn scripted(_: &str, body: &str) -> (u16, &'static str, String) {
     }
 }
 
-/// Says what came of a line in both modes, which must be the same.
+/// Says what came of a line in every mode, which must be the same.
 fn told(published: &Published, (what, line): Line, run: impl Fn(&[&str]) -> Done) -> (String, i32, String) {
     let words: Vec<&str> = line.split(' ').collect();
     let spoken = run(&words);
@@ -114,6 +114,15 @@ fn told(published: &Published, (what, line): Line, run: impl Fn(&[&str]) -> Done
             }
         }
     };
+    if words[0] == "send" {
+        let lines = run(&[&words[..], &["--output-format", "stream-json"]].concat());
+        assert_eq!(lines.code, spoken.code, "{line}: {}", lines.all());
+        let lines: Vec<Value> = lines.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        lines.iter().for_each(|line| published.hold("aichat.stream/1", line));
+        let last = lines.last().map(|last| (&last["type"], &last["error"]["kind"]));
+        let is_told = last.is_some_and(|(name, last)| name == "result" && (last == &*kind || last.is_null()));
+        assert!(is_told || spoken.code == 141, "{line}: {lines:?}");
+    }
     let is_said = match spoken.code {
         130 | 143 => spoken.err.contains("interrupted"),
         141 => spoken.err.is_empty(),
