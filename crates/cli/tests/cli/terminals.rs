@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::common::{Done, Home};
+use crate::common::{Done, Home, Server, signal};
 use crate::dictated::Dictated;
 use crate::pty;
 use crate::terminal;
@@ -124,6 +124,36 @@ fn an_interrupted_table_and_an_interrupted_fence_leave_nothing_behind() {
 }
 
 #[test]
+fn a_terminal_is_as_it_was_when_a_signal_ends_the_program() {
+    let home = Home::new();
+    let server = Dictated::start(&home);
+    for answers in [false, true] {
+        let mut terminal = pty::Terminal::with(&home, "chat -m own/m", COLOURED);
+        let before = format!("{:?}", terminal.settings());
+        terminal.until("1> ");
+        let mut answer = None;
+        match answers {
+            true => {
+                terminal.say("hi");
+                let answer = answer.insert(server.answer());
+                answer.say("**begun");
+                terminal.until("begun");
+            }
+            false => {
+                terminal.press("half a li");
+                terminal.until("half a li");
+                assert_ne!(format!("{:?}", terminal.settings()), before, "the editor has the terminal");
+            }
+        }
+        signal(&terminal.child, "TERM");
+        assert_eq!(terminal.ended(), 143);
+        assert_eq!(format!("{:?}", terminal.settings()), before, "{answers}");
+        let screen = terminal.screen();
+        assert!(!screen.bracketed_paste() && !screen.hide_cursor() && !screen.bold(), "{answers}");
+    }
+}
+
+#[test]
 fn wide_characters_are_asked_answered_and_wrapped_at_forty_columns() {
     let home = Home::new();
     let server = Dictated::start(&home);
@@ -169,15 +199,19 @@ fn wide_characters_are_asked_answered_and_wrapped_at_forty_columns() {
     assert!(kept.contains(asked) && kept.contains("👩‍🚀 | e\u{301}té |"), "{kept}");
 }
 
-/// Checks that nothing of what is hostile came to the terminal, and all of it is to be seen.
+/// Checks that nothing of what is hostile came to a terminal, and that it was not passed over.
+fn is_plain(what: &str, raw: &str) {
+    let parts = ["\x07", "\x1b]", "\x1bP", "\x1bc", "\x08", "\u{202e}", "\u{2066}", "\u{9b}", "\u{9d}"];
+    for forbidden in HOSTILE.iter().chain(&parts) {
+        assert!(!raw.contains(forbidden), "{what}: {forbidden:?} in {raw:?}");
+    }
+    assert!(raw.contains("owned"), "{what}: {raw:?}");
+}
+
+/// Checks that nothing of an answer that is hostile came to the terminal, and that all of it is to be seen.
 fn is_harmless(terminal: &pty::Terminal) {
     let raw = terminal.raw();
-    for sequence in HOSTILE {
-        assert!(!raw.contains(sequence), "{sequence:?} in {raw:?}");
-    }
-    for forbidden in ["\x07", "\x1b]", "\x1bP", "\x1bc", "\x08", "\u{202e}", "\u{2066}", "\u{9b}", "\u{9d}"] {
-        assert!(!raw.contains(forbidden), "{forbidden:?} in {raw:?}");
-    }
+    is_plain("the answer", &raw);
     for shown in ["␛]0;owned␇", "␛]52;c;b3duZWQ=␇", "␛[?1049h", "␛[31;7H", "over␍written", "rubbed␈␈out"]
     {
         assert!(raw.contains(shown), "{shown} is not in {raw:?}");
@@ -240,13 +274,34 @@ fn what_is_kept_and_shown_later_steers_nothing_either() {
     ] {
         let mut terminal = pty::Terminal::with(&home, line, COLOURED);
         assert_eq!(terminal.ended(), 0, "{line}");
-        let raw = terminal.raw();
-        for forbidden in
-            HOSTILE.iter().copied().chain(["\x07", "\x1b]", "\x1bc", "\x08", "\u{202e}", "\u{9b}"])
-        {
-            assert!(!raw.contains(forbidden), "{line}: {forbidden:?} in {raw:?}");
+        is_plain(line, &terminal.raw());
+    }
+}
+
+#[test]
+fn a_hostile_server_steers_nothing_by_its_errors_and_its_models() {
+    let home = Home::new();
+    let hostile = HOSTILE.concat();
+    let server = Server::start(move |line, _| match line.starts_with("GET") {
+        true => (200, "application/json", json!({"data": [{"id": hostile, "object": "model"}]}).to_string()),
+        false => {
+            (400, "application/json", json!({"error": {"message": hostile, "code": hostile}}).to_string())
         }
-        assert!(raw.contains("owned"), "{line}: {raw:?}");
+    });
+    home.configure(&format!(
+        "[providers.own]\nprotocol = \"openai-chat\"\nbase_url = \"{}/v1\"\n",
+        server.url
+    ));
+    for (line, code) in [
+        ("send -m own/m hi", 1),
+        ("models list own", 0),
+        ("providers test own -m m", 1),
+        ("sessions show @last", 0),
+        ("events show @last 5", 0),
+    ] {
+        let mut terminal = pty::Terminal::with(&home, line, COLOURED);
+        assert_eq!(terminal.ended(), code, "{line}: {}", terminal.raw());
+        is_plain(line, &terminal.raw());
     }
 }
 
