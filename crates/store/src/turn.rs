@@ -25,8 +25,8 @@ pub struct TurnHeader {
 /// interrupted, exactly as if the process had died.
 #[async_trait]
 pub trait Turn: Send {
-    /// Takes a record at once and writes it beside the caller, without a sync: it survives the end of this
-    /// process, not a loss of power. A failure is reported by the next [`sync`](Self::sync).
+    /// Takes a record at once and writes it beside the caller within milliseconds, without a sync: from then on it
+    /// survives the end of this process, not a loss of power. A failure is reported by the next [`sync`](Self::sync).
     fn append(&mut self, record: Vec<u8>);
 
     /// Keeps a piece of what is nobody's record beside the turn, as good as it goes: it is never synced, the turn never

@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::sync::{Arc, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
@@ -15,6 +16,10 @@ use super::disk::{self, Disk};
 use super::{BESIDE, Closing, SPARE, WRITTEN, frame};
 use crate::error::{Error, ErrorKind};
 use crate::turn::{Turn, TurnHeader};
+
+/// How long what was appended may wait for more: a stream that comes in a thousand pieces a second is not a thousand
+/// writes. Nothing that waits was acknowledged, and a sync does not wait.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// What the writing thread is asked to do.
 enum Order {
@@ -45,7 +50,7 @@ impl FileTurn {
     ) -> Result<Self, Error> {
         let (orders, inbox) = mpsc::channel();
         let (reply, begun) = oneshot::channel();
-        let thread = std::thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("aichat-journal".into())
             .spawn(move || match Writer::create(disk, dir, &header, &records) {
                 Ok(writer) => {
@@ -75,9 +80,15 @@ impl FileTurn {
 
     async fn ask(&self, order: fn(Reply) -> Order) -> Result<(), Error> {
         let (reply, done) = oneshot::channel();
-        match &self.orders {
-            Some(orders) if orders.send(order(reply)).is_ok() => done.await.unwrap_or_else(|_| Err(gone())),
-            _ => Err(gone()),
+        self.tell(order(reply));
+        self.wake();
+        done.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Ends the thread's wait for more to write.
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
         }
     }
 }
@@ -110,6 +121,7 @@ impl Drop for FileTurn {
     /// it, so that a turn dropped in this process is seen as over.
     fn drop(&mut self) {
         self.orders = None;
+        self.wake();
         if let Some(thread) = self.thread.take().filter(|thread| !thread.is_finished()) {
             self.closing.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         }
@@ -188,7 +200,7 @@ impl Writer {
         }
     }
 
-    /// Serves orders until the turn is finished or dropped. What was appended is written at once.
+    /// Serves orders until the turn is finished or dropped.
     fn run(mut self, inbox: &Receiver<Order>) {
         while let Ok(order) = inbox.recv() {
             match self.take(order, inbox) {
@@ -211,22 +223,28 @@ impl Writer {
         }
     }
 
-    /// Takes records as long as there are any. Returns the order that follows them at once, and whether it is
-    /// the last.
+    /// Takes what is appended from one order on until [`GATHER`] is over. Returns the order that ends it before, and
+    /// whether it is the last.
     fn take(&mut self, mut order: Order, inbox: &Receiver<Order>) -> Option<(bool, Reply)> {
+        let mut waited = false;
         loop {
             match order {
                 Order::Append(record) => frame::push(&mut self.image, &record),
-                Order::Beside(piece) => {
-                    // Whoever finds it finds the records that came before.
-                    self.flush();
-                    self.beside.append(&piece);
-                }
+                Order::Beside(piece) => self.beside.push(&piece),
                 Order::ClearBeside => self.beside.clear(),
                 Order::Sync(reply) => return Some((false, reply)),
                 Order::Finish(reply) => return Some((true, reply)),
             }
-            order = inbox.try_recv().ok()?;
+            order = match inbox.try_recv() {
+                Ok(order) => order,
+                Err(TryRecvError::Empty) if !waited => {
+                    // Those who append do not end it, so that they need not wake anybody.
+                    thread::park_timeout(GATHER);
+                    waited = true;
+                    inbox.try_recv().ok()?
+                }
+                Err(_) => return None,
+            };
         }
     }
 
@@ -236,6 +254,8 @@ impl Writer {
         if !self.poisoned {
             let _ = self.write().and_then(|()| self.keep_name());
         }
+        // Whoever finds it finds the records that came before.
+        self.beside.write();
     }
 
     /// Writes what is not in the file yet, without a sync.
@@ -270,6 +290,7 @@ impl Writer {
     fn sync(&mut self) -> Result<(), Error> {
         // A failed write leaves the file poisoned, and then everything is carried.
         let _ = self.write();
+        self.beside.write();
         if !self.poisoned && self.synced < self.written {
             // After a failed sync the kernel may call the lost pages clean: never ask the same file twice.
             self.poisoned = self.disk.sync(&self.path, &self.file).is_err();
