@@ -181,7 +181,7 @@ fn context() -> Context {
         json: false,
         quiet: true,
     };
-    Context { global, env, secrets, talk }
+    Context::new(global, env, secrets, talk)
 }
 
 /// Returns the value of a flag on a line, `--flag value` or `--flag=value`.

@@ -283,7 +283,8 @@ pub(crate) fn location(context: &Context) -> Result<Location, Failure> {
     if let Some(text) = &context.global.store {
         return named(context, text);
     }
-    let Some(store) = context.config()?.store else { return Ok(Location::Directory(paths.data)) };
+    let config = context.config()?;
+    let Some(store) = &config.store else { return Ok(Location::Directory(paths.data)) };
     // The file may be used from anywhere.
     let base = paths.config_file.parent().unwrap_or(Path::new(""));
     Location::parse(&store.value, &paths.data, base).map_err(|Complaint { what, hint }| {
@@ -345,7 +346,7 @@ pub(crate) fn patient(context: &Context, providers: Providers, keeps: bool) -> R
 }
 
 fn keeping(context: &Context, providers: Providers) -> Result<Builder, Failure> {
-    let record = match context.config()?.record_wire {
+    let record = match &context.config()?.record_wire {
         Some(record) if record.value == "off" => RecordWire::Off,
         Some(record) if record.value == "errors" => RecordWire::Errors,
         _ => RecordWire::On,

@@ -34,7 +34,7 @@ mod tree;
 pub(crate) mod turn;
 
 use std::ffi::{OsStr, OsString};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aichat_catalog::{Call, Catalog, Match, Moment};
 use aichat_engine::{ModelRef, Secrets};
@@ -66,23 +66,33 @@ pub(crate) struct Context {
     pub(crate) env: Arc<Env>,
     pub(crate) secrets: Secrets,
     pub(crate) talk: Talk,
+    /// The configuration, once somebody asked for it: a run has one.
+    config: Arc<OnceLock<Arc<Config>>>,
 }
 
 impl Context {
+    pub(crate) fn new(global: Global, env: Arc<Env>, secrets: Secrets, talk: Talk) -> Self {
+        Self { global, env, secrets, talk, config: Arc::default() }
+    }
+
     /// Works out where things are kept.
     pub(crate) fn paths(&self) -> Result<Paths, Failure> {
         Paths::of(&self.env, self.global.config.as_deref())
     }
 
-    /// Reads the configuration.
-    pub(crate) fn config(&self) -> Result<Config, Failure> {
+    /// Returns the configuration, which is read once.
+    pub(crate) fn config(&self) -> Result<Arc<Config>, Failure> {
+        if let Some(config) = self.config.get() {
+            return Ok(Arc::clone(config));
+        }
         let paths = self.paths()?;
-        Config::load(&paths.config_file, paths.config_named)
+        let config = Config::load(&paths.config_file, paths.config_named)?;
+        Ok(Arc::clone(self.config.get_or_init(|| Arc::new(config))))
     }
 
     /// Finds out which providers there are.
     pub(crate) fn directory(&self) -> Result<Directory, Failure> {
-        Directory::of(&self.config()?, &self.env)
+        Directory::of(&*self.config()?, &self.env)
     }
 
     /// Returns the models and prices known, those of the file `models.json` beside the configuration first.
@@ -149,7 +159,7 @@ pub(crate) fn run(args: Vec<OsString>, secrets: Secrets) -> u8 {
     };
     let talk = Talk::new(cli.global.quiet, cli.global.color, &env, secrets.clone());
     let shape = Shape::of(&cli);
-    let context = Context { global: cli.global, env, secrets, talk };
+    let context = Context::new(cli.global, env, secrets, talk);
     let done = match cli.command {
         Command::Send(args) => send::run(&context, &args),
         #[cfg(feature = "chat")]

@@ -26,7 +26,7 @@ pub(crate) fn run(context: &Context, args: args::Settings) -> Result<u8, Failure
     let mut output = Output::stdout()?;
     match args {
         args::Settings::Show { origin } => {
-            let rows = rows(&context.config()?, context)?;
+            let rows = rows(&*context.config()?, context)?;
             match (context.global.json, origin) {
                 (true, _) => output.list(&rows)?,
                 (false, true) => {
@@ -40,7 +40,7 @@ pub(crate) fn run(context: &Context, args: args::Settings) -> Result<u8, Failure
         }
         args::Settings::Get { key } => {
             config::parse_key(&key)?;
-            let rows = rows(&context.config()?, context)?;
+            let rows = rows(&*context.config()?, context)?;
             let Some(row) = rows.into_iter().find(|row| row.key == key) else {
                 return Err(Failure::new(ErrorKind::Input, format!("{key} is not set"))
                     .hint(format!("`aichat settings set {key} …` sets it")));
