@@ -70,6 +70,18 @@ fn a_store_of_every_version_opens_and_tells_what_it_told() {
 }
 
 #[test]
+fn words_of_a_long_message_of_an_older_store_are_found() {
+    let home = Home::new();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store-schema-4");
+    copy(&fixture.join("store"), &home.data());
+    // Asked and echoed.
+    let found = home.run("sessions search stone 399");
+    assert_eq!((found.code, found.out.matches("long").count()), (0, 2), "{}", found.all());
+    let none = home.run("sessions search stone 3999");
+    assert_eq!(none.out, "", "{}", none.all());
+}
+
+#[test]
 fn a_backup_of_an_older_store_is_one_of_this_version() {
     for fixture in fixtures() {
         let home = Home::new();

@@ -67,7 +67,7 @@ fn a_store_says_what_is_in_it_and_holds() {
     let home = lived_in();
     let told = home.plain(&home.run("store info").out);
     assert!(
-        told.starts_with("place      ~/.local/share/aichat\nbackend    sled, layout 4\nsessions   5\n"),
+        told.starts_with("place      ~/.local/share/aichat\nbackend    sled, layout 5\nsessions   5\n"),
         "{told}"
     );
     let info = object(&home.run("store info --json"));
@@ -250,16 +250,16 @@ const EVERY: [&str; 11] = [
 fn what_a_later_version_left_is_refused_and_nothing_is_written() {
     let home = lived_in();
     let schema = home.data().join("schema");
-    assert_eq!(fs::read(&schema).unwrap(), b"4\n");
-    fs::write(&schema, b"5\n").unwrap();
+    assert_eq!(fs::read(&schema).unwrap(), b"5\n");
+    fs::write(&schema, b"6\n").unwrap();
     let before = files(&home.data());
     for line in EVERY {
         let done = home.run(line);
         assert_eq!(done.code, 74, "{line}: {}", done.all());
-        assert!(done.err.contains("written by a later version of this program (schema 5"), "{}", done.err);
+        assert!(done.err.contains("written by a later version of this program (schema 6"), "{}", done.err);
         assert!(files(&home.data()) == before, "{line}");
     }
-    fs::write(&schema, b"4\n").unwrap();
+    fs::write(&schema, b"5\n").unwrap();
     assert_eq!(home.run("send -m openai/c1 a turn that waits").code, 0);
     let journal = files(&home.data().join("journal")).into_keys().next().unwrap();
     let mut bytes = fs::read(&journal).unwrap();

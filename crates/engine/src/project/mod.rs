@@ -336,7 +336,7 @@ impl Projection {
         let entry = Entry { seq: event.seq(), role: message.role, parent, turn: event.turn(), partial };
         let key = format!("{}\0{id}", event.session());
         self.put(Table::Messages, key.into_bytes(), &entry);
-        self.writes.extend(search::rows(event, message));
+        self.writes.extend(search::row(event, message));
         for name in blobs::names(&message.parts) {
             let key = format!("{name}\0{}\0{id}", event.session()).into_bytes();
             self.writes.push(Write { table: Table::Blobs, key, value: Some(Vec::new()) });

@@ -1,9 +1,7 @@
-//! The index of what was said: folded words in rows of a projection, and which messages can hold a query's terms.
+//! The index of what was said: a row of a projection for each message, and which of them can hold a query's terms.
 //!
-//! Key: `session·0·seq(8)·piece(4)`. Value: `ts(8)·role(1)·pieces(4)` and a piece of the folded words. Pieces of a
-//! message overlap, so that a term which begins in one of them is whole in it.
+//! Key: `session·0·seq(8)`. Value: `ts(8)·role(1)·form(1)`, and the folded words, or what long ones may hold.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aichat_events::Event;
@@ -12,43 +10,34 @@ use aichat_store::{Table, Write};
 use memchr::memmem::Finder;
 
 use super::folded::fold;
+use super::grams;
 use super::query::Query;
 use super::words::words;
 
-/// How many bytes of words a row holds; few enough for every backend to keep it in a page.
-const PIECE: usize = 4_096;
-/// How many of them are those of the next row, too, and how much of a term is looked for.
-const OVERLAP: usize = 256;
+/// How many bytes of words a row holds at most; few enough for every backend to keep it in a page.
+const MOST: usize = 4_096;
 /// How many bytes of a value come before the words.
-const HEAD: usize = 13;
+const HEAD: usize = 10;
+/// The words follow.
+const WHOLE: u8 = b'w';
+/// What may be among the words follows: they are too long for a row.
+const GRAMS: u8 = b'g';
 
-/// Returns the rows of a message.
-pub(crate) fn rows(event: &Event, message: &Message) -> Vec<Write> {
+/// Returns the row of a message, unless nothing was said.
+pub(crate) fn row(event: &Event, message: &Message) -> Option<Write> {
     let folded = fold(&words(message));
-    let pieces = pieces(folded.as_bytes());
-    let count = u32::try_from(pieces.len()).unwrap_or(u32::MAX).to_be_bytes();
-    let session = prefix(event.session());
-    let row = |(number, piece): (u32, &[u8])| {
-        let key = [session.as_slice(), &event.seq().to_be_bytes(), &number.to_be_bytes()];
-        let value = [&event.ts().to_be_bytes()[..], &[code(message.role)], &count, piece];
-        Write { table: Table::Words, key: key.concat(), value: Some(value.concat()) }
+    let rest = match folded.len() {
+        0 => return None,
+        1..=MOST => [&[WHOLE], folded.as_bytes()].concat(),
+        _ => [vec![GRAMS], grams::of(folded.as_bytes())].concat(),
     };
-    (0..).zip(pieces).map(row).collect()
+    let key = [prefix(event.session()).as_slice(), &event.seq().to_be_bytes()].concat();
+    let value = [&event.ts().to_be_bytes()[..], &[code(message.role)], &rest].concat();
+    Some(Write { table: Table::Words, key, value: Some(value) })
 }
 
 fn prefix(session: &SessionId) -> Vec<u8> {
     [session.as_str().as_bytes(), &[0]].concat()
-}
-
-fn pieces(words: &[u8]) -> Vec<&[u8]> {
-    let mut pieces = Vec::with_capacity(words.len() / (PIECE - OVERLAP) + 1);
-    let mut start = 0;
-    while start < words.len() {
-        let end = words.len().min(start + PIECE);
-        pieces.push(&words[start..end]);
-        start = if end == words.len() { end } else { end - OVERLAP };
-    }
-    pieces
 }
 
 /// Returns a role in one byte; system and developer are one to whoever searches.
@@ -98,24 +87,13 @@ pub(crate) struct Sieve(Arc<Inner>);
 struct Inner {
     wanted: Wanted,
     terms: Vec<Finder<'static>>,
-    /// All bits of the terms.
-    all: u32,
-    found: Mutex<Found>,
-}
-
-#[derive(Default)]
-struct Found {
-    whole: Vec<(i64, Vec<u8>)>,
-    /// Messages of several pieces, and which terms were seen in any of them.
-    parts: BTreeMap<Vec<u8>, (i64, u32)>,
+    found: Mutex<Vec<(i64, Vec<u8>)>>,
 }
 
 impl Sieve {
     pub(crate) fn new(query: &Query, wanted: Wanted) -> Self {
-        let short = |term: &[u8]| Finder::new(&term[..term.len().min(OVERLAP)]).into_owned();
-        let terms: Vec<_> = query.terms().map(short).collect();
-        let all = u32::MAX >> (32 - terms.len());
-        Self(Arc::new(Inner { wanted, terms, all, found: Mutex::default() }))
+        let terms = query.terms().map(|term| Finder::new(term).into_owned()).collect();
+        Self(Arc::new(Inner { wanted, terms, found: Mutex::default() }))
     }
 
     /// Returns what the keys begin with that are to be looked at.
@@ -125,39 +103,21 @@ impl Sieve {
 
     pub(crate) fn look(&self, key: &[u8], value: &[u8]) {
         let this = &*self.0;
-        let (Some((head, words)), Some((place, _))) =
-            (value.split_at_checked(HEAD), key.split_last_chunk::<4>())
-        else {
-            return;
+        let Some(([head @ .., form], words)) = value.split_first_chunk::<HEAD>() else { return };
+        let Some((ts, &[role])) = head.split_first_chunk::<8>() else { return };
+        let ts = i64::from_be_bytes(*ts);
+        let may_match = || match *form {
+            WHOLE => this.terms.iter().all(|term| term.find(words).is_some()),
+            _ => this.terms.iter().all(|term| grams::may_hold(words, term.needle())),
         };
-        let ts = i64::from_be_bytes(head[..8].try_into().expect("a head has 13 bytes"));
-        if !this.wanted.takes_code(head[8], ts) {
-            return;
-        }
-        let is_whole = head[9..] == [0, 0, 0, 1];
-        let mut seen = 0;
-        for (bit, term) in this.terms.iter().enumerate() {
-            match term.find(words) {
-                Some(_) => seen |= 1 << bit,
-                None if is_whole => return,
-                None => {}
-            }
-        }
-        let mut found = this.found.lock().unwrap_or_else(PoisonError::into_inner);
-        match is_whole {
-            true => found.whole.push((ts, place.to_vec())),
-            false if seen == 0 => {}
-            false => found.parts.entry(place.to_vec()).or_insert((ts, 0)).1 |= seen,
+        if this.wanted.takes_code(role, ts) && may_match() {
+            this.found.lock().unwrap_or_else(PoisonError::into_inner).push((ts, key.to_vec()));
         }
     }
 
     /// Returns what was found, the latest first.
     pub(crate) fn into_candidates(self) -> impl Iterator<Item = Candidate> {
-        let found = std::mem::take(&mut *self.0.found.lock().unwrap_or_else(PoisonError::into_inner));
-        let all = self.0.all;
-        let parts = found.parts.into_iter().filter(|(_, (_, seen))| *seen == all);
-        let mut places = found.whole;
-        places.extend(parts.map(|(place, (ts, _))| (ts, place)));
+        let mut places = std::mem::take(&mut *self.0.found.lock().unwrap_or_else(PoisonError::into_inner));
         // Of a frequent word there are far more than anybody asks for: only those that are taken are read.
         places.sort_unstable_by(|(a_ts, a), (b_ts, b)| {
             let ((a, a_seq), (b, b_seq)) = (session_and_seq(a), session_and_seq(b));
@@ -175,22 +135,4 @@ fn candidate(ts: i64, place: &[u8]) -> Option<Candidate> {
     let (session, seq) = place.split_last_chunk::<8>()?;
     let session = std::str::from_utf8(session.strip_suffix(&[0])?).ok()?.parse().ok()?;
     Some(Candidate { ts, session, seq: u64::from_be_bytes(*seq) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_overlap_and_lose_nothing() {
-        let words: Vec<u8> = (0..20_000u32).map(|n| (n % 251) as u8).collect();
-        for len in [0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 20_000] {
-            let pieces = pieces(&words[..len]);
-            assert!(pieces.iter().all(|piece| piece.len() <= PIECE && !piece.is_empty()), "{len}");
-            let rest = pieces.iter().skip(1).flat_map(|piece| &piece[OVERLAP..]);
-            let again: Vec<u8> =
-                pieces.first().copied().unwrap_or_default().iter().chain(rest).copied().collect();
-            assert_eq!(again, words[..len], "{len}");
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! Search: messages and names of sessions that hold every word of a query, the latest first.
 
 mod folded;
+mod grams;
 mod index;
 mod query;
 mod snippet;
@@ -26,7 +27,7 @@ use crate::fold::drafts;
 use crate::project::{Place, Summary, named_session};
 use crate::record::Record;
 
-pub(crate) use self::index::rows;
+pub(crate) use self::index::row;
 pub use self::snippet::Snippet;
 
 /// What to look for, and where.

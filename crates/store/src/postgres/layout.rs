@@ -14,7 +14,7 @@ use super::lease;
 use crate::error::{Error, ErrorKind};
 
 /// What each version of the layout adds to the one before it. Every statement may be repeated.
-const STEPS: &[&[&str]] = &[FIRST, BESIDE, LEDGER];
+const STEPS: &[&[&str]] = &[FIRST, BESIDE, LEDGER, GRAMS];
 
 /// What is kept beside turns in flight.
 const BESIDE: &[&str] = &["CREATE TABLE IF NOT EXISTS aichat.beside (
@@ -27,9 +27,15 @@ const LEDGER: &[&str] = &[
         key BYTEA NOT NULL PRIMARY KEY, spent BIGINT NOT NULL, held BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS aichat.holds (
         id BYTEA NOT NULL, account BYTEA NOT NULL, amount BIGINT NOT NULL, PRIMARY KEY (id, account))",
-    "INSERT INTO aichat.meta (key, value) SELECT 'stale', 1 WHERE EXISTS (SELECT 1 FROM aichat.streams)
-        ON CONFLICT (key) DO NOTHING",
+    STALE,
 ];
+
+/// The words of a long message are no longer kept whole.
+const GRAMS: &[&str] = &[STALE];
+
+/// Has projections made anew, which are others now.
+const STALE: &str = "INSERT INTO aichat.meta (key, value) SELECT 'stale', 1 WHERE EXISTS (SELECT 1 FROM aichat.streams)
+        ON CONFLICT (key) DO NOTHING";
 
 const FIRST: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS aichat.streams (

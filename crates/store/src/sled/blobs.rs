@@ -1,4 +1,7 @@
 //! Bytes kept under their hash, one file each: the large values of the log, and the caller's blobs.
+//!
+//! Values of the log are text, and are compressed where that makes them smaller. A file is named by the hash of what
+//! was put, so that whoever reads it can tell which of the two it holds.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -12,10 +15,13 @@ use crate::error::{Error, ErrorKind};
 use crate::journal::disk::Disk;
 use crate::store::Blob;
 
+/// How hard to compress: harder takes several times as long and saves less than a tenth.
+const LEVEL: i32 = 3;
 /// A directory of files that are named by what is in them.
 pub(super) struct Blobs {
     disk: Disk,
     dir: PathBuf,
+    compress: bool,
 }
 
 /// Tells whether a file is named as a blob is.
@@ -23,13 +29,27 @@ fn is_hash(name: &str) -> bool {
     crate::admit::check_hash(name).is_ok()
 }
 
+/// Returns what was put of what is in a file, unless that is damaged.
+fn whole(hash: &Hash, bytes: Vec<u8>) -> Option<Vec<u8>> {
+    if blake3::hash(&bytes) == *hash {
+        return Some(bytes);
+    }
+    let bytes = zstd::stream::decode_all(&bytes[..]).ok()?;
+    (blake3::hash(&bytes) == *hash).then_some(bytes)
+}
+
 /// Tells the unfinished files of one process apart.
 static UNFINISHED: AtomicU64 = AtomicU64::new(0);
 
 impl Blobs {
-    /// Names the directory; touches nothing.
+    /// Names the directory of bytes that are kept as they are; touches nothing.
     pub(super) fn at(disk: Disk, dir: PathBuf) -> Self {
-        Self { disk, dir }
+        Self { disk, dir, compress: false }
+    }
+
+    /// Names the directory of bytes that are compressed; touches nothing.
+    pub(super) fn compressed(disk: Disk, dir: PathBuf) -> Self {
+        Self { disk, dir, compress: true }
     }
 
     /// Keeps bytes; durable when it returns.
@@ -38,7 +58,9 @@ impl Blobs {
         self.disk.make_dir(&self.dir)?;
         // One that is there but damaged is written anew.
         if !matches!(self.get(&hash), Ok(Some(_))) {
-            self.write(&hash, bytes)?;
+            let smaller = self.compress.then(|| zstd::bulk::compress(bytes, LEVEL).ok()).flatten();
+            let smaller = smaller.filter(|smaller| smaller.len() < bytes.len());
+            self.write(&hash, smaller.as_deref().unwrap_or(bytes))?;
         }
         // One that is there may be another process's, on its way to this same line.
         self.disk.sync_dir(&self.dir)?;
@@ -49,8 +71,10 @@ impl Blobs {
     pub(super) fn get(&self, hash: &Hash) -> Result<Option<Vec<u8>>, Error> {
         let path = self.dir.join(hash.to_hex().as_str());
         match self.disk.open_to_read(&path).and_then(|mut file| self.disk.read(&path, &mut file)) {
-            Ok(bytes) if blake3::hash(&bytes) == *hash => Ok(Some(bytes)),
-            Ok(_) => Err(Error::new(ErrorKind::Corrupt, format!("blob {hash} is damaged"))),
+            Ok(bytes) => match whole(hash, bytes) {
+                Some(bytes) => Ok(Some(bytes)),
+                None => Err(Error::new(ErrorKind::Corrupt, format!("blob {hash} is damaged"))),
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io(format!("cannot read blob {hash}"), error)),
         }
@@ -139,5 +163,61 @@ impl Blobs {
             let _ = self.disk.remove(&unfinished);
             Error::io(format!("cannot write blob {hash}"), source)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn put(blobs: &Blobs, bytes: &[u8]) -> (Hash, Vec<u8>) {
+        let hash = blobs.put(bytes).unwrap();
+        let file = fs::read(blobs.dir.join(hash.to_hex().as_str())).unwrap();
+        assert_eq!(blobs.get(&hash).unwrap().unwrap(), bytes);
+        (hash, file)
+    }
+
+    #[test]
+    fn text_is_compressed_and_what_would_not_be_smaller_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::compressed(Disk::default(), dir.path().join("blobs"));
+        let text = "what was said was said before; ".repeat(500);
+        let (_, file) = put(&blobs, text.as_bytes());
+        assert!(file.len() < text.len() / 10, "{}", file.len());
+        let mut noise = vec![0; 9_000];
+        blake3::Hasher::new().finalize_xof().fill(&mut noise);
+        assert_eq!(put(&blobs, &noise).1, noise);
+        // What is compressed already is a value like others.
+        assert_eq!(put(&blobs, &file).1, file);
+    }
+
+    #[test]
+    fn what_an_earlier_version_left_is_read_and_the_callers_bytes_are_kept_as_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let plain = Blobs::at(Disk::default(), dir.path().join("blobs"));
+        let text = "said once and again, ".repeat(400).into_bytes();
+        let (hash, file) = put(&plain, &text);
+        assert_eq!(file, text);
+        let blobs = Blobs::compressed(Disk::default(), dir.path().join("blobs"));
+        assert_eq!(blobs.get(&hash).unwrap().unwrap(), text);
+    }
+
+    #[test]
+    fn damage_to_a_compressed_file_is_found_and_mended_by_the_same_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::compressed(Disk::default(), dir.path().join("blobs"));
+        let text = (0..2_000).map(|n| n.to_string()).collect::<String>().into_bytes();
+        let (hash, file) = put(&blobs, &text);
+        let path = dir.path().join("blobs").join(hash.to_hex().as_str());
+        let mut flipped = file.clone();
+        flipped[file.len() / 2] ^= 1;
+        let other = zstd::bulk::compress(b"another text", LEVEL).unwrap();
+        for damaged in [&file[..file.len() / 2], &file[..3], &[], &flipped, &other] {
+            fs::write(&path, damaged).unwrap();
+            assert_eq!(blobs.get(&hash).unwrap_err().kind(), ErrorKind::Corrupt);
+            assert_eq!(put(&blobs, &text).1, file);
+        }
     }
 }

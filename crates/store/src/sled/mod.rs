@@ -70,7 +70,7 @@ impl Sled {
     pub(crate) fn on(disk: Disk, path: PathBuf, observer: Observer) -> Self {
         Self(Arc::new(Inner {
             journal: JournalDir::at(disk.clone(), path.join("journal"), Arc::clone(&observer)),
-            values: Blobs::at(disk.clone(), path.join("blobs")),
+            values: Blobs::compressed(disk.clone(), path.join("blobs")),
             ledger: FileLedger::at(disk.clone(), &path),
             blobs: Blobs::at(disk.clone(), path.join("attached")),
             database: RwLock::default(),

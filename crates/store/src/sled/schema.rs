@@ -9,9 +9,9 @@ use crate::error::{Error, ErrorKind};
 use crate::journal::disk::Disk;
 
 /// The version of the trees as a whole.
-pub(super) const SCHEMA: u64 = 4;
-/// The last version whose projections must be made anew, because there are more of them now.
-pub(super) const STALE_SCHEMA: u64 = 3;
+pub(super) const SCHEMA: u64 = 5;
+/// The last version whose projections must be made anew, because there are others now.
+pub(super) const STALE_SCHEMA: u64 = 4;
 
 /// The file that holds the version, in digits and a line break.
 const NAME: &str = "schema";

@@ -20,7 +20,7 @@ async fn many_that_start_at_once_on_an_empty_database_all_succeed() {
             opener.await.unwrap().unwrap();
         }
         assert_eq!(open(&url, LONG).streams(None, 99).await.unwrap().len(), 10);
-        assert_eq!(server.sql(&url, "SELECT key, value FROM aichat.meta"), "schema|3");
+        assert_eq!(server.sql(&url, "SELECT key, value FROM aichat.meta"), "schema|4");
         assert_eq!(server.sql(&url, "SELECT COUNT(*) FROM aichat.leases"), "0");
     }
 }
@@ -30,12 +30,12 @@ async fn a_later_layout_is_refused_and_nothing_is_written() {
     let Some(server) = server() else { return };
     let url = server.database();
     server.sql(&url, "CREATE SCHEMA aichat; CREATE TABLE aichat.meta (key TEXT PRIMARY KEY, value BIGINT)");
-    server.sql(&url, "INSERT INTO aichat.meta VALUES ('schema', 4)");
+    server.sql(&url, "INSERT INTO aichat.meta VALUES ('schema', 5)");
     let store = open(&url, LONG);
     for _ in 0..2 {
         let error = store.head(&session(1)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Newer, "{error:?}");
-        assert!(error.to_string().contains("schema 4"), "{error}");
+        assert!(error.to_string().contains("schema 5"), "{error}");
         assert_eq!(store.commit(vec![unit(1, 1..=1)]).await.unwrap_err().kind(), ErrorKind::Newer);
         assert_eq!(store.begin(header(1), vec![]).await.err().unwrap().kind(), ErrorKind::Newer);
     }
@@ -63,7 +63,7 @@ async fn an_older_or_half_made_layout_is_brought_up() {
     store.commit(vec![unit(1, 1..=1)]).await.unwrap();
     assert_eq!(store.events(&session(1), 1, 9).await.unwrap(), [row(1, 1)]);
     assert_eq!(server.sql(&half, TABLES), server.sql(&whole, TABLES));
-    assert_eq!(server.sql(&half, "SELECT value FROM aichat.meta WHERE key = 'schema'"), "3");
+    assert_eq!(server.sql(&half, "SELECT value FROM aichat.meta WHERE key = 'schema'"), "4");
 }
 
 #[tokio::test]
