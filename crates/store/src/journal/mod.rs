@@ -229,6 +229,11 @@ impl JournalDir {
         }
     }
 
+    /// Tells whether no turn that was dropped in this process may still be written.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.closing.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     fn folding(&self) -> MutexGuard<'_, Folding> {
         self.folding.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -371,6 +371,10 @@ impl Store for Sled {
     }
 
     async fn release(&self) -> Result<(), Error> {
+        if self.0.is_at_rest() {
+            // No thread is started to close what nobody opened.
+            return Ok(());
+        }
         self.blocking(|inner| {
             inner.journal.settle();
             inner.close();
@@ -381,6 +385,11 @@ impl Store for Sled {
 }
 
 impl Inner {
+    /// Tells whether the database is closed and nothing is being written that must be waited for.
+    fn is_at_rest(&self) -> bool {
+        self.database.try_read().is_ok_and(|open| open.is_none()) && self.journal.is_settled()
+    }
+
     fn forget_blobs(&self, database: &Database, hashes: &[String]) -> Result<u64, Failure> {
         let flights = self.journal.look()?;
         let mut removed = 0;
