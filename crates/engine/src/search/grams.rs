@@ -59,7 +59,8 @@ mod tests {
     fn most_of_what_is_not_in_a_text_is_known_not_to_be() {
         // Words that are made up of the same syllables, in the text and not in it.
         let word = |n: usize| {
-            let syllable = |n: usize| [["ba", "ri", "to", "ne"][n % 4], ["l", "s", "nd", ""][n / 4 % 4]].concat();
+            let syllable =
+                |n: usize| [["ba", "ri", "to", "ne"][n % 4], ["l", "s", "nd", ""][n / 4 % 4]].concat();
             [syllable(n), syllable(n / 16), syllable(n / 256)].concat()
         };
         let text: Vec<String> = (0..2_000).map(|n| word(2 * n)).collect();

@@ -34,7 +34,8 @@ const LEDGER: &[&str] = &[
 const GRAMS: &[&str] = &[STALE];
 
 /// Has projections made anew, which are others now.
-const STALE: &str = "INSERT INTO aichat.meta (key, value) SELECT 'stale', 1 WHERE EXISTS (SELECT 1 FROM aichat.streams)
+const STALE: &str =
+    "INSERT INTO aichat.meta (key, value) SELECT 'stale', 1 WHERE EXISTS (SELECT 1 FROM aichat.streams)
         ON CONFLICT (key) DO NOTHING";
 
 const FIRST: &[&str] = &[
