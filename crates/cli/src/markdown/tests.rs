@@ -289,6 +289,31 @@ proptest! {
     }
 
     #[test]
+    fn no_word_is_lost_on_a_screen_that_changes(steps in prop::collection::vec((1_usize..90, 8_usize..100, 2_usize..40), 1..30)) {
+        let marks = ["**", "\n\n", "`", "\n- ", "*"];
+        let text: String = (0..240).map(|n| format!("w{n} {}", if n % 7 == 6 { marks[n / 7 % 5] } else { "" })).collect();
+        let (mut markdown, mut out, mut from, mut size) = (Markdown::new((80, 24), true), String::new(), 0, (80, 24));
+        for (length, columns, height) in steps {
+            let to = (from + length).min(text.len());
+            size = (columns, height);
+            markdown.push(&text[from..to]);
+            out.push_str(&markdown.draw(size));
+            from = to;
+        }
+        markdown.push(&text[from..]);
+        out.push_str(&markdown.finish(size));
+        // Where a screen changed, words may stand there twice; what steers it is between words or within them.
+        let shown: String = out.split("\x1b[").enumerate().map(|(n, part)| match n {
+            0 => part,
+            _ => part.split_once(|c: char| c.is_ascii_alphabetic()).map_or("", |(_, rest)| rest),
+        }).collect();
+        let mut rest = shown.split(|c: char| !c.is_alphanumeric());
+        for n in 0..240 {
+            prop_assert!(rest.any(|word| word == format!("w{n}")), "w{n} is not in {shown:?}");
+        }
+    }
+
+    #[test]
     fn no_word_is_lost(text in document(), narrow in 8_usize..60) {
         let text = text.replace("[x]", " ");
         // A cell of several rows mixes its words with those of its neighbours.
