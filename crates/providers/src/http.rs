@@ -161,18 +161,26 @@ fn build(builder: ClientBuilder, tls: ClientConfig) -> Result<Client, Error> {
         })
 }
 
+/// Said where the system has no roots of trust, as an empty container has none.
+const ROOTLESS: &str = "this system has no certificates of authorities to trust; install them (the package \
+    ca-certificates), or name a file of them in SSL_CERT_FILE";
+
 fn tls(secure: bool) -> Result<ClientConfig, Error> {
-    let failed = |error: rustls::Error| {
-        // Without roots of trust no certificate is good.
-        let failed = Error::new(ErrorKind::Transport, "tls cannot be set up").with_source(error);
-        failed.with_obstacle(Obstacle::Certificate)
+    let failed =
+        |error: rustls::Error| Error::new(ErrorKind::Transport, "tls cannot be set up").with_source(error);
+    // Without roots of trust no certificate is good, however often it is tried.
+    let rootless = |error: rustls::Error| {
+        Error::new(ErrorKind::Transport, ROOTLESS)
+            .with_source(error)
+            .with_obstacle(Obstacle::Certificate)
+            .with_retryable(false)
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(failed)?;
     Ok(match secure {
-        true => builder.with_platform_verifier().map_err(failed)?.with_no_client_auth(),
+        true => builder.with_platform_verifier().map_err(rootless)?.with_no_client_auth(),
         false => builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
     })
 }

@@ -350,3 +350,20 @@ fn a_refused_key_is_never_repeated() {
         "the key was sent"
     );
 }
+
+/// macOS keeps its authorities elsewhere.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_system_without_authorities_is_told_what_it_lacks_and_nothing_is_tried_again() {
+    let home = Home::new();
+    let nowhere = home.path().join("nowhere");
+    let mut command = home.command("send -n -m openai/c1 hi".split(' '));
+    command.env("OPENAI_BASE_URL", home.mock.url().replace("http:", "https:"));
+    let done =
+        Done::from(command.env("SSL_CERT_FILE", &nowhere).env("SSL_CERT_DIR", &nowhere).output().unwrap());
+    insta::assert_snapshot!(done.all(), @"
+    69
+    error: openai/c1: this system has no certificates of authorities to trust; install them (the package ca-certificates), or name a file of them in SSL_CERT_FILE
+    hint: check the network and the address; `aichat providers test openai` tries it
+    ");
+}
