@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use aichat_message::ErrorKind;
+use rustix::fs::OFlags;
 
 use crate::env::Env;
 use crate::failure::Failure;
@@ -89,6 +90,34 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         let _ = fs::remove_file(&fresh);
         failed(error)
     })
+}
+
+/// Keeps others from changing the file until what is returned is dropped.
+///
+/// # Errors
+/// Fails with kind `store` where that cannot be done.
+pub(crate) fn lock(path: &Path) -> Result<fs::File, Failure> {
+    // Who reaches the file through a link and who does not keep each other out, too.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).with_extension("lock");
+    let failed = |error| Failure::file(ErrorKind::Store, "cannot lock", &path, &error);
+    if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+    }
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(flags(OFlags::NOFOLLOW))
+        .open(&path)
+        .map_err(failed)?;
+    file.lock().map_err(failed)?;
+    Ok(file)
+}
+
+/// Returns flags for opening a file as the standard library takes them.
+pub(crate) fn flags(flags: OFlags) -> i32 {
+    i32::try_from(flags.bits()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ pub(crate) fn run(context: &Context, args: args::Settings) -> Result<u8, Failure
         }
         args::Settings::Set { key, value } => {
             let path = &paths.config_file;
+            let _lock = crate::paths::lock(path)?;
             let text = match fs::read_to_string(path) {
                 Ok(text) => text,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),

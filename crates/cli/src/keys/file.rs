@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use aichat_message::ErrorKind;
@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::paths::is_absent;
+use crate::paths::{flags, is_absent};
 
 /// What the file has of a provider.
 pub(crate) enum Kept {
@@ -72,28 +72,6 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Kept>, Failure> {
     Ok(keys.into_iter().map(|(name, written)| (name, kept(written))).collect())
 }
 
-/// Keeps others from changing the file until what is returned is dropped.
-///
-/// # Errors
-/// Fails with kind `store` where that cannot be done.
-pub(super) fn lock(path: &Path) -> Result<fs::File, Failure> {
-    let path = path.with_extension("lock");
-    let failed = |error| Failure::file(ErrorKind::Store, "cannot lock", &path, &error);
-    if let Some(dir) = path.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
-    }
-    let file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(flags(OFlags::NOFOLLOW))
-        .open(&path)
-        .map_err(failed)?;
-    file.lock().map_err(failed)?;
-    Ok(file)
-}
-
 /// Writes what is kept, in one step.
 ///
 /// # Errors
@@ -108,8 +86,4 @@ pub(super) fn write(path: &Path, kept: &BTreeMap<String, Kept>) -> Result<(), Fa
     let mut text = serde_json::to_string_pretty(&plain).expect("a map of text is always JSON");
     text.push('\n');
     crate::paths::replace(path, text.as_bytes())
-}
-
-fn flags(flags: OFlags) -> i32 {
-    i32::try_from(flags.bits()).unwrap_or(0)
 }

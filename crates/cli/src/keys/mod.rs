@@ -175,7 +175,7 @@ impl Keys<'_> {
         let mut why = None;
         if place != Place::File {
             // What the file cannot refer to would never be found again.
-            let _lock = file::lock(self.file)?;
+            let _lock = crate::paths::lock(self.file)?;
             let mut kept = file::read(self.file)?;
             match keyring::set(self.env, provider, &key) {
                 Ok(()) => {
@@ -191,7 +191,7 @@ impl Keys<'_> {
                 Err(trouble) => why = Some(trouble.to_string()),
             }
         }
-        let _lock = file::lock(self.file)?;
+        let _lock = crate::paths::lock(self.file)?;
         let mut kept = file::read(self.file)?;
         if let Some(Kept::Keyring) = kept.insert(provider.to_owned(), Kept::Here(key)) {
             // The one in the keyring is not used any more; one that cannot be reached is no harm.
@@ -209,7 +209,7 @@ impl Keys<'_> {
         if !file::read(self.file)?.contains_key(provider) {
             return Ok(None);
         }
-        let _lock = file::lock(self.file)?;
+        let _lock = crate::paths::lock(self.file)?;
         let mut kept = file::read(self.file)?;
         let source = match kept.remove(provider) {
             Some(Kept::Keyring) => {

@@ -367,3 +367,21 @@ fn a_system_without_authorities_is_told_what_it_lacks_and_nothing_is_tried_again
     hint: check the network and the address; `aichat providers test openai` tries it
     ");
 }
+
+#[test]
+fn changes_of_settings_at_once_are_all_kept() {
+    let home = Home::new();
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let children = names.map(|name| {
+        let (key, url) = (format!("providers.{name}.base_url"), format!("http://{name}/v1"));
+        home.command(["settings", "set", &key, &url]).spawn().unwrap()
+    });
+    for child in children {
+        let done = Done::from(child.wait_with_output().unwrap());
+        assert_eq!(done.code, 0, "{}", done.err);
+    }
+    let text = std::fs::read_to_string(home.config_file()).unwrap();
+    for name in names {
+        assert!(text.contains(&format!("http://{name}/v1")), "{name} is lost:\n{text}");
+    }
+}
