@@ -155,7 +155,7 @@ impl From<&aichat_engine::Error> for Report {
             provider_code: error.code().map(str::to_owned),
             retryable: error.is_retryable(),
             retry_after_ms: error.retry_after().map(millis),
-            hint: None,
+            hint: error.hint().map(str::to_owned),
             request_id: error.request_id().map(str::to_owned),
             model: None,
         }

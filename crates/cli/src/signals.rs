@@ -1,6 +1,7 @@
 //! Signals: Ctrl-C and SIGTERM stop a turn, and a file-size limit becomes an ordinary write error.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aichat_message::ErrorKind;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -10,6 +11,14 @@ use crate::failure::{Failure, phrase};
 
 /// The number of SIGXFSZ on Linux and macOS.
 const FILE_SIZE_LIMIT: i32 = 25;
+
+/// Whether somebody listens, or did: neither signal ends the process by itself.
+static HEARD: AtomicBool = AtomicBool::new(false);
+
+/// Tells whether a request to stop is heard, instead of ending the process.
+pub(crate) fn are_heard() -> bool {
+    HEARD.load(Ordering::Relaxed)
+}
 
 /// Who asked this process to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,16 +51,21 @@ impl Signals {
     /// # Errors
     /// Fails with kind `unsupported` where the operating system refuses the handler.
     pub(crate) fn listen() -> Result<Self, Failure> {
-        Ok(Self { interrupt: handle(SignalKind::interrupt())?, terminate: handle(SignalKind::terminate())? })
+        let signals =
+            Self { interrupt: handle(SignalKind::interrupt())?, terminate: handle(SignalKind::terminate())? };
+        HEARD.store(true, Ordering::Relaxed);
+        Ok(signals)
     }
 
-    /// Returns when somebody asks to stop.
+    /// Returns when somebody asks to stop. Programs that are asked for a key are stopped by then.
     pub(crate) async fn stop(&mut self) -> Stop {
-        tokio::select! {
+        let stop = tokio::select! {
             Some(()) = self.interrupt.recv() => Stop::Interrupt,
             Some(()) = self.terminate.recv() => Stop::Terminate,
             else => std::future::pending().await,
-        }
+        };
+        crate::keys::stop();
+        stop
     }
 }
 

@@ -56,6 +56,12 @@ pub trait Registry: Send + Sync {
     /// # Errors
     /// Fails with kind `not_found` where there is none, or with why it cannot be used: `auth`, `config`.
     fn provider(&self, name: &str) -> Result<Arc<dyn Provider>, Error>;
+
+    /// Tells whether [`provider`](Self::provider) may take its time, as where somebody has to be asked for a key. It is
+    /// then called on a thread for work that blocks.
+    fn takes_time(&self, _name: &str) -> bool {
+        false
+    }
 }
 
 impl Registry for HashMap<String, Arc<dyn Provider>> {
@@ -256,6 +262,17 @@ impl Engine {
         let done = work.await;
         self.0.store.release().await?;
         done
+    }
+
+    /// Finds a provider; nothing else is held up where that takes its time.
+    pub(crate) async fn provider(&self, name: &str) -> Result<Arc<dyn Provider>, Error> {
+        let registry = &self.0.registry;
+        if !registry.takes_time(name) {
+            return registry.provider(name);
+        }
+        let (registry, name) = (Arc::clone(registry), name.to_owned());
+        let found = tokio::task::spawn_blocking(move || registry.provider(&name)).await;
+        found.map_err(|_| Error::new(ErrorKind::Cancelled, "the runtime ended"))?
     }
 
     pub(crate) fn store(&self) -> &dyn Store {

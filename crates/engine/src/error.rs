@@ -19,6 +19,7 @@ struct Inner {
     retryable: bool,
     retry_after: Option<Duration>,
     in_flight: bool,
+    hint: Option<String>,
     source: Option<Source>,
 }
 
@@ -34,8 +35,16 @@ impl Error {
             retryable: kind.is_retryable() || kind == ErrorKind::Busy,
             retry_after: None,
             in_flight: false,
+            hint: None,
             source: None,
         }))
+    }
+
+    /// Adds what would help, in one lower-case phrase.
+    #[must_use]
+    pub fn with_hint(mut self, hint: Option<String>) -> Self {
+        self.0.hint = hint;
+        self
     }
 
     /// Returns the error of a turn that another one of its session keeps out.
@@ -92,6 +101,11 @@ impl Error {
         self.0.request_id.as_deref()
     }
 
+    /// Returns what would help, where whoever failed knows it.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
     /// Tells whether the same may succeed later.
     pub fn is_retryable(&self) -> bool {
         self.0.retryable
@@ -136,6 +150,7 @@ impl From<aichat_providers::Error> for Error {
             retryable: error.is_retryable(),
             retry_after: error.retry_after(),
             in_flight: false,
+            hint: None,
             source: Some(error.into()),
         }))
     }

@@ -80,7 +80,7 @@ impl Engine {
             let info = provider.info().clone();
             previews.push(Preview { model, ask: self.judged(info, call, &pricing, &prepared.purse).await });
             while let Some(model) = prepared.fallbacks.models.pop_front() {
-                let aimed = self.0.registry.provider(&model.provider).and_then(|provider| {
+                let aimed = self.provider(&model.provider).await.and_then(|provider| {
                     self.aim(model.clone(), provider, request.clone(), pricing.agent.as_deref())
                 });
                 let ask = match aimed {

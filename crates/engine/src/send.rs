@@ -199,7 +199,7 @@ impl Engine {
         let mut fallbacks =
             Fallbacks { models: send.fallbacks.into(), max_tokens: request.options.max_tokens };
         let agent = acting.as_ref().map(|acting| acting.named.name.as_str());
-        let (aim, reroutes) = self.first_aim(model.clone(), request, &mut fallbacks, agent)?;
+        let (aim, reroutes) = self.first_aim(model.clone(), request, &mut fallbacks, agent).await?;
         let Aim { model: asked, provider, mut call, pricing } = aim;
         let now_us = self.0.effects.clock.now_us();
         let company = send.company;
@@ -238,7 +238,7 @@ impl Engine {
     }
 
     /// Makes a request ready for a model, or for the first of its fallbacks that can be asked at all.
-    fn first_aim(
+    async fn first_aim(
         &self,
         mut model: ModelRef,
         request: Request,
@@ -252,7 +252,7 @@ impl Engine {
                 false => request.clone(),
             };
             let request = request.expect("it is taken for the last model only");
-            let provider = self.0.registry.provider(&model.provider);
+            let provider = self.provider(&model.provider).await;
             let aimed = provider.and_then(|provider| self.aim(model.clone(), provider, request, agent));
             let error = match aimed {
                 Ok(aim) => return Ok((aim, reroutes)),

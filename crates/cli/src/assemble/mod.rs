@@ -27,7 +27,7 @@ use crate::config::{Header, Located};
 use crate::directory::{Directory, Entry, key_variables};
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::keys::{self, Keys};
+use crate::keys::{self, Keys, Source};
 use crate::location::{Complaint, Location};
 use crate::meter::Meter;
 #[cfg(feature = "postgres")]
@@ -132,6 +132,18 @@ impl Providers {
         Ok(provider)
     }
 
+    /// Tells whether a program has to be asked for the key of a provider before it can be used.
+    pub(crate) fn must_ask(&self, entry: &Entry) -> bool {
+        // While they are held, somebody is being asked.
+        let is_open = self.0.open.try_lock().map(|open| open.contains_key(&entry.name));
+        match is_open {
+            Ok(true) => false,
+            Ok(false) if self.0.keyless => false,
+            Ok(false) => matches!(self.keys().source(entry), Ok(Some(Source::Command(_) | Source::Keyring))),
+            Err(_) => true,
+        }
+    }
+
     fn make(&self, entry: &Entry) -> Result<Arc<dyn Provider>, Failure> {
         if !Network::IS_THERE && !self.0.keyless {
             let what =
@@ -231,9 +243,13 @@ impl Registry for Providers {
     fn provider(&self, name: &str) -> Result<Arc<dyn Provider>, aichat_engine::Error> {
         let provider = self.0.directory.find(name).and_then(|entry| self.open(entry));
         provider.map_err(|failure| match failure.into_report() {
-            Some(report) => aichat_engine::Error::new(report.kind, report.message),
+            Some(report) => aichat_engine::Error::new(report.kind, report.message).with_hint(report.hint),
             None => aichat_engine::Error::new(ErrorKind::Cancelled, "interrupted"),
         })
+    }
+
+    fn takes_time(&self, name: &str) -> bool {
+        self.0.directory.find(name).is_ok_and(|entry| self.must_ask(entry))
     }
 }
 

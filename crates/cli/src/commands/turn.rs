@@ -83,10 +83,11 @@ impl<'a> Asker<'a> {
         let Chosen { agent, template } = chosen;
         let ready = || {
             if let Some(model) = &model {
-                let opened = providers.open(directory.find(&model.provider)?);
-                // Others may stand in for one that cannot be used.
-                if args.asked.fallback.is_empty() {
-                    opened?;
+                let entry = directory.find(&model.provider)?;
+                // A program is asked for its key once Ctrl-C can stop that, and others may stand in for one that
+                // cannot be used.
+                if !providers.must_ask(entry) && args.asked.fallback.is_empty() {
+                    providers.open(entry)?;
                 }
             }
             let fallbacks = args.asked.fallback.iter().map(|text| context.model(text, &directory));

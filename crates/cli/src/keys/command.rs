@@ -1,17 +1,23 @@
 //! Programs that know keys: what they may print, how long they may take, and what is said where they fail.
 
 use std::fmt;
-use std::io::{Read, Write, sink};
+use std::io::{IsTerminal, Read, Write, sink};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use aichat_engine::Secrets;
 use aichat_message::ErrorKind;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use secrecy::SecretString;
 
 use super::MAX_KEY;
 use crate::directory::Entry;
 use crate::failure::{Failure, phrase};
+use crate::signals;
 
 /// How long the command of a provider may take: somebody may have to unlock something first.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -19,6 +25,49 @@ const LONGEST: Duration = Duration::from_secs(60);
 const COMPLAINT: u64 = 2 << 10;
 /// How often it is looked whether it has ended.
 const POLL: Duration = Duration::from_millis(5);
+/// How long what it printed may take to arrive once it has ended: something else may still hold the other end.
+const ARRIVAL: Duration = Duration::from_millis(100);
+
+/// The programs that run.
+static RUNNING: Mutex<Vec<Running>> = Mutex::new(Vec::new());
+
+/// A program that runs.
+#[derive(Clone)]
+struct Running {
+    pid: Pid,
+    /// Whether what it starts ends with it.
+    leads: bool,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Running {
+    fn end(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        // One that has ended by itself cannot be ended.
+        let _ = match self.leads {
+            true => kill_process_group(self.pid, Signal::KILL),
+            false => kill_process(self.pid, Signal::KILL),
+        };
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        running().retain(|other| !Arc::ptr_eq(&other.stopped, &self.0.stopped));
+    }
+}
+
+/// A program that is listed among those that run for as long as it is waited for.
+struct Listed(Running);
+
+fn running() -> std::sync::MutexGuard<'static, Vec<Running>> {
+    RUNNING.lock().expect("no panic while the list is held")
+}
+
+/// Ends every program that is being asked: nobody waits for what it knows any more.
+pub(crate) fn stop() {
+    running().iter().for_each(Running::end);
+}
 
 /// Returns what the command of a provider prints.
 ///
@@ -76,43 +125,70 @@ pub(super) fn ask(
     longest: Duration,
 ) -> Result<Vec<u8>, Trouble> {
     let end = Instant::now() + longest;
-    let mut child = Command::new(program)
+    // Somebody at a terminal may be asked for a password there, and Ctrl-C on it reaches whatever this starts, as it
+    // does where it ends this process, too.
+    let leads = signals::are_heard() && !std::io::stderr().is_terminal();
+    let mut command = Command::new(program);
+    if leads {
+        command.process_group(0);
+    }
+    let mut child = command
         .args(arguments)
         .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| Trouble::Missing(format!("{program}: {}", phrase(&error))))?;
+    let listed = Listed(Running { pid: Pid::from_child(&child), leads, stopped: Arc::default() });
+    running().push(listed.0.clone());
     if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
         // One that does not read says by itself what it misses.
         std::thread::spawn(move || drop(stdin.write_all(&input)));
     }
     let printed = gather(child.stdout.take(), MAX_KEY + 1);
     let complaints = gather(child.stderr.take(), COMPLAINT);
-    match watch(&mut child, &printed, end) {
+    match watch(&mut child, &listed.0, &printed, end) {
         Ok(bytes) => Ok(bytes),
-        Err(Ended::Late) => Err(Trouble::Late(longest, said(&complaints))),
+        Err(Ended::Late) => {
+            let printed = printed.recv_timeout(ARRIVAL).ok();
+            Err(Trouble::Late(
+                longest,
+                printed.map(|printed| said(&complaints, &printed)).unwrap_or_default(),
+            ))
+        }
         Err(Ended::Long) => Err(Trouble::Long),
-        Err(Ended::Badly(how)) => Err(Trouble::Badly(how, said(&complaints))),
+        Err(Ended::Badly(how, printed)) => Err(Trouble::Badly(how, said(&complaints, &printed))),
     }
 }
 
 enum Ended {
     Late,
     Long,
-    Badly(String),
+    Badly(String, Vec<u8>),
 }
 
 /// Waits for the end of a program, and ends it where it goes on for too long.
-fn watch(child: &mut Child, printed: &Receiver<Vec<u8>>, end: Instant) -> Result<Vec<u8>, Ended> {
+fn watch(
+    child: &mut Child,
+    running: &Running,
+    printed: &Receiver<Vec<u8>>,
+    end: Instant,
+) -> Result<Vec<u8>, Ended> {
     let stop = |child: &mut Child| {
-        // One that has ended by itself cannot be ended.
-        let _ = child.kill();
+        running.end();
+        // There is nothing more to learn of it.
         let _ = child.wait();
     };
-    let Ok(bytes) = printed.recv_timeout(end.saturating_duration_since(Instant::now())) else {
-        stop(child);
-        return Err(Ended::Late);
+    let bytes = loop {
+        match printed.recv_timeout(ARRIVAL) {
+            Ok(bytes) => break bytes,
+            Err(RecvTimeoutError::Timeout)
+                if Instant::now() < end && !running.stopped.load(Ordering::Relaxed) => {}
+            Err(_) => {
+                stop(child);
+                return Err(Ended::Late);
+            }
+        }
     };
     if bytes.len() as u64 > MAX_KEY {
         stop(child);
@@ -121,13 +197,13 @@ fn watch(child: &mut Child, printed: &Receiver<Vec<u8>>, end: Instant) -> Result
     loop {
         match child.try_wait() {
             Ok(Some(status)) if status.success() => return Ok(bytes),
-            Ok(Some(status)) => return Err(Ended::Badly(status.to_string())),
+            Ok(Some(status)) => return Err(Ended::Badly(status.to_string(), bytes)),
             Ok(None) if Instant::now() < end => std::thread::sleep(POLL),
             Ok(None) => {
                 stop(child);
                 return Err(Ended::Late);
             }
-            Err(error) => return Err(Ended::Badly(phrase(&error))),
+            Err(error) => return Err(Ended::Badly(phrase(&error), bytes)),
         }
     }
 }
@@ -146,10 +222,21 @@ fn gather(from: Option<impl Read + Send + 'static>, most: u64) -> Receiver<Vec<u
     receiver
 }
 
-/// Returns complaints in one line; something else may still hold the other end, and is not waited for.
-fn said(complaints: &Receiver<Vec<u8>>) -> String {
-    let said = complaints.recv_timeout(POLL * 20).unwrap_or_default();
-    let said = String::from_utf8_lossy(&said);
+/// Returns complaints in one line, without anything that was printed: that may be the key all the same.
+fn said(complaints: &Receiver<Vec<u8>>, printed: &[u8]) -> String {
+    let said = complaints.recv_timeout(ARRIVAL).unwrap_or_default();
+    let is_cut = said.len() as u64 == COMPLAINT;
+    let mut said = &*String::from_utf8_lossy(&said);
+    if is_cut {
+        // The beginning of a key would not be known as one.
+        said = said.rfind(char::is_whitespace).map_or("", |end| &said[..end]);
+    }
+    let secrets = Secrets::new();
+    for line in String::from_utf8_lossy(printed).lines() {
+        secrets.learn("key", line.trim());
+    }
+    let redactor = secrets.redactor();
+    let said = redactor.redact_str(said);
     let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     lines.join("; ")
 }
@@ -175,6 +262,13 @@ mod tests {
         ] {
             assert_eq!(shell(script, minute), expected.map_err(str::to_owned), "{script}");
         }
+        let leak = shell("echo sk-0123456789abcdef; echo no sk-0123456789abcdef >&2; exit 1", minute);
+        assert_eq!(leak, Err("exit status: 1: no ‹secret:key›".to_owned()));
+        let long = "echo sk-0123456789abcdef; head -c 2040 /dev/zero | tr '\\0' x >&2; echo ' sk-0123456789abcdef' >&2; exit 1";
+        assert!(!shell(long, minute).unwrap_err().contains("sk-0"), "a part of it is not shown either");
+        let slow = "echo sk-0123456789abcdef; echo no sk-0123456789abcdef >&2; exec sleep 60";
+        let slow = shell(slow, Duration::from_millis(300));
+        assert_eq!(slow, Err("it took longer than 0.3 s: no ‹secret:key›".to_owned()));
         let late = shell("echo waiting >&2; exec sleep 60", Duration::from_millis(300));
         assert_eq!(late, Err("it took longer than 0.3 s: waiting".to_owned()));
         let missing = ask("/no/such/program", &[], None, minute).unwrap_err().to_string();

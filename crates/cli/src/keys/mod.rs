@@ -15,6 +15,7 @@ use crate::directory::Entry;
 use crate::env::Env;
 use crate::failure::Failure;
 
+pub(crate) use command::stop;
 use file::Kept;
 pub(crate) use prompt::read;
 

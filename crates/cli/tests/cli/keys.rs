@@ -266,3 +266,36 @@ fn keys_are_tried_without_asking_for_an_answer() {
     assert_eq!(all.len(), 5, "openai, which a variable speaks of, and four of their own");
     assert!(good.requests().iter().all(|request| request.starts_with("GET ")), "no answer is paid for");
 }
+
+#[test]
+fn what_a_command_that_failed_printed_is_not_in_its_complaint() {
+    let home = Home::new();
+    let url = home.mock.url();
+    home.configure(&format!(
+        "[providers.w]\nprotocol = \"openai-chat\"\nbase_url = \"{url}\"\n\
+         api_key_command = [\"sh\", \"-c\", \"echo {KEY}; echo leaked {KEY} >&2; exit 1\"]\n"
+    ));
+    for line in ["send -m w/c1 hi", "send -m w/c1 --json hi", "keys test w", "keys test w --json", "doctor"] {
+        let done = home.run(line);
+        assert!(done.code != 0 && done.all().contains("leaked ‹secret:key›"), "{line}: {}", done.all());
+        assert!(!done.all().contains(KEY), "{line}: {}", done.all());
+    }
+}
+
+#[test]
+fn what_would_help_is_the_same_whoever_names_the_model() {
+    let home = Home::new();
+    let url = home.mock.url();
+    let section =
+        format!("model = \"w/c1\"\n[providers.w]\nprotocol = \"openai-chat\"\nbase_url = \"{url}\"\n");
+    for (how, hint) in [
+        ("api_key_command = [\"false\"]", "hint: run the command by hand to see why\n"),
+        ("api_key_env = \"NOT_SET\"", "hint: run `aichat keys set w`, or set NOT_SET\n"),
+    ] {
+        home.configure(&format!("{section}{how}\n"));
+        let (named, usual) = (home.run("send -m w/c1 hi"), home.run("send hi"));
+        assert_eq!((named.code, usual.code), (77, 77), "{} {}", named.err, usual.err);
+        assert_eq!(named.err, usual.err);
+        assert!(named.err.ends_with(hint), "{}", named.err);
+    }
+}

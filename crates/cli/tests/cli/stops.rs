@@ -1,7 +1,7 @@
 //! Stopping in the middle: Ctrl-C, SIGTERM, a reader that goes away.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
@@ -143,4 +143,33 @@ fn beside_a_turn_in_flight_a_fork_goes_on() {
     let done = home.run("send -s s -m openai/echo --fork four");
     assert!(done.code == 0 && !done.err.contains("fork"), "what is idle is gone on with: {}", done.err);
     assert_eq!(home.run("events verify --all").code, 0);
+}
+
+#[test]
+fn a_signal_ends_the_search_for_a_key_and_whoever_is_asked() {
+    for (name, number, line) in
+        [("INT", 130, "send hi"), ("TERM", 143, "send hi"), ("INT", 130, "send -m w/c1 hi")]
+    {
+        let home = Home::new();
+        let asked = home.path().join("asked");
+        let script = format!("sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait; echo k", asked.display());
+        home.configure(&format!(
+            "model = \"w/c1\"\n[providers.w]\nprotocol = \"openai-chat\"\nbase_url = \"{}\"\n\
+             api_key_command = [\"sh\", \"-c\", {script:?}]\n",
+            home.mock.url()
+        ));
+        let mut child = home.command(line.split(' ')).spawn().unwrap();
+        while !asked.exists() {
+            assert!(child.try_wait().unwrap().is_none(), "{line}: it ended by itself");
+            std::thread::yield_now();
+        }
+        signal(&child, name);
+        let (out, err) = rest(&mut child);
+        assert_eq!((code(child.wait().unwrap()), out.as_str()), (number, ""), "{line}: {err}");
+        let pid = std::fs::read_to_string(&asked).unwrap();
+        // Whoever takes it in may take a while to bury it.
+        let state = Command::new("ps").args(["-o", "stat=", "-p", pid.trim()]).output().unwrap();
+        let state = String::from_utf8(state.stdout).unwrap();
+        assert!(state.is_empty() || state.starts_with('Z'), "{line}: it sleeps on: {state}");
+    }
 }

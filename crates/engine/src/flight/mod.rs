@@ -434,10 +434,7 @@ impl Flight {
 
     /// Makes the same request ready for another model.
     async fn aim_at(&mut self, model: ModelRef) -> Result<(), Error> {
-        let (registry, name) = (Arc::clone(&self.engine.0.registry), model.provider.clone());
-        // Whoever knows the key may have to be asked for it.
-        let provider = tokio::task::spawn_blocking(move || registry.provider(&name)).await;
-        let provider = provider.map_err(|_| Error::new(ErrorKind::Cancelled, "the runtime ended"))??;
+        let provider = self.engine.provider(&model.provider).await?;
         let request = self.fallbacks.request(&self.call);
         let aim = self.engine.aim(model, provider, request, self.pricing.agent.as_deref())?;
         self.purse.pass_to(&aim.pricing);
