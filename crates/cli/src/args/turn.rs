@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aichat_message::Money;
+use clap::builder::NonEmptyStringValueParser as Words;
 use clap::{Args, ValueHint};
 
 use crate::assemble::Timeouts;
@@ -12,11 +13,11 @@ use crate::assemble::Timeouts;
 #[derive(Args, Clone)]
 pub(crate) struct Asked {
     /// Model: provider/model, provider:model or a unique part of a known model's name
-    #[arg(short, long, value_name = "MODEL")]
+    #[arg(short, long, value_name = "MODEL", value_parser = Words::new())]
     pub(crate) model: Option<String>,
     /// Models to ask, one after another, where the model gives no answer at all: rate limited, overloaded, out of
     /// reach, no key, no such model; written as for -m, with commas between them
-    #[arg(long, value_name = "MODEL,…", value_delimiter = ',')]
+    #[arg(long, value_name = "MODEL,…", value_delimiter = ',', value_parser = Words::new())]
     pub(crate) fallback: Vec<String>,
     /// Agent to give the turn to; flags go before what it says. A session goes on with its agent as it was then
     #[arg(short, long, value_name = "AGENT")]

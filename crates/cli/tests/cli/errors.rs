@@ -369,6 +369,17 @@ fn a_system_without_authorities_is_told_what_it_lacks_and_nothing_is_tried_again
 }
 
 #[test]
+fn a_model_without_a_name_is_wrong_use() {
+    let home = Home::new();
+    for line in ["send -m= hi", "send --fallback= hi", "send --fallback openai/c1, hi", "batch -m= -"] {
+        let done = home.run(line);
+        assert_eq!((done.code, done.out.as_str()), (2, ""), "{line}: {}", done.err);
+        assert!(done.err.contains("a value is required for '--"), "{line}: {}", done.err);
+    }
+    assert!(home.mock.requests().is_empty());
+}
+
+#[test]
 fn changes_of_settings_at_once_are_all_kept() {
     let home = Home::new();
     let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
