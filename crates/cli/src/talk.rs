@@ -12,6 +12,9 @@ use crate::env::Env;
 use crate::failure::Report;
 use crate::pen::Asides;
 
+/// Most characters of what went wrong that are shown; a server may say much more.
+const LONGEST: usize = 1000;
+
 /// Speaks to the person. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Talk {
@@ -59,7 +62,9 @@ impl Talk {
 
     /// Says what went wrong and what would help.
     pub(crate) fn error(&self, report: &Report) {
-        self.line("error: ", "31", &report.message);
+        // Masked before it is cut: a part of a secret would not be known as one.
+        let redactor = self.secrets.redactor();
+        self.line("error: ", "31", &shortened(&redactor.redact_str(&report.message)));
         if let Some(hint) = &report.hint {
             self.line("hint: ", "36", hint);
         }
@@ -127,5 +132,13 @@ impl Talk {
         if let Err(bytes) = said {
             let _ = std::io::stderr().lock().write_all(&bytes);
         }
+    }
+}
+
+/// Returns the beginning of a text that is too long to be read.
+fn shortened(text: &str) -> std::borrow::Cow<'_, str> {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
     }
 }

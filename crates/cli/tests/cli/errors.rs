@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use crate::common::{Done, Home};
+use crate::common::{Done, Home, Server};
 
 /// Runs commands and returns what each said.
 fn said(home: &Home, lines: &[&str]) -> String {
@@ -377,6 +377,22 @@ fn a_model_without_a_name_is_wrong_use() {
         assert!(done.err.contains("a value is required for '--"), "{line}: {}", done.err);
     }
     assert!(home.mock.requests().is_empty());
+}
+
+#[test]
+fn what_a_server_says_at_length_is_cut_for_people_only() {
+    let home = Home::new();
+    let long = "ä".repeat(3000);
+    let body = format!(r#"{{"error":{{"message":"{long}"}}}}"#);
+    let server = Server::start(move |_, _| (400, "application/json", body.clone()));
+    home.configure(&format!(
+        "[providers.w]\nprotocol = \"openai-chat\"\nbase_url = \"{}/v1\"\nlocal = true\n",
+        server.url
+    ));
+    let told = home.run("send -m w/c1 hi").err;
+    let first = told.lines().next().unwrap();
+    assert!(first.ends_with("ä…") && first.chars().count() < 1100, "{told}");
+    assert!(home.run("send -m w/c1 --json hi").out.contains(&long));
 }
 
 #[test]
