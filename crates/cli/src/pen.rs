@@ -20,11 +20,19 @@ use crate::spinner::Spinner;
 /// neither the stream nor Ctrl-C.
 pub(crate) struct Pen {
     batches: mpsc::Sender<Batch>,
-    ended: oneshot::Receiver<io::Result<()>>,
+    writing: Writing,
     terminal: bool,
     screen: Option<Screen>,
     ready: Vec<u8>,
     last: Option<u8>,
+}
+
+/// How it is with the thread.
+enum Writing {
+    /// It writes, and will say how that ended.
+    On(oneshot::Receiver<io::Result<()>>),
+    /// It has ended like this.
+    Over(io::Result<()>),
 }
 
 /// What the thread is handed.
@@ -65,7 +73,7 @@ impl Pen {
         };
         let mut stale = path.is_some();
         let (batches, receiver) = mpsc::channel::<Batch>();
-        let (sender, ended) = oneshot::channel();
+        let (sender, receipt) = oneshot::channel();
         std::thread::spawn(move || {
             let written = write_all(&receiver, |batch| {
                 if std::mem::take(&mut stale) && file.metadata()?.is_file() {
@@ -76,7 +84,8 @@ impl Pen {
             // The listener is gone only where the process is about to end.
             let _ = sender.send(written);
         });
-        Ok(Self { batches, ended, terminal, screen: None, ready: Vec::new(), last: None })
+        let writing = Writing::On(receipt);
+        Ok(Self { batches, writing, terminal, screen: None, ready: Vec::new(), last: None })
     }
 
     /// Shows what is written as markdown, where it goes to a terminal that can do that.
@@ -134,11 +143,11 @@ impl Pen {
         }
     }
 
-    /// Returns when writing has failed, and never while it goes well.
-    pub(crate) async fn broken(&mut self) -> io::Error {
-        match (&mut self.ended).await {
-            Ok(Err(error)) => error,
-            Ok(Ok(())) | Err(_) => io::Error::other("the writer ended early"),
+    /// Returns once when writing has failed, and never while it goes well; [`finish`](Self::finish) says why.
+    pub(crate) async fn broken(&mut self) {
+        match &mut self.writing {
+            Writing::On(receipt) => self.writing = Writing::Over(ended(receipt).await),
+            Writing::Over(_) => std::future::pending().await,
         }
     }
 
@@ -149,8 +158,16 @@ impl Pen {
     pub(crate) async fn finish(mut self) -> io::Result<()> {
         self.flush();
         let _ = self.batches.send(Batch::End);
-        self.ended.await.unwrap_or_else(|_| Err(io::Error::other("the writer ended early")))
+        match self.writing {
+            Writing::On(mut receipt) => ended(&mut receipt).await,
+            Writing::Over(written) => written,
+        }
     }
+}
+
+/// Waits for the writer, and says how it ended.
+async fn ended(receipt: &mut oneshot::Receiver<io::Result<()>>) -> io::Result<()> {
+    receipt.await.unwrap_or_else(|_| Err(io::Error::other("the writer ended early")))
 }
 
 impl Asides {

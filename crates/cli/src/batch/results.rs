@@ -71,11 +71,12 @@ impl Results {
         Ok(Self::Stdout(Box::new(Pen::new(None)?)))
     }
 
-    /// Returns when nobody reads results any more, and never while somebody does.
-    pub(crate) async fn broken(&mut self) -> Failure {
+    /// Returns once when nobody reads results any more, and never while somebody does; [`finish`](Self::finish) says
+    /// why.
+    pub(crate) async fn broken(&mut self) {
         match self {
             Self::File { .. } => std::future::pending().await,
-            Self::Stdout(pen) => pen.broken().await.into(),
+            Self::Stdout(pen) => pen.broken().await,
         }
     }
 

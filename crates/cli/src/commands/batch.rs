@@ -215,10 +215,7 @@ impl Batch<'_> {
                     }
                     Some(_) => end_at_once(stop),
                 },
-                broken = results.broken(), if failure.is_none() => {
-                    failure = Some(broken);
-                    batch.interrupt(Interruption::User);
-                }
+                () = results.broken() => batch.interrupt(Interruption::User),
                 next = batch.next() => {
                     let Some((tag, ended)) = next else { break };
                     let (result, end) = self.result(tag, ended);

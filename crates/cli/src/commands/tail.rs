@@ -45,7 +45,7 @@ pub(crate) fn run(
                 let rest = PAUSE.max(begun.elapsed() * REST);
                 let news = tokio::select! {
                     stop = signals.stop() => return Ok(stop.code()),
-                    error = pen.broken() => return Err(error.into()),
+                    () = pen.broken() => break,
                     news = next(&mut events, rest, &mut begun) => news?,
                 };
                 if is_closed() {

@@ -233,7 +233,6 @@ impl<'a> Asker<'a> {
         display.holds = turn.output.is_some() && self.block.is_none();
         display.start(saved.then(|| turn.session.as_str()), saved.then(|| turn.turn.as_str()));
         let mut stopped: Option<Stop> = None;
-        let mut broken = None;
         'turn: loop {
             tokio::select! {
                 biased;
@@ -245,10 +244,7 @@ impl<'a> Asker<'a> {
                     Some(_) if self.goes_on && stop == Stop::Interrupt => {}
                     Some(_) => end_at_once(stop),
                 },
-                error = display.pen.broken(), if broken.is_none() => {
-                    broken = Some(error);
-                    turn.interrupt(Interruption::User);
-                }
+                () = display.pen.broken() => turn.interrupt(Interruption::User),
                 next = turn.next() => {
                     let mut next = next;
                     // Everything that is ready is shown at once.
@@ -293,14 +289,12 @@ impl<'a> Asker<'a> {
             result.block = self.block.map(|_| block);
             if self.form == Form::StreamJson { result.into_line() } else { result }
         });
-        if broken.is_none() {
-            tokio::select! {
-                biased;
-                stop = signals.stop() => end_at_once(stop),
-                written = display.pen.finish() => broken = written.err(),
-            }
-        }
-        match broken.map(Failure::from) {
+        let written = tokio::select! {
+            biased;
+            stop = signals.stop() => end_at_once(stop),
+            written = display.pen.finish() => written,
+        };
+        match written.err().map(Failure::from) {
             // Whoever went away is not talked to.
             Some(Failure::BrokenPipe) => return Err(Failure::BrokenPipe),
             Some(failure) => {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::Child;
 use std::time::Duration;
@@ -297,4 +298,35 @@ fn one_batch_writes_a_file_at_a_time() {
     assert_eq!((other.code, other.err.contains("another batch writes")), (75, true), "{}", other.err);
     signal(&child, "TERM");
     assert_eq!(code(child.wait().unwrap()), 143);
+}
+
+#[test]
+fn a_reader_that_leaves_ends_it_quietly() {
+    let home = Home::new();
+    prompts(&home, 200);
+    let mut child = begin(&home, "batch prompts.jsonl -m openai/echo-t20000 -j 2");
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert_eq!(results(&first).len(), 1);
+    let done = Done::from(child.wait_with_output().unwrap());
+    assert_eq!((done.code, done.err.as_str()), (141, ""));
+    assert!(home.mock.requests().len() < 200, "nobody is left to ask for");
+    assert_eq!(home.run("events verify --all").code, 0);
+}
+
+#[test]
+fn results_that_cannot_be_written_end_it_and_say_why() {
+    let Ok(full) = fs::File::options().write(true).open("/dev/full") else {
+        eprintln!("skipped: there is no /dev/full here");
+        return;
+    };
+    let home = Home::new();
+    prompts(&home, 200);
+    let line = "batch prompts.jsonl -m openai/echo-t20000 -j 2";
+    let done = Done::from(home.command(line.split(' ')).stdout(full).output().unwrap());
+    assert_eq!(done.code, 74, "{}", done.err);
+    assert!(done.err.contains(" not sent; tokens: "), "{}", done.err);
+    assert!(done.err.contains("error: cannot write the output: no space left on device"), "{}", done.err);
+    assert!(home.mock.requests().len() < 200, "nothing is bought that cannot be kept");
+    assert_eq!(home.run("events verify --all").code, 0);
 }
