@@ -319,14 +319,14 @@ impl Batch<'_> {
                 let end = End {
                     failure: error.as_ref().map(|error| error.kind),
                     is_refused: outcome.status == Status::Completed && refused(&outcome),
-                    outcome: Some(Box::new((outcome.usage.clone().unwrap_or_default(), outcome.cost()))),
+                    taken: (!outcome.costs.is_empty()).then(|| Taken::of(&outcome)),
                 };
                 (TurnResult::of(&outcome, error, !self.args.no_save, &redactor), end)
             }
             Err(error) => {
                 let mut report = Report::from(&error);
                 report.advise(model.as_ref());
-                let end = End { failure: Some(report.kind), is_refused: false, outcome: None };
+                let end = End { failure: Some(report.kind), is_refused: false, taken: None };
                 (TurnResult::failed(report, &redactor), end)
             }
         };
@@ -358,7 +358,33 @@ impl Batch<'_> {
 struct End {
     failure: Option<ErrorKind>,
     is_refused: bool,
-    outcome: Option<Box<(aichat_message::Usage, aichat_events::CostCalculated)>>,
+    /// What it took, where there was a call that may have cost something.
+    taken: Option<Taken>,
+}
+
+/// What the calls of one line took.
+struct Taken {
+    input_tokens: u64,
+    output_tokens: u64,
+    /// Whether these are all tokens: an answer that broke off may have the counts of its beginning.
+    is_counted: bool,
+    cost: Total,
+}
+
+impl Taken {
+    fn of(outcome: &Outcome) -> Self {
+        let usage = outcome.usage.clone().unwrap_or_default();
+        let mut cost = Total::default();
+        outcome.costs.iter().for_each(|call| cost.count(call.amount, call.status));
+        let mut calls = outcome.costs.iter();
+        Self {
+            input_tokens: usage.input_tokens.unwrap_or(0),
+            output_tokens: usage.output_tokens.unwrap_or(0),
+            is_counted: outcome.status == Status::Completed
+                && calls.all(|call| call.input_tokens.is_some() && call.output_tokens.is_some()),
+            cost,
+        }
+    }
 }
 
 impl End {
@@ -381,7 +407,7 @@ struct Tally {
     ended_by: Option<ErrorKind>,
     input_tokens: u64,
     output_tokens: u64,
-    /// How many did not say how many tokens they took.
+    /// How many did not say how many tokens they took in all.
     uncounted: u64,
     cost: Total,
 }
@@ -412,16 +438,11 @@ impl Tally {
             None => self.answered += 1,
         }
         self.refused += u64::from(end.is_refused);
-        let Some((usage, cost)) = end.outcome.map(|both| *both) else { return };
-        self.input_tokens += usage.input_tokens.unwrap_or(0);
-        self.output_tokens += usage.output_tokens.unwrap_or(0);
-        let is_counted = usage.input_tokens.is_some() && usage.output_tokens.is_some();
-        if end.failure.is_none() {
-            self.uncounted += u64::from(!is_counted);
-        }
-        if end.failure.is_none() || cost.amount.is_some() {
-            self.cost.count(cost.amount, cost.status);
-        }
+        let Some(taken) = end.taken else { return };
+        self.input_tokens += taken.input_tokens;
+        self.output_tokens += taken.output_tokens;
+        self.uncounted += u64::from(!taken.is_counted);
+        self.cost += taken.cost;
     }
 
     fn ended(&self) -> u64 {

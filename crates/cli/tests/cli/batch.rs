@@ -330,3 +330,23 @@ fn results_that_cannot_be_written_end_it_and_say_why() {
     assert!(home.mock.requests().len() < 200, "nothing is bought that cannot be kept");
     assert_eq!(home.run("events verify --all").code, 0);
 }
+
+#[test]
+fn the_sum_counts_what_failed_and_says_what_nobody_knows() {
+    let home = Home::new();
+    prompts(&home, 2);
+    let cut = home.run("batch prompts.jsonl -m openai/cut2-c5");
+    assert!(cut.err.contains("2 failed (2 truncated); tokens: at least 0 in"), "{}", cut.err);
+    assert!(cut.err.contains("cost: unknown (2 calls unpriced);"), "{}", cut.err);
+    let refused = home.run("batch prompts.jsonl -m openai/e400");
+    assert!(refused.err.contains("; tokens: 0 in, 0 out; cost: $0;"), "who refuses asks for nothing");
+    price(&home, "c2");
+    lines(
+        &home,
+        "prompts.jsonl",
+        [json!({"prompt": "a"}), json!({"prompt": "b", "model": "openai/cut2-c5"})],
+    );
+    let both = home.run("batch prompts.jsonl -m openai/c2");
+    assert!(both.err.contains("1 answered, 1 failed (1 truncated); tokens: at least 1 in"), "{}", both.err);
+    assert!(both.err.contains("cost: at least $0.000201 (1 call unpriced);"), "{}", both.err);
+}
