@@ -241,8 +241,16 @@ fn report(failure: Failure, shape: Shape, talk: &Talk, secrets: &Secrets) -> u8 
         Shape::Words if report.kind == ErrorKind::Cancelled => talk.note(&report.message),
         Shape::Words => talk.error(&report),
         Shape::Error | Shape::Result(_) => {
-            if let Err(failure) = print(report, shape, secrets) {
-                return failure.code();
+            if let Err(unprinted) = print(report.clone(), shape, secrets) {
+                let code = unprinted.code();
+                // Whoever went away is not talked to; to others it is told where it can be.
+                if let Some(unprinted) = unprinted.into_report() {
+                    talk.error(&report);
+                    if unprinted.message != report.message {
+                        talk.error(&unprinted);
+                    }
+                }
+                return code;
             }
         }
     }

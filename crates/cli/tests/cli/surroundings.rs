@@ -65,3 +65,23 @@ fn without_the_variable_the_system_knows_the_home() {
         code => assert!(code == 78 && done.out.contains("HOME"), "{code} {}", done.out),
     }
 }
+
+#[test]
+fn in_json_mode_a_disk_that_is_full_is_told_in_words() {
+    if !fs::exists("/dev/full").unwrap() {
+        eprintln!("skipped: there is no /dev/full here");
+        return;
+    }
+    let home = Home::new();
+    let full = "cannot write the output: no space left on device";
+    for line in ["sessions list", "send -m openai/c3 hi", "send --output-format stream-json -m openai/c3 hi"]
+    {
+        let done = shell(&home, &format!("exec \"$A\" --json {line} >/dev/full"));
+        assert_eq!((done.code, done.err.matches(full).count()), (74, 1), "{line}: {}", done.err);
+    }
+    // What it was about is told as well.
+    let done = shell(&home, "exec \"$A\" --json sessions show ses_0 >/dev/full");
+    let told: Vec<&str> = done.err.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!((done.code, told.len()), (74, 2), "{}", done.err);
+    assert!(told[0].contains("ses_0") && told[1].ends_with(full), "{}", done.err);
+}
