@@ -1,11 +1,15 @@
 //! Panics: said in one line, with every secret masked, and with a backtrace only where one is asked for.
 
+use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::Write;
 use std::panic::PanicHookInfo;
 
 use aichat_engine::Secrets;
 use aichat_events::sanitise;
+
+/// What would help after a panic.
+pub(crate) const HINT: &str = "this is a mistake in aichat; what was saved is safe";
 
 /// Reports panics of this process from now on.
 pub(crate) fn install(secrets: Secrets) {
@@ -32,17 +36,19 @@ fn is_caught(info: &PanicHookInfo<'_>) -> bool {
 }
 
 fn report(info: &PanicHookInfo<'_>, secrets: &Secrets) -> String {
-    let payload = info.payload();
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    let said = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    let said = said(info.payload());
     let place =
         info.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
     let redactor = secrets.redactor();
     let said = redactor.redact_str(said);
     let said = sanitise(&said);
-    format!(
-        "error: internal error: {said}{place}\nhint: this is a mistake in aichat; what was saved is safe\n"
-    )
+    format!("error: internal error: {said}{place}\nhint: {HINT}\n")
+}
+
+/// Returns what a panic says.
+pub(crate) fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
 
 #[cfg(test)]

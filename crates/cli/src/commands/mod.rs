@@ -55,6 +55,7 @@ use crate::failure::{Failure, Report, phrase};
 #[cfg(feature = "postgres")]
 use crate::location::Location;
 use crate::output::Output;
+use crate::panics;
 use crate::paths::{Paths, is_absent};
 use crate::result::TurnResult;
 use crate::talk::Talk;
@@ -148,14 +149,14 @@ impl Context {
 }
 
 /// Parses the arguments, runs the command they name and returns the exit code.
-pub(crate) fn run(args: Vec<OsString>, secrets: Secrets) -> u8 {
+pub(crate) fn run(args: &[OsString], secrets: Secrets) -> u8 {
     let env = Arc::new(Env::process());
     if complete::answer(&env) {
         return exit::OK;
     }
-    let cli = match args::parse(&args) {
+    let cli = match args::parse(args) {
         Ok(cli) => cli,
-        Err(error) => return misused(&error, &args, &env, secrets),
+        Err(error) => return misused(&error, args, &env, secrets),
     };
     let talk = Talk::new(cli.global.quiet, cli.global.color, &env, secrets.clone());
     let shape = Shape::of(&cli);
@@ -184,6 +185,17 @@ pub(crate) fn run(args: Vec<OsString>, secrets: Secrets) -> u8 {
         Command::Man { command, output } => man::run(&command, output.as_deref()),
     };
     done.unwrap_or_else(|failure| report(failure, shape, &context.talk, &context.secrets))
+}
+
+/// Tells programs of a panic, of which its hook has told people, and returns the exit code.
+pub(crate) fn fell(args: &[OsString], said: &str, secrets: &Secrets) -> u8 {
+    let shape = Shape::guess(args);
+    let failure = Failure::new(ErrorKind::Unsupported, format!("internal error: {said}"));
+    if let Some(report) = failure.hint(panics::HINT).into_report().filter(|_| shape != Shape::Words) {
+        // Where it cannot be written, standard error has it.
+        let _ = print(report, shape, secrets);
+    }
+    exit::OTHER
 }
 
 /// How a failure is told.
