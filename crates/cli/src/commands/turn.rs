@@ -267,10 +267,13 @@ impl<'a> Asker<'a> {
             Failure::new(ErrorKind::Unsupported, "the turn was lost to an internal error")
                 .hint("what had arrived is kept; `aichat sessions list` shows the session")
         })?;
+        let misfit = misfit(&outcome);
         if display.holds && self.form == Form::Text {
             match &outcome.formed {
                 Some(Ok(json)) => display.pen.write(json),
-                None if outcome.status == Status::Completed => display.pen.write(&outcome.message.text()),
+                None if outcome.status == Status::Completed && misfit.is_none() => {
+                    display.pen.write(&outcome.message.text());
+                }
                 _ => {}
             }
         }
@@ -282,8 +285,7 @@ impl<'a> Asker<'a> {
         });
         let block = display.block();
         let lacks_block = self.block.is_some() && block.is_none();
-        let error =
-            error.or_else(|| misfit(&outcome)).or_else(|| lacks_block.then(|| no_block(&outcome, saved))?);
+        let error = error.or(misfit).or_else(|| lacks_block.then(|| no_block(&outcome, saved))?);
         display.end(|| {
             let mut result = TurnResult::of(&outcome, error.clone(), saved, &redactor);
             result.block = self.block.map(|_| block);
@@ -332,13 +334,8 @@ impl<'a> Asker<'a> {
                 result::refusal(&outcome.message).map(|words| format!(": {words}")).unwrap_or_default();
             talk.warning(&format!("{} declined to answer{what}", outcome.model));
         } else if self.form == Form::Text {
-            let names = outcome.message.parts.iter().filter_map(|part| match &part.kind {
-                PartKind::ToolCall { name, .. } => Some(name.as_str()),
-                _ => None,
-            });
-            let names: Vec<&str> = names.collect();
-            if !names.is_empty() {
-                talk.note(&format!("{} calls {}, which is not run", outcome.model, names.join(", ")));
+            if let Some(names) = called(outcome) {
+                talk.note(&format!("{} calls {names}, which is not run", outcome.model));
             }
         }
         if self.args.usage {
@@ -356,7 +353,8 @@ fn about(failure: Failure, model: Option<&ModelRef>) -> Failure {
 
 /// Says in what way a completed answer is not of the form that was asked for.
 pub(crate) fn misfit(outcome: &Outcome) -> Option<Report> {
-    let misfit = outcome.formed.as_ref()?.as_ref().err()?;
+    let Some(formed) = &outcome.formed else { return no_form(outcome) };
+    let misfit = formed.as_ref().err()?;
     let after = match outcome.mended {
         0 => String::new(),
         1 => ", and asked once more it did no better".to_owned(),
@@ -365,6 +363,27 @@ pub(crate) fn misfit(outcome: &Outcome) -> Option<Report> {
     let report = Failure::new(ErrorKind::Schema, format!("{}: {misfit}{after}", outcome.model));
     let hint = "the answers are kept as they came; ask again, or another model that keeps to a schema";
     report.hint(hint).into_report()
+}
+
+/// Says of a completed answer that was to have a form, and calls tools in its place, that it has none.
+fn no_form(outcome: &Outcome) -> Option<Report> {
+    if outcome.output.is_none() || outcome.status != Status::Completed || refused(outcome) {
+        return None;
+    }
+    let names = called(outcome)?;
+    let what =
+        format!("{} calls {names}, which is not run, and gives no answer by the schema", outcome.model);
+    Failure::new(ErrorKind::Schema, what).hint("say in the prompt that no tool is to be called").into_report()
+}
+
+/// Returns the names of the tools that an answer calls, where it calls any.
+fn called(outcome: &Outcome) -> Option<String> {
+    let names = outcome.message.parts.iter().filter_map(|part| match &part.kind {
+        PartKind::ToolCall { name, .. } => Some(name.as_str()),
+        _ => None,
+    });
+    let names: Vec<&str> = names.collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// Says of a completed answer that has no code block that it has none.

@@ -203,3 +203,25 @@ fn reasoning_is_shown_apart_unless_it_is_hidden() {
     assert_eq!(result["reasoning"][0]["text"], "two and two");
     assert_eq!(server.requests().len(), 5);
 }
+
+#[test]
+fn a_call_of_a_tool_is_no_answer_by_a_schema() {
+    let home = Home::new();
+    let server = Server::start(|_, _| {
+        let call = serde_json::json!({"id": "c", "type": "function", "function": {"name": "weather", "arguments": "{}"}});
+        let message =
+            serde_json::json!({"role": "assistant", "content": "Let me see.", "tool_calls": [call]});
+        let choice = serde_json::json!({"index": 0, "message": message, "finish_reason": "tool_calls"});
+        (200, "application/json", serde_json::json!({"choices": [choice]}).to_string())
+    });
+    own(&home, &server);
+    let done = home.run("send -m own/m --schema name hi");
+    assert_eq!((done.code, done.out.as_str()), (65, ""), "{}", done.err);
+    let told = "error: own/m calls weather, which is not run, and gives no answer by the schema\n";
+    assert!(done.err.starts_with(told), "{}", done.err);
+    let done = home.run("send -m own/m --json --schema name hi");
+    let result: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!((done.code, &result["error"]["kind"]), (65, &"schema".into()));
+    assert_eq!((&result["json"], &result["tool_calls"][0]["name"]), (&Value::Null, &"weather".into()));
+    assert_eq!(server.requests().len(), 2, "it is not asked again");
+}
