@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 use super::turn::Asker;
 use crate::args::Form;
 use crate::failure::{Failure, Report};
-use crate::output::Output;
+use crate::output::json;
+use crate::pen::Pen;
 
 /// A request as it would be sent; `aichat.preview/1`.
 #[derive(Serialize)]
@@ -56,7 +57,7 @@ enum Standin {
 }
 
 /// Shows what would be sent.
-pub(super) async fn show(asker: &Asker<'_>, form: Form, send: Send) -> Result<(), Failure> {
+pub(super) async fn show(asker: &Asker<'_>, form: Form, send: Send, mut pen: Pen) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Object<'a> {
         schema: &'static str,
@@ -83,7 +84,6 @@ pub(super) async fn show(asker: &Asker<'_>, form: Form, send: Send) -> Result<()
         }
     }
     let first = first.expect("a turn that nobody can be asked for fails");
-    let mut output = Output::stdout()?;
     if form == Form::Text {
         let talk = &asker.context.talk;
         first.warnings.iter().for_each(|text| talk.warning(text));
@@ -101,11 +101,12 @@ pub(super) async fn show(asker: &Asker<'_>, form: Form, send: Send) -> Result<()
                 }
             }
         }
-        output.line(first.body.get())?;
+        pen.write(first.body.get());
     } else {
-        output.json(&Object { schema: "aichat.preview/1", first: &first, fallbacks: &fallbacks })?;
+        pen.write(&json(&Object { schema: "aichat.preview/1", first: &first, fallbacks: &fallbacks }));
     }
-    output.finish()
+    pen.end_line();
+    Ok(pen.finish().await?)
 }
 
 impl Shown {

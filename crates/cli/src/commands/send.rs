@@ -67,8 +67,8 @@ async fn ask(asker: &Asker<'_>, args: &args::Send, form: Form, send: Send, pen: 
         let place = Place::of(args, &asker.engine, &asker.context.env, &asker.context.talk).await?;
         asker.aim(&mut send, &place).await?;
         match args.dry_run {
-            true => preview::show(asker, form, send).await.map(|()| None),
-            false => asker.begin(send, &place).await.map(Some),
+            true => preview::show(asker, form, send, pen).await.map(|()| None),
+            false => Ok(Some((asker.begin(send, &place).await?, pen))),
         }
     };
     let begun = tokio::select! {
@@ -77,7 +77,7 @@ async fn ask(asker: &Asker<'_>, args: &args::Send, form: Form, send: Send, pen: 
         begun = begin => begun,
     };
     let done = match begun {
-        Ok(Some(turn)) => asker.follow(turn, pen, &mut signals).await.map(|ended| ended.code),
+        Ok(Some((turn, pen))) => asker.follow(turn, pen, &mut signals).await.map(|ended| ended.code),
         Ok(None) => Ok(exit::OK),
         Err(failure) => Err(failure),
     };

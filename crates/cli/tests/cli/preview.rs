@@ -35,6 +35,23 @@ fn a_dry_run_sends_and_keeps_nothing() {
 }
 
 #[test]
+fn it_goes_where_the_answer_would() {
+    let home = Home::new();
+    let path = home.path().join("shown.json");
+    for (line, schema) in [("", None), (" --json", Some("aichat.preview/1"))] {
+        std::fs::write(&path, "what was there ".repeat(100)).unwrap();
+        let done = home.run(&format!("send --dry-run --output shown.json -m openai/c1 hi{line}"));
+        assert_eq!((done.code, done.out.as_str()), (0, ""), "{}", done.err);
+        let shown: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(shown["schema"].as_str(), schema);
+    }
+    if let Ok(full) = std::fs::File::options().write(true).open("/dev/full") {
+        let line = ["send", "--dry-run", "-m", "openai/c1", "hi"];
+        assert_eq!(Done::from(home.command(line).stdout(full).output().unwrap()).code, 74);
+    }
+}
+
+#[test]
 fn it_says_what_it_may_cost_and_what_the_budgets_say() {
     let home = Home::new();
     home.configure("[budget]\nday = \"0.01\"\n");
