@@ -167,7 +167,7 @@ fn a_call_of_a_tool_is_told_where_nothing_else_is() {
 }
 
 #[test]
-fn closed_streams_are_no_reason_to_panic() {
+fn nobody_needs_to_listen_but_what_is_lost_is_said() {
     let home = Home::new();
     let done = home.command(["send", "-m", "openai/c1", "hi"]).stdout(Stdio::null()).output().unwrap();
     assert_eq!(Done::from(done).code, 0);

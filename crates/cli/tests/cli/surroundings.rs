@@ -23,6 +23,24 @@ fn a_closed_input_is_an_empty_one() {
 }
 
 #[test]
+fn closed_outputs_are_as_good_as_ones_that_nobody_reads() {
+    let home = Home::new();
+    for line in
+        ["send -m openai/c3 hi", "send --json -m openai/c3 hi", "sessions list", "sessions list --json"]
+    {
+        for closed in [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"] {
+            let done = shell(&home, &format!("exec \"$A\" {line} {closed}"));
+            assert_eq!((done.code, done.err.as_str()), (0, ""), "{line} {closed}");
+        }
+    }
+    let done = shell(&home, "exec \"$A\" send -m openai/e400 hi >&- 2>&-");
+    assert_eq!((done.code, done.out.as_str()), (1, ""), "what fails still fails");
+    // Nothing that is opened takes their place and is written into.
+    let done = shell(&home, "exec \"$A\" events verify --all");
+    assert_eq!(done.code, 0, "{}", done.all());
+}
+
+#[test]
 fn names_with_blanks_and_letters_of_any_language_are_names() {
     let home = Home::new();
     let place = home.path().join("a b/c d");
