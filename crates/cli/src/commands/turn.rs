@@ -336,6 +336,8 @@ impl<'a> Asker<'a> {
         } else if self.form == Form::Text {
             if let Some(names) = called(outcome) {
                 talk.note(&format!("{} calls {names}, which is not run", outcome.model));
+            } else if is_empty(outcome) {
+                talk.note(&format!("{} answered with nothing", outcome.model));
             }
         }
         if self.args.usage {
@@ -398,6 +400,15 @@ fn no_block(outcome: &Outcome, saved: bool) -> Option<Report> {
         false => failure.hint("leave out -x and --xl to see the whole answer"),
     };
     failure.into_report()
+}
+
+/// Tells whether nothing of an answer is for its reader.
+fn is_empty(outcome: &Outcome) -> bool {
+    outcome.message.parts.iter().all(|part| match &part.kind {
+        PartKind::Text { text, .. } => text.is_empty(),
+        PartKind::Reasoning { .. } => true,
+        _ => false,
+    })
 }
 
 pub(crate) fn refused(outcome: &Outcome) -> bool {

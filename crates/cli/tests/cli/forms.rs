@@ -225,3 +225,16 @@ fn a_call_of_a_tool_is_no_answer_by_a_schema() {
     assert_eq!((&result["json"], &result["tool_calls"][0]["name"]), (&Value::Null, &"weather".into()));
     assert_eq!(server.requests().len(), 2, "it is not asked again");
 }
+
+#[test]
+fn an_answer_with_nothing_in_it_is_said_to_be_one() {
+    let home = Home::new();
+    let server = answering(&[""]);
+    own(&home, &server);
+    let done = home.run("send -m own/m hi");
+    assert_eq!((done.code, done.out.as_str()), (0, ""));
+    assert_eq!(done.err, "own/m answered with nothing\n");
+    for line in ["send -q -m own/m hi", "send --json -m own/m hi"] {
+        assert_eq!(home.run(line).err, "", "{line}");
+    }
+}
