@@ -32,6 +32,7 @@ mod pen;
 #[cfg(feature = "postgres")]
 mod pgpass;
 mod place;
+mod plural;
 mod prompt;
 mod result;
 mod schema;

@@ -13,6 +13,7 @@ use crate::commands::documents;
 use crate::failure::Failure;
 use crate::fenced::{Search, Which};
 use crate::place::Place;
+use crate::plural::plural;
 use crate::{attach, editor};
 
 impl Chat<'_> {
@@ -90,10 +91,10 @@ impl Chat<'_> {
             Place::In(session) => {
                 let summary = self.asker.engine.session(session).await?;
                 let title = summary.name.or(summary.title).map(|t| format!(" ({t})")).unwrap_or_default();
-                let turns = if summary.turns == 1 { "turn" } else { "turns" };
+                let turns = plural(summary.turns, "turn");
                 let model = summary.model.map(|model| format!(", {model}")).unwrap_or_default();
                 let branch = &summary.heads.branch;
-                self.say(&format!("{session}{title}: {} {turns}, branch {branch}{model}", summary.turns));
+                self.say(&format!("{session}{title}: {turns}, branch {branch}{model}"));
             }
             Place::Named(name, _) => self.say(&format!("the next message begins the session {name:?}")),
             Place::New | Place::Fork(..) => self.say("the next message begins a session"),

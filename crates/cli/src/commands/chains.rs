@@ -12,6 +12,7 @@ use crate::args;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::plural::plural;
 use crate::prompt;
 
 /// Prints the heads of chains that hold, and complains of the others: nobody shall vouch for those.
@@ -67,12 +68,20 @@ pub(super) async fn verify(
                 None => "holds".to_owned(),
                 Some(fault) => format!("broken: {fault}"),
             };
-            [one.session.to_string(), format!("{} events", one.events), what]
+            [one.session.to_string(), plural(one.events, "event"), what]
         };
         output.columns(&found.iter().map(cells).collect::<Vec<_>>())?;
     }
-    let broken = found.iter().any(|one| one.fault.is_some());
-    Ok(if broken { exit::code(ErrorKind::Store) } else { exit::OK })
+    let broken = found.iter().filter(|one| one.fault.is_some()).count() as u64;
+    if all && !context.global.json {
+        let chains = plural(found.len() as u64, "chain");
+        let events = plural(found.iter().map(|one| one.events).sum(), "event");
+        context.talk.note(&match broken {
+            0 => format!("all holds: {chains}, {events}"),
+            broken => format!("broken: {broken} of {chains}; {events} hold"),
+        });
+    }
+    Ok(if broken > 0 { exit::code(ErrorKind::Store) } else { exit::OK })
 }
 
 async fn sessions(engine: &Engine, chains: args::Chains) -> Result<Vec<SessionId>, Failure> {

@@ -43,7 +43,9 @@ pub(crate) fn run(context: &Context, args: args::Cost) -> Result<u8, Failure> {
         let Costs { total, mut groups } = engine.costs(&query).await?;
         if let Some(limit) = args.limit.filter(|limit| groups.len() > *limit) {
             groups.truncate(limit);
-            context.talk.note(&format!("these are {limit} groups; --limit asks for more"));
+            let what =
+                if limit == 1 { "this is 1 group".to_owned() } else { format!("these are {limit} groups") };
+            context.talk.note(&format!("{what}; --limit asks for more"));
         }
         match context.global.json {
             true => output.object("aichat.list/1", &Listed { items: &groups, next: None, total: &total })?,

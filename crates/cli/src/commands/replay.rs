@@ -9,6 +9,7 @@ use super::Context;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::plural::plural;
 
 /// How much of a value that differs is shown, in characters.
 const EXCERPT: usize = 200;
@@ -74,7 +75,7 @@ fn tell(context: &Context, replayed: &Replayed) {
             ReplayOutcome::Different { .. } => done += 1,
         }
     }
-    context.talk.note(&format!("{done} of {} turns replayed", replayed.turns.len()));
+    context.talk.note(&format!("{done} of {} replayed", plural(replayed.turns.len() as u64, "turn")));
 }
 
 /// Prints where a replay differs first.

@@ -36,7 +36,11 @@ pub(crate) async fn run(
     let mut hits = engine.search(&search).await?;
     if hits.len() > args.limit {
         hits.truncate(args.limit);
-        context.talk.note(&format!("these are the latest {}; --limit asks for more", args.limit));
+        let what = match args.limit {
+            1 => "this is the latest".to_owned(),
+            limit => format!("these are the latest {limit}"),
+        };
+        context.talk.note(&format!("{what}; --limit asks for more"));
     }
     if context.global.json {
         return output.list(&hits);

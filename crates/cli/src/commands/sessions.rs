@@ -10,6 +10,7 @@ use crate::assemble;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::plural::plural;
 use crate::scope;
 
 pub(crate) fn run(context: &Context, args: args::Sessions) -> Result<u8, Failure> {
@@ -138,7 +139,7 @@ pub(super) async fn print(
 }
 
 fn purged_row(purged: &Purged) -> [String; 3] {
-    [purged.id.to_string(), format!("{} events", purged.events), format!("{} attachments", purged.blobs)]
+    [purged.id.to_string(), plural(purged.events, "event"), plural(purged.blobs, "attachment")]
 }
 
 /// Returns what a session is called in a list: its name, or its title in quotes.
@@ -152,7 +153,7 @@ fn row(session: &Summary) -> [String; 5] {
     [
         session.id.to_string(),
         time(session.updated_us),
-        format!("{} turns", session.turns),
+        plural(session.turns, "turn"),
         session.model.clone().unwrap_or_default(),
         label(session.name.as_deref(), session.title.as_deref()),
     ]

@@ -10,6 +10,7 @@ use crate::exit;
 use crate::failure::Failure;
 use crate::location::Location;
 use crate::output::Output;
+use crate::plural::plural;
 
 pub(crate) fn run(context: &Context, args: args::Store) -> Result<u8, Failure> {
     let here = || assemble::location(context);
@@ -50,8 +51,11 @@ async fn look_after(
             let rebuilt = engine.rebuild().await?;
             match json {
                 true => output.object("aichat.rebuilt/1", &rebuilt)?,
-                false => output
-                    .line(&format!("rebuilt {} sessions from {} events", rebuilt.sessions, rebuilt.events))?,
+                false => output.line(&format!(
+                    "rebuilt {} from {}",
+                    plural(rebuilt.sessions, "session"),
+                    plural(rebuilt.events, "event")
+                ))?,
             }
         }
         args::Store::Compact => {
@@ -102,7 +106,7 @@ fn tell_overview(output: &mut Output, overview: &Overview) -> Result<(), Failure
         row("events", overview.events.to_string()),
         row("blobs", blobs),
         row("size", overview.bytes.map_or_else(|| "unknown".to_owned(), size)),
-        row("in flight", format!("{} turns", overview.turns_in_flight)),
+        row("in flight", plural(overview.turns_in_flight, "turn")),
     ];
     rows.extend(overview.set_aside.iter().map(|name| row("set aside", format!("{name}: {}", advice(name)))));
     output.columns(&rows)
@@ -125,10 +129,10 @@ fn tell_examined(output: &mut Output, examined: &Examined) -> Result<(), Failure
         output.line(&format!("  {}", finding.remedy))?;
     }
     let Examined { sessions, events, blobs, documents, .. } = examined;
-    let what = format!("{sessions} sessions, {events} events, {blobs} blobs, {documents} documents");
+    let what = format!("{}, {}", plural(*sessions, "session"), contents(*events, *blobs, *documents));
     output.line(&match examined.findings.len() {
         0 => format!("all holds: {what}"),
-        faults => format!("{faults} faults in {what}"),
+        faults => format!("{} in {what}", plural(faults as u64, "fault")),
     })
 }
 
@@ -137,7 +141,7 @@ fn told(compacted: &Compacted) -> String {
         (Some(before), Some(now)) => format!("{} before, {} now", size(before), size(now)),
         _ => "done".to_owned(),
     };
-    format!("{sizes}; {} unused blobs removed", compacted.blobs_removed)
+    format!("{sizes}; {} removed", plural(compacted.blobs_removed, "unused blob"))
 }
 
 fn tell_copied(context: &Context, output: &mut Output, copied: &Copied) -> Result<(), Failure> {
@@ -145,22 +149,33 @@ fn tell_copied(context: &Context, output: &mut Output, copied: &Copied) -> Resul
         context.talk.warning(&format!("{}: {}", refused.place, refused.reason));
     }
     if copied.turns_in_flight > 0 {
-        context.talk.note(&format!("{} turns in flight are not in the copy", copied.turns_in_flight));
+        let verb = if copied.turns_in_flight == 1 { "is" } else { "are" };
+        let turns = plural(copied.turns_in_flight, "turn");
+        context.talk.note(&format!("{turns} in flight {verb} not in the copy"));
     }
     if copied.repaired > 0 {
         context.talk.note(&format!("{} things that were damaged there are whole again", copied.repaired));
     }
     if copied.erased > 0 {
-        let what = format!("{} sessions were erased there as well", copied.erased);
+        let verb = if copied.erased == 1 { "was" } else { "were" };
+        let what = format!("{} {verb} erased there as well", plural(copied.erased, "session"));
         context.talk.note(&format!(
             "{what}; `aichat store compact` of that place takes their bytes out of its files"
         ));
     }
     let Copied { sessions, sessions_added, events, blobs, documents, bytes, .. } = copied;
     output.line(&format!(
-        "copied {sessions_added} of {sessions} sessions: {events} events, {blobs} blobs, {documents} documents, {}",
+        "copied {sessions_added} of {}: {}, {}",
+        plural(*sessions, "session"),
+        contents(*events, *blobs, *documents),
         size(*bytes)
     ))
+}
+
+fn contents(events: u64, blobs: u64, documents: u64) -> String {
+    let [events, blobs, documents] = [(events, "event"), (blobs, "blob"), (documents, "document")]
+        .map(|(number, noun)| plural(number, noun));
+    format!("{events}, {blobs}, {documents}")
 }
 
 /// Returns a number of bytes as people read it.

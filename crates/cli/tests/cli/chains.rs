@@ -58,10 +58,14 @@ fn what_was_cut_off_written_anew_or_taken_away_is_found() {
     let cut = Home::new();
     assert_eq!(cut.pipe("sessions import -", shortened(&whole, 3).as_bytes()).code, 0);
     std::fs::write(cut.path().join("heads"), &head).unwrap();
-    assert_eq!(cut.run("events verify --all").code, 0, "the chain alone knows nothing of its end");
+    let alone = cut.run("events verify --all");
+    assert_eq!(alone.code, 0, "the chain alone knows nothing of its end");
+    assert_eq!(alone.err, "all holds: 1 chain, 6 events\n");
+    assert_eq!(cut.run("events verify --all --json").err, "");
     let found = cut.run("events verify --all --against heads");
     assert_eq!(found.code, 74, "{}", found.all());
     assert!(found.out.contains("broken: the log ends at 6, and there was an event 9 once"), "{}", found.out);
+    assert_eq!(found.err, "broken: 1 of 1 chain; 6 events hold\n");
 
     let gone = Home::new();
     std::fs::write(gone.path().join("heads"), &head).unwrap();

@@ -109,7 +109,7 @@ fn no_byte_of_what_was_purged_is_left_after_a_compaction() {
     assert!(!holding(&home.path().join("saved")).is_empty());
     let backup = home.run("store backup saved");
     assert!(
-        backup.code == 0 && backup.err.contains("1 sessions were erased there as well"),
+        backup.code == 0 && backup.err.contains("1 session was erased there as well"),
         "{}",
         backup.all()
     );

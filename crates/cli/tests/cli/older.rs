@@ -25,7 +25,14 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Asks for everything that is expected, and compares it byte for byte.
+/// Returns the words of a list, whose columns may have other widths, and in which one turn was `1 turns` once.
+fn words(list: &str) -> String {
+    let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines: Vec<String> = list.lines().map(line).collect();
+    lines.join("\n").replace(" 1 turns", " 1 turn").replace(" 1 events", " 1 event")
+}
+
+/// Asks for everything that is expected, and compares it: documents byte for byte, lists by their words.
 fn compare(home: &Home, expected: &Path) -> usize {
     let mut compared = 0;
     for entry in fs::read_dir(expected).unwrap() {
@@ -43,7 +50,11 @@ fn compare(home: &Home, expected: &Path) -> usize {
         };
         let done = home.run(&line);
         assert_eq!(done.code, 0, "{line}: {}", done.err);
-        assert_eq!(done.out, fs::read_to_string(&path).unwrap(), "{line}, {}", path.display());
+        let was = fs::read_to_string(&path).unwrap();
+        match kind {
+            "txt" => assert_eq!(words(&done.out), words(&was), "{line}, {}", path.display()),
+            _ => assert_eq!(done.out, was, "{line}, {}", path.display()),
+        }
         compared += 1;
     }
     compared

@@ -177,3 +177,16 @@ fn what_was_said_is_found() {
     let nothing = home.run("sessions search \"\"");
     assert_eq!((nothing.code, nothing.out.as_str()), (66, ""), "{}", nothing.err);
 }
+
+#[test]
+fn one_is_not_many() {
+    let home = Home::new();
+    assert_eq!(home.run("send -s one -m openai/c1 hi").code, 0);
+    assert!(home.run("doctor").out.contains("1 session, "));
+    assert_eq!(home.run("send -s two -m openai/c2 hi").code, 0);
+    assert_eq!(home.run("send -s two hi").code, 0);
+    let list = home.run("sessions list").out;
+    assert!(list.contains("  2 turns  openai/c2") && list.contains("  1 turn   openai/c1"), "{list}");
+    assert_eq!(home.run("cost --limit 1").err, "this is 1 group; --limit asks for more\n");
+    assert!(home.run("doctor").out.contains("2 sessions, "));
+}

@@ -14,6 +14,7 @@ use super::Context;
 use crate::exit;
 use crate::failure::{Failure, Report};
 use crate::output::Output;
+use crate::plural::plural;
 
 /// What there is to say of one thing.
 #[derive(Serialize)]
@@ -184,8 +185,7 @@ fn tell(context: &Context, findings: &[Finding]) -> Result<u8, Failure> {
                 output.line(&format!("           run: {fix}"))?;
             }
         }
-        let plural =
-            |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let (problems, notes) = (problems as u64, notes as u64);
         output.line(&match (problems, notes) {
             (0, 0) => "all is well".to_owned(),
             (0, notes) => format!("all is well, with {}", plural(notes, "note")),

@@ -12,6 +12,7 @@ use crate::commands::Context;
 use crate::failure::Failure;
 use crate::location::Location;
 use crate::paths::Paths;
+use crate::plural::plural;
 
 /// How long the store may take to open: somebody else may hold it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -86,9 +87,14 @@ async fn open(engine: &Engine, findings: &mut Findings) {
     };
     let Overview { backend, place, layout, sessions, events, turns_in_flight, set_aside, .. } = overview;
     findings.ok(Section::Store, "store", format!("{place}: {backend}, layout {layout}"));
-    findings.ok(Section::Store, "content", format!("{sessions} sessions, {events} events"));
+    findings.ok(
+        Section::Store,
+        "content",
+        format!("{}, {}", plural(sessions, "session"), plural(events, "event")),
+    );
     if turns_in_flight > 0 {
-        let what = format!("{turns_in_flight} turns are in flight, or wait to be brought into the log");
+        let verb = if turns_in_flight == 1 { "is in flight, or waits" } else { "are in flight, or wait" };
+        let what = format!("{} {verb} to be brought into the log", plural(turns_in_flight, "turn"));
         findings.note(Section::Store, "journals", what);
         findings.fix("aichat sessions list");
     }
