@@ -85,21 +85,30 @@ pub(crate) fn run(context: &Context, session: Option<&str>) -> Result<u8, Failur
 fn listen(inputs: UnboundedSender<Input>) {
     std::thread::spawn(move || {
         loop {
-            let input = match event::read() {
-                Ok(Event::Key(key)) if key.kind != KeyEventKind::Release => known(key).map(Input::Key),
-                Ok(Event::Resize(width, height)) => Some(Input::Resize(width.into(), height.into())),
-                Ok(_) => None,
+            let came: Vec<Input> = match event::read() {
+                Ok(Event::Key(key)) if key.kind != KeyEventKind::Release => {
+                    known(key).into_iter().map(Input::Key).collect()
+                }
+                Ok(Event::Resize(width, height)) => vec![Input::Resize(width.into(), height.into())],
+                Ok(_) => Vec::new(),
                 // Without a terminal there is nobody to show anything to.
-                Err(_) => Some(Input::Key(Key::Interrupt)),
+                Err(_) => vec![Input::Key(Key::Interrupt)],
             };
-            if input.is_some_and(|input| inputs.send(input).is_err()) {
+            if came.into_iter().any(|input| inputs.send(input).is_err()) {
                 return;
             }
         }
     });
 }
 
-fn known(key: KeyEvent) -> Option<Key> {
+/// Returns the keys that one event stands for. Escape and what follows it at once arrive as that key with Alt, which
+/// means nothing here by itself.
+fn known(event: KeyEvent) -> Vec<Key> {
+    let escape = event.modifiers.contains(KeyModifiers::ALT).then_some(Key::Escape);
+    escape.into_iter().chain(key(event)).collect()
+}
+
+fn key(key: KeyEvent) -> Option<Key> {
     if key.modifiers.contains(KeyModifiers::CONTROL) {
         return (key.code == KeyCode::Char('c')).then_some(Key::Interrupt);
     }

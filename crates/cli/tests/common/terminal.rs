@@ -2,11 +2,12 @@
 
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::common::Home;
 
-/// How often the screen is looked at before a test gives up.
-const PATIENCE: usize = 3_000;
+/// How long a test looks for what is to come.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A terminal with a program in it; it goes when it is dropped.
 pub(crate) struct Terminal {
@@ -54,7 +55,8 @@ impl Terminal {
 
     /// Looks until the screen is as wanted.
     pub(crate) fn until(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
-        for _ in 0..PATIENCE {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
             let screen = self.screen();
             if is_so(&screen) {
                 return screen;
