@@ -56,7 +56,9 @@ fn one_cost_is_shown_everywhere() {
     let unknown = json(&home.run("cost --since 2000-01-01 --by model --json").out)["items"][1].clone();
     assert_eq!((&unknown["amount"], &unknown["unpriced"]), (&Value::Null, &1.into()));
     assert_eq!(json(&home.run("cost --until 2000-01-01 --json").out)["total"]["calls"], 0);
-    assert_eq!(json(&home.run("cost -s named --by day --json").out)["items"][0]["calls"], 2);
+    // Midnight may be meanwhile.
+    let days = json(&home.run("cost -s named --by day --json").out)["items"].as_array().unwrap().clone();
+    assert_eq!(days.iter().map(|day| day["calls"].as_u64().unwrap()).sum::<u64>(), 2);
 }
 
 #[test]

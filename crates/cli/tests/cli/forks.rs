@@ -90,7 +90,7 @@ fn what_makes_no_sense_begins_nothing() {
     for (options, code, what) in [
         ("--edit 5=x", 66, "there are 4"),
         ("--edit 0=x", 66, "there are 4"),
-        ("--drop msg_zzzz", 66, "no message"),
+        ("--drop msg_u", 66, "no message"),
         ("--edit 2=x --drop 2", 2, "changed twice"),
         ("--edit 2", 2, "no terminal"),
         ("--edit 2=@nowhere", 66, "nowhere"),

@@ -94,7 +94,7 @@ fn a_session_is_continued_by_name_by_terminal_and_from_anywhere() {
     };
     assert_eq!(elsewhere(&["send", "-c", "four"]).code, 66);
     assert_eq!(elsewhere(&["send", "-c", "--global", "four"]).code, 0);
-    assert_eq!(home.run("send -s ses_0000 hi").code, 66);
+    assert_eq!(home.run("send -s ses_u hi").code, 66);
     assert_eq!(home.run("send -s @last~9 hi").code, 66);
     assert_eq!(home.run("sessions list --json").out.matches("\"id\"").count(), 1);
 }

@@ -50,7 +50,7 @@ fn a_branch_is_begun_switched_and_drawn() {
     assert_eq!(sent(&home), ["one", "one", "two", "two", "four"]);
     let done = home.run("sessions heads s --switch never");
     assert_eq!((done.code, done.err.contains("has no branch \"never\"")), (66, true), "{}", done.err);
-    assert_eq!(home.run("sessions branch s --at msg_zzzzz").code, 66);
+    assert_eq!(home.run("sessions branch s --at msg_u").code, 66);
     assert_eq!(home.run(&format!("sessions branch s --at {first} --name main")).code, 66);
     assert_eq!(home.run("sessions branch s --at @last~3").code, 0);
     assert_eq!(items(&home, "sessions heads s").len(), 3);
@@ -99,7 +99,7 @@ fn a_message_is_gone_on_from_in_a_fork() {
     let event = items(&home, "events list s")[1]["id"].as_str().unwrap().to_owned();
     assert_eq!(home.run(&format!("sessions fork s@{event}")).code, 0);
     assert_eq!(home.run("sessions fork s").code, 2);
-    assert_eq!(home.run("sessions fork s@msg_zzz").code, 66);
+    assert_eq!(home.run("sessions fork s@msg_u").code, 66);
     assert_eq!(home.run("sessions clone s --name copy").code, 66, "the name is taken");
 
     let done = home.run("sessions purge s --yes");
@@ -144,7 +144,7 @@ fn what_was_purged_is_in_no_answer_and_no_table() {
     }
     assert!(!home.run(&format!("events list {id} --json")).all().contains("CANARY"));
     assert_eq!(home.run(&format!("sessions show {id}")).code, 66);
-    assert_eq!(home.run("sessions purge ses_0 --yes").code, 66);
+    assert_eq!(home.run("sessions purge ses_u --yes").code, 66);
     assert_eq!(home.pipe("sessions import -", exported.as_bytes()).code, 66, "it does not come back");
     assert_eq!(home.run("send -s CANARY -m openai/echo anew").code, 0, "the name is free");
 }

@@ -140,7 +140,7 @@ fn no_key_is_told_or_kept() {
     assert_eq!(all.send(&["-s", "told", "-m", "openai/echo-c40-d500", &prompt(&Secret::new(KEY))]), [0; 3]);
     all.look_at_files();
 
-    let mut child = all.command(&["send", "-m", "openai/echo-c40-d5000", KEY]).spawn().unwrap();
+    let mut child = all.command(&["send", "-m", "openai/echo-c40-d5000-stall30", KEY]).spawn().unwrap();
     while all.home.mock.requests().iter().all(|one| one.prompt != KEY || one.sent.len() < 30) {
         std::thread::yield_now();
     }
@@ -226,7 +226,7 @@ fn the_search_finds_what_was_not_known_to_be_secret() {
     find();
     // While an answer arrives in pieces, each shorter than the secret, what is kept of it is found as well.
     let slow = Home::new();
-    let mut command = slow.command(["send", "-m", "openai/echo-c30-d9000", &format!("{KEY} {WORK}")]);
+    let mut command = slow.command(["send", "-m", "openai/echo-c30-d9000-stall28", &format!("{KEY} {WORK}")]);
     let mut child = command.env("OPENAI_API_KEY", "another-key-0123456789").spawn().unwrap();
     let kept = || {
         let entries = std::fs::read_dir(slow.data().join("journal")).into_iter().flatten().flatten();

@@ -16,22 +16,42 @@ const SURE: Duration = Duration::from_millis(100);
 const MODEL: &str = "c60-d4000";
 const CHUNKS: usize = 60;
 
+/// The same, and never ends by itself: who waits for chunks of it kills it in the middle, however slow the machine is.
+const STALLING: &str = "c60-d4000-stall55";
+
 /// A prompt, and when its process was killed if it had not ended.
 struct Round {
     prompt: String,
-    killed: Option<SystemTime>,
+    killed: Option<Kill>,
 }
 
-/// Kills a process, unless it has ended by itself; returns when.
-fn kill(mut child: Child) -> Option<SystemTime> {
+/// When a process was killed, and how long it had waited for a processor before that, all its threads together; `None`
+/// where the system does not tell.
+struct Kill {
+    at: SystemTime,
+    waited: Option<Duration>,
+}
+
+fn waited(process: u32) -> Option<Duration> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).ok()?;
+    let waited = tasks.flatten().map(|task| {
+        // Nanoseconds on a processor, nanoseconds waiting for one, and how often it got it.
+        let told = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        told.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+    });
+    waited.sum()
+}
+
+/// Kills a process, unless it has ended by itself.
+fn kill(mut child: Child) -> Option<Kill> {
     if let Some(status) = child.try_wait().unwrap() {
         assert_eq!(code(status), 0);
         return None;
     }
-    let at = SystemTime::now();
+    let kill = Kill { at: SystemTime::now(), waited: waited(child.id()) };
     child.kill().unwrap();
     match code(child.wait().unwrap()) {
-        137 => Some(at),
+        137 => Some(kill),
         other => {
             assert_eq!(other, 0);
             None
@@ -64,7 +84,8 @@ fn what_was_asked_and_answered_survives_kill_9() {
     let (mut before, mut folds) = (0, 0);
     for index in 0..rounds {
         let prompt = format!("question {index} of {rounds}");
-        let mut args = vec!["send", "-q", "-m", "openai/c60-d4000"];
+        let model = format!("openai/{}", if index % 2 == 0 { STALLING } else { MODEL });
+        let mut args = vec!["send", "-q", "-m", &model];
         if index % 5 == 4 {
             args.extend(["-s", "storm"]);
         }
@@ -88,8 +109,8 @@ fn what_was_asked_and_answered_survives_kill_9() {
     ledger::verify(&home);
     let kept = ledger::exchanges(&home);
     let requests = home.mock.requests();
-    let (mut middle, mut whole, mut least) = (0, 0, Duration::MAX);
-    for round in &done {
+    let (mut middle, mut whole, mut bounded, mut least) = (0, 0, 0, Duration::MAX);
+    for round in done.iter() {
         let Some(request) = requests.iter().find(|request| request.prompt == round.prompt) else {
             // Killed before the request left: the question may be there, an answer may not.
             before += 1;
@@ -99,12 +120,15 @@ fn what_was_asked_and_answered_survives_kill_9() {
         let kept = kept.get(&round.prompt).unwrap_or_else(|| panic!("{:?} was asked and lost", round.prompt));
         let all = texts.concat();
         assert!(all.starts_with(&kept.answer), "no prefix: {:?}", kept.answer);
-        let Some(killed) = round.killed else {
+        let Some(Kill { at: killed, waited }) = round.killed else {
             assert_eq!((kept.answer.as_str(), kept.status.as_str()), (all.as_str(), "completed"));
             whole += 1;
             continue;
         };
-        let sure = texts[..request.sent_by(killed - SURE)].concat();
+        // A process that was not let run had no part in what it lost.
+        let sure = waited.map_or(0, |waited| request.sent_by(killed - SURE - waited));
+        bounded += usize::from(sure > 0);
+        let sure = texts[..sure].concat();
         assert!(kept.answer.starts_with(&sure), "{:?} kept {:?} of {sure:?}", round.prompt, kept.answer);
         middle += usize::from((1..CHUNKS).contains(&request.sent_by(killed)));
         // How old the first chunk is that was sent and is not there.
@@ -116,7 +140,8 @@ fn what_was_asked_and_answered_survives_kill_9() {
     }
     println!(
         "{rounds} rounds: {middle} killed in mid-stream, {before} before the request, {whole} ended first; \
-         {folds} lists killed; oldest chunk lost: {least:?} before the kill"
+         {folds} lists killed; in {bounded} what was sent {SURE:?} before must be there; \
+         oldest chunk lost: {least:?} before the kill"
     );
     assert!(middle * 3 >= rounds, "only {middle} of {rounds} in mid-stream");
     assert!(kept.keys().all(|prompt| done.iter().any(|round| round.prompt == *prompt)), "nobody asked that");

@@ -44,9 +44,9 @@ fn a_rebuild_gives_the_same_bytes() {
     let deleted = ledger::items(&home).into_iter().find(|session| session["name"] == "gone").unwrap();
     good(&home, "sessions delete gone");
     killed(&home, "recovered");
+    let before = home.mock.requests().len();
     let mut child =
         home.command(["send", "-s", "stopped", "-m", "openai/c9-l40-stall2", "x"]).spawn().unwrap();
-    let before = home.mock.requests().len();
     while home.mock.requests().len() == before || home.mock.requests()[before].sent.len() < 2 {
         std::thread::yield_now();
     }

@@ -1,23 +1,37 @@
 //! Two of the same at once: turns of one session, sessions of one name.
 
-use std::io::Read;
+use std::sync::mpsc;
 
-use crate::common::{Done, Home};
+use crate::common::{Done, Home, Server};
 use crate::ledger;
 
 #[test]
 fn a_second_turn_is_refused_or_waits() {
     let home = Home::new();
+    // Its answer comes when it is told to.
+    let (go, told) = mpsc::channel();
+    let server = Server::start(move |_, _| {
+        told.recv().unwrap();
+        let message = r#"{"role":"assistant","content":"here at last"}"#;
+        let body = format!(r#"{{"choices":[{{"index":0,"message":{message},"finish_reason":"stop"}}]}}"#);
+        (200, "application/json", body)
+    });
+    let url = format!("{}/v1", server.url);
+    home.configure(&format!("[providers.slow]\nprotocol = \"openai-chat\"\nbase_url = \"{url}\"\n"));
     assert_eq!(home.run("send -s one -m openai/c1 begin").code, 0);
-    let mut slow = home.command(["send", "-s", "one", "-m", "openai/c80-d5000", "slow"]).spawn().unwrap();
-    slow.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    let slow = home.command(["send", "-s", "one", "-m", "slow/m", "slow"]).spawn().unwrap();
+    while server.requests().is_empty() {
+        std::thread::yield_now();
+    }
 
     let refused = home.run("send --json -s one -m openai/c1 refused");
     assert_eq!(refused.code, 75, "{}", refused.err);
     let result: serde_json::Value = serde_json::from_str(&refused.out).unwrap();
     assert_eq!((&result["error"]["kind"], &result["error"]["retryable"]), (&"busy".into(), &true.into()));
 
-    let waits = home.run("send --wait -s one -m openai/c1 waits");
+    let waits = home.command(["send", "--wait", "-s", "one", "-m", "openai/c1", "waits"]).spawn().unwrap();
+    go.send(()).unwrap();
+    let waits = Done::from(waits.wait_with_output().unwrap());
     assert_eq!((waits.code, waits.out.as_str()), (0, "0 \n"), "{}", waits.err);
     assert_eq!(Done::from(slow.wait_with_output().unwrap()).code, 0);
 
@@ -26,9 +40,10 @@ fn a_second_turn_is_refused_or_waits() {
         ledger::exchanges_of(&home, session).into_iter().map(|(prompt, _)| prompt).collect();
     assert_eq!(prompts, ["begin", "slow", "waits"]);
     let seen: Vec<_> = home.mock.requests().into_iter().map(|request| request.prompt).collect();
-    assert_eq!(seen, ["begin", "slow", "waits"], "the refused one was never sent");
+    assert_eq!(seen, ["begin", "waits"], "the refused one was never sent");
+    assert_eq!(server.requests().len(), 1);
     let last = home.mock.requests().pop().unwrap().body;
-    assert!(last.contains("slow") && last.contains("78 79"), "it waited for the answer: {last}");
+    assert!(last.contains("slow") && last.contains("here at last"), "it waited for the answer: {last}");
     ledger::verify(&home);
 }
 
