@@ -119,6 +119,7 @@ impl Mender {
             switched: None,
             scope: self.scope.clone(),
             agent: self.agent.clone(),
+            mends: Some(outcome.turn.clone()),
             purse,
             company,
             gauge: None,

@@ -70,6 +70,8 @@ pub(crate) struct Prepared {
     pub(crate) switched: Option<String>,
     pub(crate) scope: Option<String>,
     pub(crate) agent: Option<AgentRef>,
+    /// The turn whose answer is asked for once more.
+    pub(crate) mends: Option<TurnId>,
     pub(crate) purse: Purse,
     /// The turns that this one goes together with.
     pub(crate) company: Option<Company>,
@@ -231,6 +233,7 @@ impl Engine {
             switched,
             scope: send.scope,
             agent: acting.map(|acting| acting.named),
+            mends: None,
             purse,
             company,
             gauge,
@@ -450,6 +453,7 @@ fn first_drafts(scribe: &mut Scribe, turn: &TurnId, prepared: &Prepared) -> Vec<
         model: model.to_string(),
         scope: scope.clone(),
         agent: prepared.agent.clone(),
+        mends: prepared.mends.clone(),
     }));
     if let Some(from) = &prepared.switched {
         drafts.push(scribe.fact(&SessionModelSwitched { from: from.clone(), to: model.to_string() }));

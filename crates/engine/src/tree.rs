@@ -76,16 +76,16 @@ impl Engine {
         .await
     }
 
-    /// Takes the last turn back: the next one goes on from before its message, which is returned. What was said stays,
+    /// Takes the last turn back, with those that had its answer mended: the next one goes on from before its message,
+    /// which is returned. What was said stays,
     /// and has a branch that ends with it: where no other one does, a new branch begins.
     ///
     /// # Errors
     /// Fails with kind `input` where there is no such session or nothing was asked in it, with `busy` where one of its
     /// turns is in flight, and with kind `store`.
     pub async fn undo(&self, session: &SessionId) -> Result<Entry, Error> {
-        let last = |branch: &[&Entry]| {
-            let asked = branch.iter().rev().find(|entry| entry.role == Role::User && !entry.erased);
-            let entry = asked.map(|entry| (*entry).clone());
+        let last = |asked: &[&Entry]| {
+            let entry = asked.last().map(|entry| (*entry).clone());
             entry.ok_or_else(|| Error::input(format!("there is nothing to take back in session {session}")))
         };
         self.go_back(session, last).await
@@ -99,9 +99,8 @@ impl Engine {
     /// session goes on from, or would say nothing.
     pub async fn edit(&self, session: &SessionId, message: &MessageId, text: &str) -> Result<Message, Error> {
         let mut edited = None;
-        let named = |branch: &[&Entry]| {
-            let asked = branch.iter().find(|entry| entry.id == *message && entry.role == Role::User);
-            let entry = asked.filter(|entry| !entry.erased).map(|entry| (*entry).clone());
+        let named = |asked: &[&Entry]| {
+            let entry = asked.iter().find(|entry| entry.id == *message).map(|entry| (*entry).clone());
             let entry = entry
                 .ok_or_else(|| Error::input(format!("{message} is no message of the user on this branch")))?;
             edited = Some(saying(&entry, text)?);
@@ -121,8 +120,8 @@ impl Engine {
         Ok((heads, Transcript::fold(&self.lineage(session).await?)))
     }
 
-    /// Goes back to before the message that is chosen from the branch that the next turn goes on from, a question that
-    /// nothing answered included, and returns it.
+    /// Goes back to before the message that is chosen from what was asked on the branch that the next turn goes on from,
+    /// a question that nothing answered included, and returns it.
     async fn go_back(
         &self,
         session: &SessionId,
@@ -132,7 +131,7 @@ impl Engine {
         self.using_store(async {
             let (heads, transcript) = self.messages_of(session).await?;
             let branch = heads.shown().map(|tip| transcript.branch(tip)).unwrap_or_default();
-            let entry = choose(&branch)?;
+            let entry = choose(&transcript.asked(heads.shown()))?;
             // A standing instruction that was said with it goes with it.
             let said = branch.iter().rev().skip_while(|other| other.id != entry.id).skip(1);
             let stays = |other: &&&Entry| other.role != Role::System || other.turn != entry.turn;

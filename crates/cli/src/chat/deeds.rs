@@ -4,8 +4,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use aichat_engine::{Agent, CostQuery, Fork, ForkAt, ModelRef, Send};
-use aichat_events::{Entry, Transcript};
-use aichat_message::{ErrorKind, Message, MessageId, Role, SessionId};
+use aichat_message::{ErrorKind, Message, Role, SessionId};
 
 use super::verb::{self, Verb};
 use super::{Chat, Next, clipboard};
@@ -134,7 +133,7 @@ impl Chat<'_> {
         let session = self.current()?.clone();
         let model = model.map(|text| self.asker.model(text)).transpose()?;
         let transcript = self.asker.engine.transcript(&session).await?;
-        let last = asked(&transcript, transcript.heads.shown()).last().map(|entry| entry.id.clone());
+        let last = transcript.asked(transcript.heads.shown()).last().map(|entry| entry.id.clone());
         let last = last.ok_or_else(|| Failure::new(ErrorKind::Input, "nothing was asked yet"))?;
         let usual = self.asker.usual.clone();
         Ok(Send {
@@ -148,7 +147,7 @@ impl Chat<'_> {
     async fn edit(&mut self, number: Option<&str>) -> Result<Send, Failure> {
         let session = self.current()?.clone();
         let transcript = self.asker.engine.transcript(&session).await?;
-        let asked = asked(&transcript, transcript.heads.shown());
+        let asked = transcript.asked(transcript.heads.shown());
         let place = match number {
             None => asked.len().checked_sub(1),
             Some(text) => text.trim_end_matches('>').parse().ok().and_then(|n: usize| n.checked_sub(1)),
@@ -241,10 +240,4 @@ impl Chat<'_> {
             _ => Err(Failure::new(ErrorKind::Input, "nothing was asked yet")),
         }
     }
-}
-
-/// Returns what the person asked on the branch that ends with a message.
-pub(super) fn asked<'a>(transcript: &'a Transcript, tip: Option<&MessageId>) -> Vec<&'a Entry> {
-    let branch = tip.map(|tip| transcript.branch(tip)).unwrap_or_default();
-    branch.into_iter().filter(|entry| entry.role == Role::User && !entry.erased).collect()
 }

@@ -294,8 +294,8 @@ impl Chat<'_> {
             Place::In(session) => {
                 let transcript = self.asker.engine.transcript(session).await?;
                 let heads = &transcript.heads;
-                let asked = deeds::asked(&transcript, heads.head.as_ref()).len();
-                (asked, deeds::asked(&transcript, heads.shown()).len() > asked)
+                let asked = transcript.asked(heads.head.as_ref()).len();
+                (asked, transcript.asked(heads.shown()).len() > asked)
             }
             _ => (0, false),
         };

@@ -71,7 +71,14 @@ impl Log {
     fn ask(&mut self, n: u8, text: &str) -> &mut Self {
         self.turn = Some(TurnId::from_bits([n; 10]));
         let model = "openai/gpt".to_owned();
-        self.add(&TurnStarted { base: None, input: message(n * 2), model, scope: None, agent: None });
+        self.add(&TurnStarted {
+            base: None,
+            input: message(n * 2),
+            model,
+            scope: None,
+            agent: None,
+            mends: None,
+        });
         let parent = (n > 1).then(|| message(n * 2 - 1));
         self.add(&MessageUser { id: message(n * 2), parent, message: Message::user(text) })
     }
@@ -664,4 +671,15 @@ fn what_fails_is_said_until_the_next_key() {
     assert!(text(&model).contains("held by process 7"));
     press(&mut model, "↓");
     assert!(!text(&model).contains("held by process 7"));
+}
+
+#[test]
+fn escape_is_not_lost_where_the_next_key_comes_at_once() {
+    use ratatui_crossterm::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+    let known = |code, modifiers| super::known(KeyEvent::new(code, modifiers));
+    assert_eq!(known(KeyCode::Enter, KeyModifiers::ALT), [Key::Escape, Key::Enter]);
+    assert_eq!(known(KeyCode::Char('a'), KeyModifiers::ALT), [Key::Escape, Key::Char('a')]);
+    assert_eq!(known(KeyCode::Esc, KeyModifiers::NONE), [Key::Escape]);
+    assert_eq!(known(KeyCode::Char('c'), KeyModifiers::CONTROL), [Key::Interrupt]);
+    assert_eq!(known(KeyCode::Char('a'), KeyModifiers::CONTROL), []);
 }

@@ -366,7 +366,7 @@ impl<'a> Pen<'a> {
         self.write(
             tail,
             key,
-            &TurnStarted { base, input: ids[input].clone(), model, agent: None, scope: None },
+            &TurnStarted { base, input: ids[input].clone(), model, agent: None, scope: None, mends: None },
         );
         let mut finish = unknown();
         for ((n, said), message) in turn.said.iter().enumerate().zip(messages) {

@@ -322,6 +322,7 @@ impl Engine {
                 switched: find::<SessionModelSwitched>(events).map(|switched| switched.from),
                 scope: turn.scope,
                 agent: turn.agent,
+                mends: turn.mends,
                 purse,
                 company: None,
                 gauge: None,

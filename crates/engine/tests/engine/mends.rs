@@ -96,6 +96,44 @@ async fn an_answer_is_mended_in_turns_of_the_same_session() {
 }
 
 #[tokio::test]
+async fn an_answer_that_was_mended_is_taken_back_with_its_question() {
+    let store = Memory::new();
+    let provider = Scripted::new([said("{\"ok\":true}"), said("no"), said("no"), said("{\"ok\":true}")]);
+    let engine = engine(&store, &provider);
+    let first = ask(&engine).await;
+    let session = first.session.clone();
+    let again = || Send { form: wanted("{}").form, ..Send::to(session.clone(), "really?") };
+    let second = engine.send(again()).await.unwrap().outcome().await.unwrap();
+    assert_eq!((second.mended, second.formed), (2, Some(Result::Ok("{\"ok\":true}".to_owned()))));
+    let asked = || async {
+        let transcript = engine.transcript(&session).await.unwrap();
+        let asked = transcript.asked(transcript.heads.shown());
+        asked.iter().map(|entry| entry.message.text()).collect::<Vec<_>>()
+    };
+    assert_eq!(asked().await, ["well?", "really?"], "nobody asked to have it mended");
+    // What mended an answer is no message of the user.
+    let complaint = engine.message(&session, "@last~1").await.unwrap();
+    assert_eq!(engine.edit(&session, &complaint, "x").await.unwrap_err().kind(), ErrorKind::Input);
+
+    assert_eq!(engine.undo(&session).await.unwrap().message.text(), "really?");
+    let heads = engine.session(&session).await.unwrap().heads;
+    assert_eq!(
+        (heads.head.as_ref(), heads.find("main")),
+        (first.answer.as_ref(), Some(second.answer.as_ref()))
+    );
+    assert_eq!(asked().await, ["well?"]);
+    provider.push(said("no"));
+    provider.push(said("{\"ok\":true}"));
+    let third = engine.send(again()).await.unwrap().outcome().await.unwrap();
+    assert_eq!(
+        (third.mended, provider.requests()[4].messages.len()),
+        (1, 3),
+        "it is asked as if for the first time"
+    );
+    assert_rebuilds(&engine, &store).await;
+}
+
+#[tokio::test]
 async fn an_answer_is_given_up_after_so_many_times() {
     let provider = Scripted::new((0..9).map(|n| said(&format!("no {n}"))));
     let outcome = ask(&engine(&Memory::new(), &provider)).await;

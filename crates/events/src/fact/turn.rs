@@ -27,6 +27,11 @@ pub struct TurnStarted {
     /// The agent that the turn is of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentRef>,
+    /// The turn whose answer did not keep to its form and is asked for once more. The user's message is not the user's
+    /// then: it says what is wrong with that answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<crate::schema::TurnId>"))]
+    pub mends: Option<TurnId>,
 }
 
 /// One version of an agent.

@@ -93,6 +93,9 @@ pub struct Turn {
     /// The agent that it is of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentRef>,
+    /// The turn whose answer it asks for once more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mends: Option<TurnId>,
     /// When it began, in microseconds since 1970 UTC.
     pub ts: i64,
     /// How it ended.
@@ -232,6 +235,17 @@ impl Transcript {
         branch.reverse();
         branch
     }
+
+    /// Returns what the user asked on the branch that ends with `tip`. What was erased is not among it, nor what was
+    /// said in the user's place to have an answer mended.
+    pub fn asked(&self, tip: Option<&MessageId>) -> Vec<&Entry> {
+        let mending: HashSet<&TurnId> =
+            self.turns.iter().filter(|turn| turn.mends.is_some()).map(|turn| &turn.id).collect();
+        let is_mending = |entry: &Entry| entry.turn.as_ref().is_some_and(|turn| mending.contains(turn));
+        let branch = tip.map(|tip| self.branch(tip)).unwrap_or_default();
+        let is_asked = |entry: &&Entry| entry.role == Role::User && !entry.erased && !is_mending(entry);
+        branch.into_iter().filter(is_asked).collect()
+    }
 }
 
 /// A fold under way, with the places of what it found.
@@ -356,6 +370,7 @@ impl Folding {
             input: fact.as_ref().map(|fact| fact.input.clone()),
             answer: None,
             agent: fact.as_ref().and_then(|fact| fact.agent.clone()),
+            mends: fact.as_ref().and_then(|fact| fact.mends.clone()),
             model: fact.map(|fact| fact.model).unwrap_or_default(),
             ts: event.ts(),
             status: TurnStatus::Open,

@@ -28,6 +28,7 @@ fn facts_are_written_without_empty_options() {
         model: "openai/gpt".into(),
         scope: None,
         agent: None,
+        mends: None,
     };
     insta::assert_snapshot!(json(&turn), @r#"{"base":"trn_040g2081040g2081","input":"msg_081040g2081040g2","model":"openai/gpt"}"#);
     let request = LlmRequestStarted {

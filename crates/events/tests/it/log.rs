@@ -71,7 +71,14 @@ impl Log {
         self.call = Some(CallId::from_bits(bits(n)));
         let input = message_id(n * 2);
         let model = "openai/gpt".to_owned();
-        self.add(&TurnStarted { base: None, input: input.clone(), model, scope: None, agent: None });
+        self.add(&TurnStarted {
+            base: None,
+            input: input.clone(),
+            model,
+            scope: None,
+            agent: None,
+            mends: None,
+        });
         self.add(&MessageUser { id: input, parent: parent.map(message_id), message: Message::user(text) })
     }
 
