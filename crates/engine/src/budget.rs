@@ -310,7 +310,7 @@ impl Purse {
             Err(refusal) => return Ok(Err((refusal, false))),
         };
         if let Some(company) = &self.company
-            && !company.hold(amount)
+            && !company.hold(amount)?
         {
             let (limit, left) = company.left().unwrap_or_default();
             let what = "budget of this batch".to_owned();

@@ -11,6 +11,25 @@ use tokio::time::Instant;
 
 use aichat_message::{ErrorKind, Money};
 
+use crate::error::Error;
+
+/// What becomes of the budget of a company.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Draw {
+    /// So much is set aside, before anything is asked.
+    Held(Money),
+    /// What was set aside is given back, and so much of it is spent.
+    Settled {
+        /// What was set aside.
+        held: Money,
+        /// What is spent, which may be more.
+        spent: Money,
+    },
+}
+
+/// Writes down what becomes of a budget.
+type Record = Box<dyn Fn(Draw) -> Result<(), Error> + Send + Sync>;
+
 /// Turns that go together. What one of them is told by a provider, all of them keep to: after a `retry-after` nobody
 /// asks that provider before its time, and afterwards they ask it half as many at once, and one more for each round of
 /// answers that went well. What they may cost is one budget, on which each draws before every attempt; where what is
@@ -20,6 +39,7 @@ pub struct Company(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
+    record: Option<Record>,
     /// Something was given back.
     changed: Notify,
 }
@@ -59,8 +79,27 @@ pub(crate) struct Pass {
 impl Company {
     /// Returns a company whose turns may cost so much together, of which `spent` is spent already.
     pub fn new(limit: Option<Money>, spent: Money) -> Self {
+        Self::with(limit, spent, None)
+    }
+
+    /// Returns a company whose budget outlives its process: `record` writes down what becomes of it, and returns once it
+    /// is written. What cannot be written down is not set aside, and its turn fails; what was set aside and not said to
+    /// be settled is to be taken as spent by whoever goes on.
+    pub fn recorded(
+        limit: Option<Money>,
+        spent: Money,
+        record: impl Fn(Draw) -> Result<(), Error> + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(limit, spent, Some(Box::new(record)))
+    }
+
+    fn with(limit: Option<Money>, spent: Money, record: Option<Record>) -> Self {
         let state = State { limit, spent, ..State::default() };
-        Self(Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() }))
+        Self(Arc::new(Shared { state: Mutex::new(state), record, changed: Notify::new() }))
+    }
+
+    fn write_down(&self, draw: Draw) -> Result<(), Error> {
+        self.0.record.as_ref().map_or(Ok(()), |record| record(draw))
     }
 
     /// Tells whether a turn was refused by a budget that all of them draw on.
@@ -118,17 +157,21 @@ impl Company {
     }
 
     /// Sets something aside, unless it does not fit into what is left beside what others have set aside.
-    pub(crate) fn hold(&self, amount: Money) -> bool {
+    ///
+    /// # Errors
+    /// Fails where that cannot be written down; then nothing is set aside.
+    pub(crate) fn hold(&self, amount: Money) -> Result<bool, Error> {
         let mut state = self.state();
         if let Some(limit) = state.limit {
             let left = less(less(limit, state.spent), state.held);
             if amount > left || left == Money::ZERO {
-                return false;
+                return Ok(false);
             }
         }
+        self.write_down(Draw::Held(amount))?;
         state.held = state.held + amount;
         state.holders += 1;
-        true
+        Ok(true)
     }
 
     /// Gives back what was set aside, and takes what it did cost as spent.
@@ -137,6 +180,8 @@ impl Company {
         state.held = less(state.held, held);
         state.holders = state.holders.saturating_sub(1);
         state.spent = state.spent + spent;
+        // Where it is not written down it counts as it was set aside.
+        let _ = self.write_down(Draw::Settled { held, spent });
         drop(state);
         self.0.changed.notify_waiters();
     }
@@ -279,13 +324,27 @@ mod tests {
     #[tokio::test]
     async fn what_is_set_aside_is_nobody_elses() {
         let company = Company::new(Some(usd("1")), usd("0.25"));
-        assert!(company.hold(usd("0.5")) && !company.hold(usd("0.5")));
+        assert!(company.hold(usd("0.5")).unwrap() && !company.hold(usd("0.5")).unwrap());
         assert_eq!(company.left(), Some((usd("1"), usd("0.75"))));
         let mut seen = std::pin::pin!(company.watch());
         seen.as_mut().enable();
         company.settle(usd("0.5"), usd("0.1"));
         assert!(!company.given_back(seen.as_mut()).await, "nobody has anything any more");
-        assert!(company.hold(usd("0.65")) && !company.hold(Money::ZERO));
+        assert!(company.hold(usd("0.65")).unwrap() && !company.hold(Money::ZERO).unwrap());
         assert_eq!(company.spent(), usd("0.35"));
+    }
+
+    #[tokio::test]
+    async fn what_becomes_of_the_budget_is_written_down_before_it_counts() {
+        let (told, written) = std::sync::mpsc::sync_channel(2);
+        let full = || Error::new(ErrorKind::Store, "no room");
+        let record = move |draw| told.try_send(draw).map_err(|_| full());
+        let company = Company::recorded(Some(usd("1")), Money::ZERO, record);
+        assert!(company.hold(usd("0.5")).unwrap() && !company.hold(usd("0.6")).unwrap());
+        company.settle(usd("0.5"), usd("0.2"));
+        assert_eq!(company.hold(usd("0.1")).unwrap_err().kind(), ErrorKind::Store);
+        assert_eq!(company.left(), Some((usd("1"), usd("0.8"))), "nothing is set aside");
+        let draws: Vec<Draw> = written.try_iter().collect();
+        assert_eq!(draws, [Draw::Held(usd("0.5")), Draw::Settled { held: usd("0.5"), spent: usd("0.2") }]);
     }
 }

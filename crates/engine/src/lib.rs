@@ -82,7 +82,7 @@ pub use attachment::{MAX_ATTACHMENT, attach, block, link};
 pub use batch::Batch;
 pub use budget::Budget;
 pub use care::{Compacted, Copied, Examined, Finding, Overview, Refused, Subject};
-pub use company::Company;
+pub use company::{Company, Draw};
 pub use costs::{CostBy, CostGroup, CostQuery, Costs};
 pub use document::{DocumentKind, Versioned};
 pub use engine::{Builder, Engine, Registry};

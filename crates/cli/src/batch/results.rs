@@ -39,6 +39,8 @@ pub(crate) struct Done {
     pub(crate) failed: u64,
     /// What all of them cost, as far as it is known.
     pub(crate) cost: Money,
+    /// Whether there was no file of results.
+    pub(crate) is_new: bool,
 }
 
 impl Done {
@@ -87,12 +89,14 @@ impl Results {
     /// and with kind `input` where it holds anything else than results of a batch.
     pub(crate) fn open(path: &Path) -> Result<(Self, Done), Failure> {
         let cannot = |error: io::Error| Failure::file(ErrorKind::Store, "cannot write", path, &error);
+        let is_new = !path.exists();
         let file = File::options().read(true).append(true).create(true).open(path).map_err(cannot)?;
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             let what = format!("another batch writes {}", path.display());
             return Err(Failure::new(ErrorKind::Busy, what).hint("wait for it, or name another --output"));
         }
         let (done, whole) = survey(&file, path)?;
+        let done = Done { is_new, ..done };
         if file.metadata().map_err(cannot)?.len() > whole {
             file.set_len(whole).map_err(cannot)?;
         }

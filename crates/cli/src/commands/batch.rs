@@ -16,7 +16,7 @@ use super::documents::find;
 use super::turn::{end_at_once, misfit, refused};
 use crate::args;
 use crate::assemble::{self, Providers};
-use crate::batch::{Done, Line, LookUp, Recipe, Results, Source};
+use crate::batch::{Done, Line, LookUp, Recipe, Results, Source, Spent};
 use crate::directory::Directory;
 use crate::exit;
 use crate::failure::{Failure, Report};
@@ -195,7 +195,7 @@ struct Tag {
 impl Batch<'_> {
     async fn run(&self, recipe: Recipe, done: Done, mut results: Results) -> Result<u8, Failure> {
         let mut signals = Signals::listen()?;
-        let company = Company::new(self.args.max_cost, done.cost);
+        let company = self.company(&done)?;
         let wrong = Arc::new(Mutex::new(None));
         let items = self.items(recipe, done, Arc::clone(&wrong))?;
         let mut batch = self.engine.batch(items, self.args.jobs.into(), company.clone());
@@ -263,6 +263,21 @@ impl Batch<'_> {
             }
             _ => Ok(tally.code()),
         }
+    }
+
+    /// Returns those who draw on the budget together. What they draw is written down beside the results, for whoever
+    /// goes on after this process was killed.
+    fn company(&self, done: &Done) -> Result<Company, Failure> {
+        // What is no file remembers nothing.
+        let path = self.args.output.as_ref().filter(|path| path.is_file());
+        let (Some(limit), Some(path)) = (self.args.max_cost, path) else {
+            return Ok(Company::new(self.args.max_cost, done.cost));
+        };
+        let (spent, before) = Spent::open(path, done.is_new)?;
+        let spent = Mutex::new(spent);
+        let record = move |draw| spent.lock().unwrap_or_else(PoisonError::into_inner).note(draw);
+        // What was asked without a budget is in the results only.
+        Ok(Company::recorded(Some(limit), before.max(done.cost), record))
     }
 
     /// Reads lines beside everything else, so that input which dawdles holds up nothing. Where one is wrong it says so in

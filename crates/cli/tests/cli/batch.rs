@@ -144,8 +144,11 @@ fn begin(home: &Home, line: &str) -> Child {
 fn after_kill_9_it_goes_on_where_it_was() {
     let home = Home::new();
     let (count, jobs) = (200, 16);
-    prompts(&home, count);
-    let line = format!("batch prompts.jsonl -m openai/echo-t20000 -j {jobs} --output results.jsonl");
+    // The first batch cannot come to its end: nothing comes of one line the first time it is asked.
+    let model = |n| if n == count - 1 { "openai/echo-stall0-x1" } else { "openai/echo-t20000" };
+    let line = |n| json!({"id": format!("p{n}"), "prompt": format!("say {n}"), "model": model(n)});
+    lines(&home, "prompts.jsonl", (0..count).map(line));
+    let line = format!("batch prompts.jsonl -j {jobs} --output results.jsonl");
     let mut child = begin(&home, &line);
     wait_for(&home, 60);
     child.kill().unwrap();
@@ -263,6 +266,39 @@ fn fifty_at_once_never_spend_more_than_they_may() {
     );
     assert_eq!((rest.code, output(&home).len()), (0, 200), "{}", rest.err);
     assert_eq!(home.mock.requests().len(), 200, "each is paid for once");
+}
+
+#[test]
+fn what_was_in_flight_at_kill_9_is_never_spent_again() {
+    let home = Home::new();
+    // Nothing comes the first time that a line is asked.
+    let model = "echo-stall0-x1";
+    price(&home, model);
+    prompts(&home, 4);
+    let line = |cost: &str| {
+        format!(
+            "batch prompts.jsonl -m openai/{model} -o max_tokens=100 -j 4 --max-cost {cost} --output results.jsonl"
+        )
+    };
+    // A line may cost 0.0111, and costs a hundredth of it.
+    let mut child = begin(&home, &line("0.05"));
+    while home.mock.requests().len() < 4 {
+        assert!(child.try_wait().unwrap().is_none(), "nothing ends what waits for its answer");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let refused = home.run(&line("0.05"));
+    assert_eq!((refused.code, home.mock.requests().len()), (79, 4), "{}", refused.err);
+    assert_eq!(home.run(&line("0.054")).code, 79, "nor the second time");
+    assert_eq!(home.mock.requests().len(), 4);
+    let done = home.run(&line("0.06"));
+    assert_eq!((done.code, home.mock.requests().len()), (0, 8), "{}", done.err);
+    assert!(output(&home).len() == 4 && output(&home).iter().all(|line| line["error"].is_null()));
+    // New results are another batch.
+    fs::remove_file(home.path().join("results.jsonl")).unwrap();
+    let anew = home.run(&line("0.012"));
+    assert_eq!((anew.code, output(&home).len()), (0, 4), "{}", anew.err);
 }
 
 #[test]

@@ -1,0 +1,160 @@
+//! What a batch may have spent, in a file beside its results: what was in flight when it was killed counts when it goes on.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use aichat_engine::{Draw, Error};
+use aichat_message::{ErrorKind, Money};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, phrase};
+use crate::output::json;
+
+const SCHEMA: &str = "aichat.spent/1";
+
+/// A line of the file: its head, what was set aside, or how that was settled.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<Money>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled: Option<Money>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spent: Option<Money>,
+}
+
+impl From<Draw> for Line {
+    fn from(draw: Draw) -> Self {
+        match draw {
+            Draw::Held(held) => Self { held: Some(held), ..Self::default() },
+            Draw::Settled { held, spent } => {
+                Self { settled: Some(held), spent: Some(spent), ..Self::default() }
+            }
+        }
+    }
+}
+
+/// The file. Whoever has the results has it.
+pub(crate) struct Spent {
+    file: File,
+    path: PathBuf,
+}
+
+impl Spent {
+    /// Opens the file beside results and returns what was spent, with what was set aside and never settled. Beside
+    /// results that are new it begins anew.
+    ///
+    /// # Errors
+    /// Fails with kind `store` where it cannot be read or written, and with kind `input` where it holds anything else.
+    pub(crate) fn open(results: &Path, is_new: bool) -> Result<(Self, Money), Failure> {
+        let mut name = results.file_name().unwrap_or_default().to_owned();
+        name.push(".spent");
+        let path = results.with_file_name(name);
+        let cannot = |error: io::Error| Failure::file(ErrorKind::Store, "cannot write", &path, &error);
+        if is_new && path.exists() {
+            fs::remove_file(&path).map_err(cannot)?;
+        }
+        let mut file = File::options().read(true).append(true).create(true).open(&path).map_err(cannot)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(cannot)?;
+        // A line that was cut off by a crash came before what it speaks of.
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let sum = sum(&text[..whole]).map_err(|number| {
+            let what = format!("{}, line {number}: this is not what a batch has spent", path.display());
+            Failure::new(ErrorKind::Input, what).hint("name another --output; nothing in it was changed")
+        })?;
+        file.set_len(whole as u64).map_err(cannot)?;
+        let mut this = Self { file, path };
+        if whole == 0 {
+            let head = Line { schema: Some(SCHEMA.to_owned()), ..Line::default() };
+            this.write(&head)
+                .map_err(|error| Failure::file(ErrorKind::Store, "cannot write", &this.path, &error))?;
+        }
+        Ok((this, sum))
+    }
+
+    /// Writes down what becomes of the budget.
+    ///
+    /// # Errors
+    /// Fails with kind `store` where it cannot be written.
+    pub(crate) fn note(&mut self, draw: Draw) -> Result<(), Error> {
+        self.write(&draw.into()).map_err(|error| {
+            Error::new(ErrorKind::Store, format!("cannot write {}: {}", self.path.display(), phrase(&error)))
+        })
+    }
+
+    fn write(&mut self, line: &Line) -> io::Result<()> {
+        // In one piece, so that no crash leaves less than a line and more behind it.
+        let length = self.file.metadata()?.len();
+        let written = self.file.write_all(format!("{}\n", json(line)).as_bytes());
+        if written.is_err() {
+            // What arrived of it would tear the next one.
+            let _ = self.file.set_len(length);
+        }
+        written
+    }
+}
+
+/// Returns what was spent and is set aside after all lines, or the number of one that is none.
+fn sum(text: &str) -> Result<Money, usize> {
+    let (mut held, mut spent) = (Money::ZERO, Money::ZERO);
+    for (number, line) in (1..).zip(text.lines()) {
+        let line: Line = serde_json::from_str(line).map_err(|_| number)?;
+        match (number, line) {
+            (1, Line { schema: Some(schema), held: None, settled: None, spent: None })
+                if schema == SCHEMA => {}
+            (2.., Line { schema: None, held: Some(amount), settled: None, spent: None }) => {
+                held = held + amount
+            }
+            (2.., Line { schema: None, held: None, settled: Some(free), spent: Some(amount) }) => {
+                held = Money::from_pico_dollars(held.pico_dollars() - free.pico_dollars());
+                spent = spent + amount;
+            }
+            _ => return Err(number),
+        }
+    }
+    Ok(held + spent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usd(text: &str) -> Money {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_was_never_settled_is_taken_as_spent() {
+        let dir = tempfile::tempdir().unwrap();
+        let results = dir.path().join("results.jsonl");
+        let (mut spent, before) = Spent::open(&results, true).ok().unwrap();
+        assert_eq!(before, Money::ZERO);
+        spent.note(Draw::Held(usd("0.5"))).unwrap();
+        spent.note(Draw::Held(usd("0.25"))).unwrap();
+        spent.note(Draw::Settled { held: usd("0.5"), spent: usd("0.1") }).unwrap();
+        let path = dir.path().join("results.jsonl.spent");
+        let whole = fs::read_to_string(&path).unwrap();
+        assert_eq!(Spent::open(&results, false).ok().unwrap().1, usd("0.35"));
+        // A line that was torn off is cut, and the next one is whole.
+        fs::write(&path, format!("{whole}{{\"held\":\"0.")).unwrap();
+        let (mut spent, before) = Spent::open(&results, false).ok().unwrap();
+        assert_eq!(before, usd("0.35"));
+        spent.note(Draw::Held(usd("1"))).unwrap();
+        assert_eq!(Spent::open(&results, false).ok().unwrap().1, usd("1.35"));
+        for wrong in [
+            "my notes\n",
+            "{\"held\":\"1\"}\n",
+            "{\"schema\":\"aichat.spent/1\"}\n{\"held\":\"1\",\"x\":1}\n",
+        ] {
+            fs::write(&path, wrong).unwrap();
+            assert!(Spent::open(&results, false).is_err(), "{wrong}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), wrong);
+        }
+        assert_eq!(Spent::open(&results, true).ok().unwrap().1, Money::ZERO, "new results begin anew");
+    }
+}
