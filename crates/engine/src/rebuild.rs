@@ -26,7 +26,7 @@ pub struct Rebuilt {
 type Seen = HashMap<SessionId, (u64, Option<Summary>)>;
 
 impl Engine {
-    /// Makes every projection anew out of the log.
+    /// Makes every projection anew out of the log. What is damaged of the ledger, which no log gives, is left out.
     ///
     /// # Errors
     /// Fails with kind `store`, and with `busy` where sessions are purged again and again meanwhile.
@@ -34,6 +34,7 @@ impl Engine {
         self.using_store(async {
             // What waits is folded over the projections there are, which may be what is broken: it comes after.
             let rebuilt = self.rebuild_log().await?;
+            self.0.ledger.leave_out().await?;
             self.fold_waiting().await?;
             Ok(rebuilt)
         })

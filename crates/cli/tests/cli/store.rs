@@ -168,14 +168,14 @@ async fn damage_is_named_and_repaired() {
     let writes = vec![Write { table: Table::Messages, key, value: None }];
     store.commit(vec![Unit { writes, ..Unit::new(stream, head) }]).await.unwrap();
     store.release().await.unwrap();
-    let blob = fs::read_dir(home.data().join("attached")).unwrap();
-    let blob = blob.map(|entry| entry.unwrap().path()).find(|path| !path.ends_with("lock")).unwrap();
-    fs::write(&blob, b"something else").unwrap();
-    // The large values are those of the long answer.
-    let large = fs::read_dir(home.data().join("blobs")).unwrap().next().unwrap().unwrap().path();
-    let mut bytes = fs::read(&large).unwrap();
+    let image = files(&home.data().join("attached")).into_iter().find(|(_, bytes)| bytes == PNG).unwrap().0;
+    fs::write(&image, b"something else").unwrap();
+    // The large value is that of the long answer.
+    let large: Vec<_> = files(&home.data().join("blobs")).into_iter().collect();
+    let [(large, bytes)] = &large[..] else { panic!("{} large values", large.len()) };
+    let mut bytes = bytes.clone();
     bytes[100] ^= 1;
-    fs::write(&large, bytes).unwrap();
+    fs::write(large, bytes).unwrap();
 
     let verified = home.run("store verify");
     assert_eq!(verified.code, 74, "{}", verified.all());
@@ -199,6 +199,43 @@ async fn damage_is_named_and_repaired() {
     assert_eq!(home.run("store rebuild").code, 0);
     assert_eq!(home.run("store verify").code, 0);
     assert!(shown(&home, "default") == before);
+}
+
+#[test]
+fn a_damaged_ledger_is_named_and_no_limit_is_passed_over_it() {
+    let home = lived_in();
+    let entry = r#"{"date":"2026-01-01","entries":[{"provider":"openai","id":"c1","prices":{"input":"1","output":"1"}}]}"#;
+    home.configure("[budget]\nday = \"1\"\n");
+    fs::write(home.config_file().with_file_name("models.json"), entry).unwrap();
+    assert_eq!(home.run("send -m openai/c1 -o max_tokens=9 hi").code, 0);
+    let ledger = home.data().join("ledger");
+    let mut bytes = fs::read(&ledger).unwrap();
+    let digit = bytes.iter().position(|byte| *byte == b'{').unwrap() + 3;
+    bytes[digit] ^= 1;
+    fs::write(&ledger, &bytes).unwrap();
+
+    let verified = home.run("store verify");
+    assert_eq!(verified.code, 74, "{}", verified.all());
+    assert!(verified.out.starts_with("ledger of days: line 1 is damaged, "), "{}", verified.out);
+    assert!(verified.out.contains("`aichat store rebuild` leaves it out"), "{}", verified.out);
+    let doctor = home.run("doctor --json");
+    let told = object(&doctor);
+    let problem =
+        told["findings"].as_array().unwrap().iter().find(|found| found["subject"] == "ledger").unwrap();
+    assert_eq!((&problem["verdict"], &problem["fix"]), (&"problem".into(), &"aichat store rebuild".into()));
+    let asked = home.mock.requests().len();
+    let refused = home.run("send -m openai/c1 -o max_tokens=9 hi");
+    assert_eq!(refused.code, 74, "{}", refused.all());
+    assert!(refused.err.contains("line 1 is damaged"), "{}", refused.err);
+    assert_eq!(home.mock.requests().len(), asked, "nobody knows what is left");
+    home.configure("");
+    assert_eq!(home.run("send -m openai/c1 -o max_tokens=9 hi").code, 0, "what has no limit goes on");
+
+    home.configure("[budget]\nday = \"1\"\n");
+    assert_eq!(home.run("store rebuild").code, 0);
+    assert!(fs::read(home.data().join("ledger.damaged")).unwrap().starts_with(&bytes));
+    assert_eq!(home.run("store verify").code, 0);
+    assert_eq!(home.run("send -m openai/c1 -o max_tokens=9 hi").code, 0);
 }
 
 #[test]

@@ -18,6 +18,9 @@ use crate::work::Step;
 
 /// What helps where bytes are lost.
 const RESTORE: &str = "`aichat store restore BACKUP` takes it from a backup";
+/// What helps where nobody knows what was spent.
+const LEAVE_OUT: &str = "until then nothing is asked under a budget of a day; `aichat store rebuild` leaves it out, so \
+                         that it counts no more, and keeps the file as ledger.damaged";
 /// What helps where the log is whole.
 const REBUILD: &str = "run `aichat store rebuild`";
 
@@ -70,6 +73,8 @@ pub enum Subject {
     Documents,
     /// What a fork goes on from.
     Fork,
+    /// What was spent and is set aside.
+    Ledger,
 }
 
 impl fmt::Display for Subject {
@@ -81,6 +86,7 @@ impl fmt::Display for Subject {
             Self::Projection => "projection",
             Self::Documents => "documents",
             Self::Fork => "fork",
+            Self::Ledger => "ledger",
         })
     }
 }
@@ -132,11 +138,22 @@ impl Engine {
             }
             drop(steps);
             self.examine_documents(&mut found).await?;
+            for fault in self.ledger_faults().await? {
+                found.find(Subject::Ledger, "of days", fault, LEAVE_OUT);
+            }
             let info = self.store().info().await?;
             (found.turns_in_flight, found.set_aside) = (info.turns_in_flight, info.set_aside);
             Ok(found)
         })
         .await
+    }
+
+    /// Returns what is damaged of the ledger, each in a phrase.
+    ///
+    /// # Errors
+    /// Fails with kind `store` where it cannot be read.
+    pub async fn ledger_faults(&self) -> Result<Vec<String>, Error> {
+        Ok(self.0.ledger.faults().await?)
     }
 
     /// Folds what waits. Tells whether the projections are those of the log.

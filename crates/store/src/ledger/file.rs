@@ -1,7 +1,9 @@
 //! The ledger of the embedded store: an append-only file of entries under a lock of its own.
 //!
-//! Each line is the CRC-32 of an entry in eight hexadecimal digits, a space, and the entry as JSON. A line that was
-//! torn off is no entry: nobody was told that it was made. Nothing here opens the log.
+//! Each line is the CRC-32 of an entry in eight hexadecimal digits, a space, and the entry as JSON. A last line that was
+//! torn off is no entry: nobody was told that it was made, and whoever comes next cuts it. Any other line that does not
+//! read is damage: what it says is lost, so that no limit can be kept until somebody has it left out. Nothing here opens
+//! the log.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
@@ -79,15 +81,62 @@ impl Ledger for FileLedger {
     }
 
     async fn balances(&self) -> Result<Vec<(String, Balance)>, Error> {
-        self.blocking(|inner| Ok(inner.read()?.balances())).await
+        self.blocking(|inner| Ok(inner.read()?.book.balances())).await
     }
+
+    async fn faults(&self) -> Result<Vec<String>, Error> {
+        self.blocking(|inner| Ok(inner.read()?.damaged.iter().map(|line| fault(*line)).collect())).await
+    }
+
+    async fn leave_out(&self) -> Result<(), Error> {
+        self.blocking(Inner::leave_out).await
+    }
+}
+
+/// What a file says.
+#[derive(Default)]
+struct Contents {
+    book: Book,
+    /// The numbers of the lines that do not read, the first is 1.
+    damaged: Vec<usize>,
+    /// How long the file is without a last line that was torn off.
+    whole: u64,
+    /// Whether the last line break is missing.
+    lacks_break: bool,
+}
+
+impl Contents {
+    fn of(bytes: &[u8]) -> Self {
+        let mut this = Self { whole: bytes.len() as u64, ..Self::default() };
+        for (number, line) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
+            let ended = line.strip_suffix(b"\n");
+            match decode(ended.unwrap_or(line)) {
+                Some(entry) => {
+                    this.book.apply(&entry);
+                    this.lacks_break = ended.is_none();
+                }
+                None if ended.is_none() => this.whole -= line.len() as u64,
+                None => this.damaged.push(number),
+            }
+        }
+        this
+    }
+}
+
+fn fault(line: usize) -> String {
+    format!("line {line} is damaged, and what it says was spent or set aside is not known")
 }
 
 impl Inner {
     fn reserve(&self, hold: &Hold) -> Result<Verdict, Error> {
         let file = {
             let _lock = self.lock()?;
-            let book = self.read()?;
+            let Contents { book, damaged, .. } = self.read()?;
+            let is_limited = hold.accounts.iter().any(|account| account.limit.is_some());
+            if let Some(line) = damaged.first().filter(|_| is_limited) {
+                let what = format!("in the ledger {} {}", self.path.display(), fault(*line));
+                return Err(Error::new(ErrorKind::Corrupt, what));
+            }
             let verdict = book.judge(hold);
             if verdict != Verdict::Held || book.holds(&hold.id) {
                 return Ok(verdict);
@@ -118,7 +167,7 @@ impl Inner {
             return Ok(());
         }
         let _lock = self.lock()?;
-        if self.read()?.holds(&id) {
+        if self.read()?.book.holds(&id) {
             self.append(&Entry::Settle { id, spent })?;
         }
         Ok(())
@@ -144,32 +193,58 @@ impl Inner {
         Ok(file)
     }
 
-    fn read(&self) -> Result<Book, Error> {
+    fn read(&self) -> Result<Contents, Error> {
+        Ok(Contents::of(&self.bytes()?))
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, Error> {
         let read =
             self.disk.open_to_read(&self.path).and_then(|mut file| self.disk.read(&self.path, &mut file));
-        let bytes = match read {
-            Ok(bytes) => bytes,
-            Err(error) if is_absent(&error) => Vec::new(),
-            Err(source) => return Err(self.fail("read", source)),
-        };
-        let mut book = Book::default();
-        bytes.split(|byte| *byte == b'\n').filter_map(decode).for_each(|entry| book.apply(&entry));
-        Ok(book)
+        match read {
+            Ok(bytes) => Ok(bytes),
+            Err(error) if is_absent(&error) => Ok(Vec::new()),
+            Err(source) => Err(self.fail("read", source)),
+        }
+    }
+
+    fn leave_out(&self) -> Result<(), Error> {
+        let _lock = self.lock()?;
+        let bytes = self.bytes()?;
+        let contents = Contents::of(&bytes);
+        if contents.damaged.is_empty() {
+            return Ok(());
+        }
+        let beside = self.dir.join("ledger.damaged");
+        self.disk.remove(&beside)?;
+        let fail = |source| Error::io(format!("cannot write {}", beside.display()), source);
+        let mut kept = self.disk.create(&beside).map_err(fail)?;
+        self.disk
+            .write(&beside, &mut kept, &bytes)
+            .and_then(|()| self.disk.sync(&beside, &kept))
+            .map_err(fail)?;
+        self.rewrite(&contents.book)?;
+        self.disk.sync_dir(&self.dir)
     }
 
     /// Appends an entry, under the lock.
     fn append(&self, entry: &Entry) -> Result<File, Error> {
         let fail = |source| self.fail("write", source);
         let mut file = self.disk.open_or_create(&self.path).map_err(fail)?;
-        let length = file.seek(SeekFrom::End(0)).map_err(fail)?;
+        let mut length = file.seek(SeekFrom::End(0)).map_err(fail)?;
         let mut line = Vec::with_capacity(200);
-        // Whoever wrote last may have been killed in the middle of a line.
         let mut last = [b'\n'];
         if length > 0 {
             file.read_exact_at(&mut last, length - 1).map_err(fail)?;
         }
         if last != *b"\n" {
-            line.push(b'\n');
+            // Whoever wrote last was killed in the middle of a line, which would be damage with another one behind it.
+            let contents = self.read()?;
+            if contents.whole < length {
+                self.disk.cut(&self.path, &file, contents.whole).map_err(fail)?;
+                length = file.seek(SeekFrom::End(0)).map_err(fail)?;
+            } else if contents.lacks_break {
+                line.push(b'\n');
+            }
         }
         encode(entry, &mut line);
         if let Err(source) = self.disk.write(&self.path, &mut file, &line) {
@@ -188,8 +263,18 @@ impl Inner {
 
     /// Writes the file anew with what counts of it, under the lock, and returns the one that is in force.
     fn compact(&self, file: File) -> Result<File, Error> {
+        let contents = self.read()?;
+        // What is damaged is for somebody to see, and does not go by the way.
+        if !contents.damaged.is_empty() {
+            return Ok(file);
+        }
+        // Where it fails the file stays as long as it is; the entry is in it.
+        Ok(self.rewrite(&contents.book).unwrap_or(file))
+    }
+
+    fn rewrite(&self, book: &Book) -> Result<File, Error> {
         let mut bytes = Vec::new();
-        self.read()?.entries().iter().for_each(|entry| encode(entry, &mut bytes));
+        book.entries().iter().for_each(|entry| encode(entry, &mut bytes));
         let fresh = self.dir.join("ledger.tmp");
         let written = self.disk.remove(&fresh).and_then(|()| {
             let mut new = self.disk.create(&fresh).map_err(|source| self.fail("rewrite", source))?;
@@ -198,19 +283,15 @@ impl Inner {
                 .map_err(|source| self.fail("rewrite", source))?;
             Ok(new)
         });
-        match written {
-            Ok(new) => {
+        match &written {
+            Ok(_) => {
                 self.is_doubted.store(false, Ordering::Relaxed);
                 // Where it stays, the file is written anew once more.
                 let _ = self.disk.remove(&self.doubt);
-                Ok(new)
             }
-            Err(_) => {
-                // It stays as long as it is; the entry is in it.
-                let _ = self.disk.remove(&fresh);
-                Ok(file)
-            }
+            Err(_) => drop(self.disk.remove(&fresh)),
         }
+        written
     }
 
     fn fail(&self, what: &str, source: std::io::Error) -> Error {
@@ -264,6 +345,47 @@ mod tests {
             ledger(&place).settle("a", Some(2)).await.unwrap();
             assert_eq!(day(&ledger(&place)).await, Balance { spent: 2, held: held - 3 }, "{end}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_damaged_line_is_named_and_keeps_no_limit_until_it_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger");
+        let ledger = ledger(dir.path());
+        ledger.reserve(hold("a", 3, 10)).await.unwrap();
+        ledger.reserve(hold("b", 4, 10)).await.unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let first = whole.iter().position(|byte| *byte == b'\n').unwrap();
+        for at in 0..first {
+            for bit in [0x01, 0x20] {
+                let mut bytes = whole.clone();
+                bytes[at] ^= bit;
+                // A digit in capitals is the same digit.
+                if decode(&bytes[..first]).is_some() || bytes[at] == b'\n' {
+                    continue;
+                }
+                std::fs::write(&path, &bytes).unwrap();
+                let faults = ledger.faults().await.unwrap();
+                assert!(faults.len() == 1 && faults[0].starts_with("line 1 is damaged"), "{at}: {faults:?}");
+                let error = ledger.reserve(hold("c", 1, 10)).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{at}");
+                assert!(error.to_string().contains("line 1 is damaged"), "{error}");
+                assert_eq!(std::fs::read(&path).unwrap(), bytes);
+            }
+        }
+        // What has no limit goes on, and what is damaged stays for somebody to see.
+        let damaged = std::fs::read(&path).unwrap();
+        let mut free = hold("d", 2, 10);
+        free.accounts.iter_mut().for_each(|account| account.limit = None);
+        assert_eq!(ledger.reserve(free).await.unwrap(), Verdict::Held);
+        ledger.spend(&["day".to_owned()], 1).await.unwrap();
+        assert!(std::fs::read(&path).unwrap().starts_with(&damaged));
+        let before = std::fs::read(&path).unwrap();
+        ledger.leave_out().await.unwrap();
+        assert_eq!(ledger.faults().await.unwrap(), [] as [String; 0]);
+        assert_eq!(std::fs::read(dir.path().join("ledger.damaged")).unwrap(), before);
+        assert_eq!(day(&ledger).await, Balance { spent: 1, held: 4 + 2 });
+        assert_eq!(ledger.reserve(hold("c", 1, 10)).await.unwrap(), Verdict::Held);
     }
 
     #[tokio::test]

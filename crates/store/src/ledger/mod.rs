@@ -22,7 +22,8 @@ pub trait Ledger: Send + Sync {
     /// than its limit. Durable when it returns. One that is held already under the same id is left as it is.
     ///
     /// # Errors
-    /// Fails with `full`, `io`, `busy` or `unavailable`; then nothing is set aside, or it is under that id.
+    /// Fails with `full`, `io`, `busy` or `unavailable`; then nothing is set aside, or it is under that id. Fails with
+    /// `corrupt` where an account has a limit and nobody knows what was spent; then nothing is set aside.
     async fn reserve(&self, hold: Hold) -> Result<Verdict, Error>;
 
     /// Takes what was set aside under an id as spent: so much of it, or, where nobody knows, all of it. It may be more
@@ -43,6 +44,23 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// Fails with `io` or `unavailable`.
     async fn balances(&self) -> Result<Vec<(String, Balance)>, Error>;
+
+    /// Returns what of the ledger is damaged, each in a phrase. What that says does not count in any balance, and until
+    /// it is left out nothing is set aside on accounts that have a limit.
+    ///
+    /// # Errors
+    /// Fails with `io` or `unavailable`.
+    async fn faults(&self) -> Result<Vec<String>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// Leaves out what is damaged, and keeps the ledger as it was beside it.
+    ///
+    /// # Errors
+    /// Fails with `full`, `io`, `busy` or `unavailable`; then it is as damaged as it was.
+    async fn leave_out(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// What is set aside, and on which accounts.

@@ -102,6 +102,16 @@ async fn open(engine: &Engine, findings: &mut Findings) {
         findings.note(Section::Store, name, "it was set aside, because it was damaged or late");
         findings.fix("aichat store info");
     }
+    match engine.ledger_faults().await {
+        Ok(faults) => {
+            for fault in faults {
+                findings.problem(Section::Store, "ledger", fault, "aichat store rebuild");
+            }
+        }
+        Err(error) => {
+            findings.failed(Section::Store, "ledger", Failure::from(error), "aichat store verify");
+        }
+    }
     if events > FEW {
         findings.note(Section::Store, "chains", "not verified here, for there are many events");
         findings.fix("aichat store verify");
