@@ -22,10 +22,20 @@ use self::row::Row;
 /// kind.
 const LONG: usize = 4096;
 
+/// How much may be written over in one go whatever came, in bytes: some rows of a table, or of a paragraph.
+const FREE: usize = 256;
+/// How much more than that may be written over for each byte of text.
+const SHARE: usize = 4;
+/// What may be written over beside that, so that a short text shows at once.
+const BEGUN: usize = 4096;
+
 /// Columns and rows of a screen.
 pub(crate) type Size = (usize, usize);
 
 /// A text on its way to the screen. Where it is cut on its way makes no difference to what is there in the end.
+///
+/// What is open changes as more comes, and is written over. A text that would have much of it written over for little
+/// that is new shows a little later, so that what is written stays in proportion to the text.
 pub(crate) struct Markdown {
     document: Document,
     painter: Painter,
@@ -39,6 +49,8 @@ pub(crate) struct Markdown {
     /// Whether a carriage return waits for what follows it.
     returned: bool,
     done: Vec<Row>,
+    /// How much may be written over.
+    credit: usize,
 }
 
 impl Markdown {
@@ -54,12 +66,14 @@ impl Markdown {
             is_long: false,
             returned: false,
             done: Vec::new(),
+            credit: BEGUN,
         }
     }
 
     /// Takes more of the text.
     pub(crate) fn push(&mut self, text: &str) {
         self.pending.push_str(text);
+        self.credit = self.credit.saturating_add(SHARE.saturating_mul(text.len()));
     }
 
     /// Shows what was taken, on a screen that may have another size now. Returns what to write to the terminal.
@@ -76,7 +90,16 @@ impl Markdown {
         } else {
             self.document.likely("", &mut open);
         }
-        self.painter.paint(std::mem::take(&mut self.done), open, self.size, &mut out);
+        let mut painter = self.painter.clone();
+        painter.paint(self.done.clone(), open, self.size, &mut out);
+        let first = self.done.iter().map(|row| row.written(self.colour)).sum();
+        let over = out.len().saturating_sub(first);
+        if over > FREE {
+            let Some(left) = self.credit.checked_sub(over) else { return String::new() };
+            self.credit = left;
+        }
+        self.painter = painter;
+        self.done.clear();
         out
     }
 
@@ -106,6 +129,8 @@ impl Markdown {
         let rows = self.painter.rows();
         let is_wide = rows.last().is_some_and(|row| row.width() > size.0);
         let kept = rows.len().saturating_sub(1) + usize::from(is_wide);
+        // What waits to be shown is laid out already.
+        let kept = kept.saturating_sub(self.done.len());
         self.document.resize(size, kept);
         self.painter.resized();
         self.size = size;

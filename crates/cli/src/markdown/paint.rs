@@ -4,6 +4,7 @@ use super::row::Row;
 
 /// What is on the screen of what is not done, and where the cursor is: at the end of its last row, or at the
 /// beginning of a fresh row where there is none.
+#[derive(Clone)]
 pub(super) struct Painter {
     colour: bool,
     rows: Vec<Row>,

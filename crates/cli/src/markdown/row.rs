@@ -137,6 +137,13 @@ impl Row {
         }
     }
 
+    /// Returns how many bytes it takes to write it, with the end of its line.
+    pub(super) fn written(&self, colour: bool) -> usize {
+        let mut out = String::new();
+        self.write(0, colour, &mut out);
+        out.len() + 1
+    }
+
     /// Returns how long the text is by which this row begins `longer`, where all of it does.
     pub(super) fn begins(&self, longer: &Self) -> Option<usize> {
         let last = self.spans.len().checked_sub(1);

@@ -275,6 +275,57 @@ fn words(text: &str) -> Vec<String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
+/// Returns how much is written of a text that comes in pieces of so many bytes, and in how many of them it came.
+fn written(text: &str, piece: usize, size: Size) -> (usize, usize) {
+    let mut markdown = Markdown::new(size, true);
+    let (mut written, mut pieces) = (0, 0);
+    let mut rest = text;
+    while !rest.is_empty() {
+        let cut = (piece..=rest.len()).find(|cut| rest.is_char_boundary(*cut)).unwrap_or(rest.len());
+        markdown.push(&rest[..cut]);
+        written += markdown.draw(size).len();
+        pieces += 1;
+        rest = &rest[cut..];
+    }
+    (written + markdown.finish(size).len(), pieces)
+}
+
+/// Returns the most that may be written: what the text takes at once, and what may be written over.
+fn most(text: &str, pieces: usize, size: Size) -> usize {
+    written(text, text.len().max(1), size).0 + BEGUN + SHARE * text.len() + FREE * pieces
+}
+
+#[test]
+fn what_stays_open_for_long_is_not_written_over_for_every_piece() {
+    let text = "[*_".repeat(27_000) + "`";
+    for piece in [1, 3, 16] {
+        let (written, _) = written(&text, piece, (80, 24));
+        assert!(written < 12 * text.len(), "{written} bytes for {} in pieces of {piece}", text.len());
+    }
+    // What is usual shows at once.
+    let mut markdown = Markdown::new((80, 24), true);
+    for word in "some **words that are strong** and `code` | in | a row |".repeat(100).split_inclusive(' ') {
+        markdown.push(word);
+        assert!(!markdown.draw((80, 24)).is_empty(), "{word}");
+    }
+}
+
+/// Returns texts of marks and little else, which stay undecided.
+fn marks() -> impl Strategy<Value = String> {
+    prop::collection::vec("[*_~`\\[\\]()|<&!> a\n-]{1,12}", 1..200).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn what_is_written_is_in_proportion_to_the_text(text in prop_oneof![marks(), document()], piece in 1_usize..9, narrow in any::<bool>()) {
+        let size = if narrow { (24, 60) } else { (80, 24) };
+        let (written, pieces) = written(&text, piece, size);
+        prop_assert!(written <= most(&text, pieces, size), "{written} bytes for {} in {pieces}", text.len());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
