@@ -39,6 +39,7 @@ fn a_session_is_talked_in_taken_back_and_gone_on_with() {
     terminal.until("2> ");
     terminal.say(".attach note.txt");
     terminal.until("the next message goes with note.txt");
+    terminal.until("2> ");
     terminal.say("third");
     terminal.until("0 1 2");
     terminal.until("3> ");
@@ -47,18 +48,23 @@ fn a_session_is_talked_in_taken_back_and_gone_on_with() {
     terminal.until("2> ");
     terminal.say(".modle");
     terminal.until("did you mean .model?");
+    terminal.until("2> ");
     terminal.say(".model openai/c2");
     terminal.until("openai/c2 answers from now on");
+    terminal.until("2> ");
     terminal.say("\\.dotted");
     terminal.until("0 1\n");
     terminal.until("3> ");
     terminal.say(".copy");
     terminal.until("copied 4 characters, by the terminal (OSC 52)");
     assert!(terminal.raw().contains("\x1b]52;c;MCAxIA==\x07"));
+    terminal.until("3> ");
     terminal.say(".cost");
     terminal.until("6 calls");
+    terminal.until("3> ");
     terminal.say(".fork");
     terminal.until("goes on from here");
+    terminal.until("3> ");
     terminal.say(".quit");
     assert_eq!(terminal.end(), 0);
 

@@ -201,7 +201,7 @@ fn failures_are_told_apart() {
 #[test]
 fn the_way_to_a_server_is_looked_at_step_by_step() {
     let home = Home::new();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (free, _held) = home.nobody();
     let no_tls = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let tls = format!("https://{}", no_tls.local_addr().unwrap());
     std::thread::spawn(move || {

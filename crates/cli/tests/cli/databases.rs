@@ -162,7 +162,7 @@ fn a_turn_of_a_killed_process_is_taken_over_by_another() {
     let Some(there) = There::new() else { return };
     assert_eq!(there.run("send -s trip -m openai/echo hello").code, 0);
     // The session's own next turn, which holds its lease, is killed in mid-stream.
-    let mut child = there.command("send -s trip -m openai/c100-d50000 go").spawn().unwrap();
+    let mut child = there.command("send -s trip -m openai/c100-d50000-stall40 go").spawn().unwrap();
     let mut first = vec![0; 64];
     child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
     let first = String::from_utf8(first).unwrap();
@@ -192,7 +192,7 @@ fn a_turn_of_a_killed_process_is_taken_over_by_another() {
 #[test]
 fn the_first_turn_of_a_killed_process_is_recovered_once() {
     let Some(there) = There::new() else { return };
-    let mut child = there.command("send -m openai/c100-d50000 go").spawn().unwrap();
+    let mut child = there.command("send -m openai/c100-d50000-stall40 go").spawn().unwrap();
     let mut first = vec![0; 32];
     child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
     child.kill().unwrap();

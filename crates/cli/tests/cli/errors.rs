@@ -107,7 +107,7 @@ fn what_the_provider_answers() {
         "send -m openai/c5-cut2 hi",
         "send -m openai/c5-end2 hi",
         "send -m openai/c5-err2 hi",
-        "send -m openai/c5-stall2 --timeout-idle 0.2 hi",
+        "send -m openai/c5-stall2 --timeout-idle 2 hi",
     ]), @r#"
     $ aichat send -m openai/e404 hi
     69
@@ -147,10 +147,10 @@ fn what_the_provider_answers() {
     error: openai/c5-err2: the mock failed in mid-stream (status 200, code mock_failure, request req_mock)
     hint: try again; `aichat providers test openai` shows whether openai answers properly
 
-    $ aichat send -m openai/c5-stall2 --timeout-idle 0.2 hi
+    $ aichat send -m openai/c5-stall2 --timeout-idle 2 hi
     75
     0 1 
-    error: openai/c5-stall2: the stream stood still for 0.2 s (status 200, request req_mock)
+    error: openai/c5-stall2: the stream stood still for 2 s (status 200, request req_mock)
     hint: try again, or wait longer with --timeout-connect, --timeout-first-byte or --timeout-idle
     "#);
 }
@@ -179,7 +179,7 @@ fn a_long_retry_after_ends_at_once() {
 #[test]
 fn servers_that_cannot_be_reached() {
     let home = Home::new();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (free, _held) = home.nobody();
     let plain = TcpListener::bind("127.0.0.1:0").unwrap();
     let tls = plain.local_addr().unwrap();
     std::thread::spawn(move || {

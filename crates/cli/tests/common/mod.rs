@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -79,6 +79,12 @@ impl Home {
         let _ = stdin.write_all(input);
         drop(stdin);
         Done::from(child.wait_with_output().unwrap())
+    }
+
+    /// Returns an address where nobody listens, and nobody will as long as the connection that has it is there.
+    pub(crate) fn nobody(&self) -> (SocketAddr, TcpStream) {
+        let connection = TcpStream::connect(self.mock.address()).unwrap();
+        (connection.local_addr().unwrap(), connection)
     }
 
     /// Replaces what differs from run to run: ids, ports, paths, times.

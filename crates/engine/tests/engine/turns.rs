@@ -178,7 +178,8 @@ async fn a_dropped_stream_stops_the_request_and_is_recorded_before_shutdown_retu
     );
 }
 
-#[tokio::test]
+// Time stands still until nobody has anything to do but to wait for it.
+#[tokio::test(start_paused = true)]
 async fn a_turn_whose_process_died_is_recovered_with_its_text() {
     let provider = Scripted::new([Turn::new().say("what had ").say("arrived").hang()]);
     let store = Memory::new();

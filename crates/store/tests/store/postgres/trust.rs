@@ -38,8 +38,10 @@ async fn a_password_lets_in_and_is_never_shown() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_no_reason_to_wait() {
-    // Nothing listens on a port that was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Nothing listens on the port of somebody's connection.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let held = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let port = held.local_addr().unwrap().port();
     let store =
         over_tcp(&format!("postgres://me@127.0.0.1:{port}/chat?sslmode=disable"), Some("s3cr3t-w0rd"));
     let error = store.backlog().await.unwrap_err();

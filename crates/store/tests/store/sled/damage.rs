@@ -265,7 +265,7 @@ async fn what_is_appended_reaches_the_file_without_a_sync() {
     let store = Sled::at(dir.path());
     let mut turn = store.begin(header(1), vec![record(1, 0)]).await.unwrap();
     turn.append(record(1, 1));
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     loop {
         let seen = store.pending(Claim::Look).await.unwrap();
         assert_eq!(seen[0].state, State::Running);
