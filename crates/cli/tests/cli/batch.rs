@@ -145,12 +145,15 @@ fn after_kill_9_it_goes_on_where_it_was() {
     let home = Home::new();
     let (count, jobs) = (200, 16);
     // The first batch cannot come to its end: nothing comes of one line the first time it is asked.
-    let model = |n| if n == count - 1 { "openai/echo-stall0-x1" } else { "openai/echo-t20000" };
+    let model = |n| if n == 0 { "openai/echo-stall0-x1" } else { "openai/echo-t20000" };
     let line = |n| json!({"id": format!("p{n}"), "prompt": format!("say {n}"), "model": model(n)});
     lines(&home, "prompts.jsonl", (0..count).map(line));
     let line = format!("batch prompts.jsonl -j {jobs} --output results.jsonl");
     let mut child = begin(&home, &line);
     wait_for(&home, 60);
+    while home.mock.requests().iter().all(|request| request.prompt != "say 0") {
+        std::thread::yield_now();
+    }
     child.kill().unwrap();
     child.wait().unwrap();
     let before = output_lines(&home);
