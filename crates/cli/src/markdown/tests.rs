@@ -295,21 +295,6 @@ fn most(text: &str, pieces: usize, size: Size) -> usize {
     written(text, text.len().max(1), size).0 + BEGUN + SHARE * text.len() + FREE * pieces
 }
 
-#[test]
-fn what_stays_open_for_long_is_not_written_over_for_every_piece() {
-    let text = "[*_".repeat(27_000) + "`";
-    for piece in [1, 3, 16] {
-        let (written, _) = written(&text, piece, (80, 24));
-        assert!(written < 12 * text.len(), "{written} bytes for {} in pieces of {piece}", text.len());
-    }
-    // What is usual shows at once.
-    let mut markdown = Markdown::new((80, 24), true);
-    for word in "some **words that are strong** and `code` | in | a row |".repeat(100).split_inclusive(' ') {
-        markdown.push(word);
-        assert!(!markdown.draw((80, 24)).is_empty(), "{word}");
-    }
-}
-
 /// Returns texts of marks and little else, which stay undecided.
 fn marks() -> impl Strategy<Value = String> {
     prop::collection::vec("[*_~`\\[\\]()|<&!> a\n-]{1,12}", 1..200).prop_map(|pieces| pieces.concat())
