@@ -389,3 +389,15 @@ fn the_sum_counts_what_failed_and_says_what_nobody_knows() {
     assert!(both.err.contains("1 answered, 1 failed (1 truncated); tokens: at least 1 in"), "{}", both.err);
     assert!(both.err.contains("cost: at least $0.000201 (1 call unpriced);"), "{}", both.err);
 }
+
+#[test]
+fn what_broke_off_is_never_spent_again() {
+    let home = Home::new();
+    price(&home, "cut2-c5");
+    prompts(&home, 1);
+    // A line may cost 0.0032, and nobody knows what the part that came did.
+    let line =
+        "batch prompts.jsonl -m openai/cut2-c5 -o max_tokens=20 --max-cost 0.01 --output results.jsonl";
+    let codes: Vec<i32> = (0..5).map(|_| home.run(line).code).collect();
+    assert_eq!((codes.as_slice(), home.mock.requests().len()), ([1, 1, 1, 79, 79].as_slice(), 3));
+}
