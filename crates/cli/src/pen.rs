@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, Thread};
+use std::time::Duration;
 
 use aichat_events::sanitise;
 use aichat_message::ErrorKind;
@@ -16,10 +18,15 @@ use crate::markdown::{Markdown, Size};
 use crate::output::stdout;
 use crate::spinner::Spinner;
 
+/// How long the writer waits for more after it has written: nobody sees an answer grow in smaller steps, and a stream
+/// that comes in a thousand pieces a second is not a thousand writes.
+const GATHER: Duration = Duration::from_millis(5);
+
 /// Prints an answer while it arrives. The writing is done by a thread, so that a reader who dawdles holds up
 /// neither the stream nor Ctrl-C.
 pub(crate) struct Pen {
     batches: mpsc::Sender<Batch>,
+    writer: Thread,
     writing: Writing,
     terminal: bool,
     screen: Option<Screen>,
@@ -74,7 +81,7 @@ impl Pen {
         let mut stale = path.is_some();
         let (batches, receiver) = mpsc::channel::<Batch>();
         let (sender, receipt) = oneshot::channel();
-        std::thread::spawn(move || {
+        let thread = thread::spawn(move || {
             let written = write_all(&receiver, |batch| {
                 if std::mem::take(&mut stale) && file.metadata()?.is_file() {
                     file.set_len(0)?;
@@ -84,8 +91,8 @@ impl Pen {
             // The listener is gone only where the process is about to end.
             let _ = sender.send(written);
         });
-        let writing = Writing::On(receipt);
-        Ok(Self { batches, writing, terminal, screen: None, ready: Vec::new(), last: None })
+        let (writer, writing) = (thread.thread().clone(), Writing::On(receipt));
+        Ok(Self { batches, writer, writing, terminal, screen: None, ready: Vec::new(), last: None })
     }
 
     /// Shows what is written as markdown, where it goes to a terminal that can do that.
@@ -158,6 +165,7 @@ impl Pen {
     pub(crate) async fn finish(mut self) -> io::Result<()> {
         self.flush();
         let _ = self.batches.send(Batch::End);
+        self.writer.unpark();
         match self.writing {
             Writing::On(mut receipt) => ended(&mut receipt).await,
             Writing::Over(written) => written,
@@ -186,10 +194,12 @@ fn write_all(
     mut write: impl FnMut(Vec<u8>) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut spinner: Option<Spinner> = None;
+    let mut ahead = None;
     loop {
-        let next = match &mut spinner {
-            None => batches.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(spinner) => match batches.recv_timeout(spinner.pause()) {
+        let next = match (ahead.take(), &mut spinner) {
+            (Some(batch), _) => Ok(batch),
+            (None, None) => batches.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            (None, Some(spinner)) => match batches.recv_timeout(spinner.pause()) {
                 Err(RecvTimeoutError::Timeout) => {
                     spinner.turn();
                     continue;
@@ -202,7 +212,19 @@ fn write_all(
         }
         match next {
             Ok(Batch::End) | Err(_) => return Ok(()),
-            Ok(Batch::Answer(bytes)) => write(bytes)?,
+            Ok(Batch::Answer(mut bytes)) => {
+                ahead = loop {
+                    match batches.try_recv().ok() {
+                        Some(Batch::Answer(more)) => bytes.extend_from_slice(&more),
+                        other => break other,
+                    }
+                };
+                write(bytes)?;
+                if ahead.is_none() {
+                    // Those who hand more over do not end it, so that they need not wake anybody.
+                    thread::park_timeout(GATHER);
+                }
+            }
             // Where nobody reads it there is nobody to tell.
             Ok(Batch::Aside(bytes)) => drop(io::stderr().lock().write_all(&bytes)),
             Ok(Batch::Wait) => spinner = io::stderr().is_terminal().then(Spinner::new),
