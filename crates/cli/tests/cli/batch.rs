@@ -348,7 +348,9 @@ fn a_reader_that_leaves_ends_it_quietly() {
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
     assert_eq!(results(&first).len(), 1);
     let done = Done::from(child.wait_with_output().unwrap());
-    assert_eq!((done.code, done.err.as_str()), (141, ""));
+    // A slow machine says how far it is, meanwhile.
+    let told: Vec<&str> = done.err.lines().filter(|line| !line.starts_with("asking: ")).collect();
+    assert_eq!((done.code, told.len()), (141, 0), "{}", done.err);
     assert!(home.mock.requests().len() < 200, "nobody is left to ask for");
     assert_eq!(home.run("events verify --all").code, 0);
 }
