@@ -419,6 +419,33 @@ pub(crate) fn archive(context: &Context) -> Result<Engine, Failure> {
     Ok(equip(Engine::over(store(context)?), context).catalog(context.catalog()?).build())
 }
 
+/// Tells whether there is nothing in a directory that could be a store, or no such directory; of what cannot be looked
+/// at, the store says why.
+fn is_missing(path: &Path) -> bool {
+    match std::fs::read_dir(path) {
+        Ok(_) => !is_there(path),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+/// Returns an engine for looking at what is there: where there is no store, none is made for that.
+///
+/// # Errors
+/// Fails with kind `input` where the store that was named is not there: that is a slip of the pen.
+pub(crate) fn reader(context: &Context) -> Result<Engine, Failure> {
+    match location(context)? {
+        Location::Directory(path) if is_missing(&path) => {
+            if path != context.paths()?.data {
+                let what = format!("there is no store in {}", path.display());
+                return Err(Failure::new(ErrorKind::Input, what)
+                    .hint("`aichat paths` shows where sessions are kept; the first turn makes a store"));
+            }
+            Ok(equip(Engine::builder(Memory::new()), context).catalog(context.catalog()?).build())
+        }
+        _ => archive(context),
+    }
+}
+
 /// Returns an engine that remembers nothing. What it spends counts where a day's budget is set, and is written down
 /// nowhere else.
 pub(crate) fn forgetful(context: &Context, providers: Providers) -> Result<Engine, Failure> {

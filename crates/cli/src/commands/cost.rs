@@ -19,7 +19,7 @@ struct Listed<'a> {
 }
 
 pub(crate) fn run(context: &Context, args: args::Cost) -> Result<u8, Failure> {
-    let engine = assemble::archive(context)?;
+    let engine = assemble::reader(context)?;
     let mut output = Output::stdout()?;
     context.runtime()?.block_on(async {
         if args.reprice {

@@ -78,7 +78,7 @@ pub(super) fn run<T: Shown>(context: &Context, args: Kept) -> Result<u8, Failure
     };
     let engine = match imported {
         Some(_) => keeper(context)?,
-        None => assemble::archive(context)?,
+        None => assemble::reader(context)?,
     };
     let mut output = Output::stdout()?;
     context.runtime()?.block_on(async {

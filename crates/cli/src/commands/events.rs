@@ -21,7 +21,7 @@ pub(crate) fn run(context: &Context, args: args::Events) -> Result<u8, Failure> 
     if let args::Events::Tail { session, follow, limit } = args {
         return tail::run(context, session.as_deref(), follow, limit);
     }
-    let engine = assemble::archive(context)?;
+    let engine = assemble::reader(context)?;
     let mut output = Output::stdout()?;
     context.runtime()?.block_on(async {
         let mut code = exit::OK;

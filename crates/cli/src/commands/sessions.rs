@@ -21,7 +21,10 @@ pub(crate) fn run(context: &Context, args: args::Sessions) -> Result<u8, Failure
         args::Sessions::Fork(args) => return fork::run(context, args),
         _ => None,
     };
-    let engine = assemble::archive(context)?;
+    let engine = match &args {
+        args::Sessions::Create { .. } => assemble::archive(context)?,
+        _ => assemble::reader(context)?,
+    };
     let mut output = Output::stdout()?;
     context.runtime()?.block_on(async {
         let mut code = exit::OK;

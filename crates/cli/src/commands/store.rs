@@ -21,7 +21,7 @@ pub(crate) fn run(context: &Context, args: args::Store) -> Result<u8, Failure> {
         args::Store::Copy { from, to } => return copy(context, &named(from)?, &named(to)?),
         _ => {}
     }
-    let engine = assemble::archive(context)?;
+    let engine = assemble::reader(context)?;
     let mut output = Output::stdout()?;
     context.runtime()?.block_on(async {
         let code = look_after(context, &mut output, &engine, &args).await?;
@@ -66,7 +66,12 @@ async fn look_after(
             }
         }
         _ => {
-            let overview = engine.overview().await?;
+            let mut overview = engine.overview().await?;
+            if let Location::Directory(path) = assemble::location(context)?
+                && !assemble::is_there(&path)
+            {
+                (overview.backend, overview.place) = ("none yet".to_owned(), path.display().to_string());
+            }
             match json {
                 true => output.object("aichat.store/1", &overview)?,
                 false => tell_overview(output, &overview)?,

@@ -25,7 +25,7 @@ pub(crate) fn export(context: &Context, args: &args::Export) -> Result<u8, Failu
         let message = "a page without what was said would be empty";
         return Err(Failure::new(ErrorKind::Usage, message).hint("use --format json or jsonl with --redact"));
     }
-    let engine = assemble::archive(context)?;
+    let engine = assemble::reader(context)?;
     let mut output = Output::stdout()?;
     context.runtime()?.block_on(async {
         let ids = chosen(&engine, args).await?;

@@ -412,3 +412,23 @@ fn changes_of_settings_at_once_are_all_kept() {
         assert!(text.contains(&format!("http://{name}/v1")), "{name} is lost:\n{text}");
     }
 }
+
+#[test]
+fn a_reading_command_makes_no_store_and_misses_one_that_was_named() {
+    let home = Home::new();
+    for line in ["cost", "events verify --all", "sessions list", "store info", "store verify", "agents list"]
+    {
+        let named = home.run(&format!("--store typo {line}"));
+        assert_eq!((named.code, named.out.as_str()), (66, ""), "{line}: {}", named.err);
+        assert!(named.err.starts_with("error: there is no store in typo\nhint: "), "{line}: {}", named.err);
+        let usual = home.run(line);
+        assert_eq!(usual.code, 0, "{line}: {}", usual.err);
+    }
+    assert_eq!(home.run("sessions show nothing").code, 66);
+    assert!(home.run("store info").out.contains(".local/share/aichat"));
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "nothing is made");
+    home.configure("store = \"typo\"\n");
+    assert_eq!(home.run("sessions list").code, 66);
+    assert_eq!(home.run("sessions create s").code, 0);
+    assert_eq!(home.run("sessions list").code, 0);
+}
