@@ -152,3 +152,15 @@ fn it_makes_nothing() {
     assert_eq!(doctor(&home, &[]).code, 0);
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_flag_that_names_no_store_is_mended_by_another_flag() {
+    let home = Home::new();
+    let mut command = home.command(["--store", "nonsense://x", "doctor", "--json"]);
+    let done = Done::from(command.env("LANG", "C.UTF-8").output().unwrap());
+    let told = bad(&home, &done);
+    assert!(
+        told.starts_with("store | place | problem | ") && told.ends_with(" | aichat doctor --store default"),
+        "{told}"
+    );
+}

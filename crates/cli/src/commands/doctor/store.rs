@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aichat_engine::{Engine, Overview};
 
-use super::surroundings::is_writable;
+use super::surroundings::unwritable;
 use super::{Findings, Section};
 use crate::assemble;
 use crate::commands::Context;
@@ -37,7 +37,11 @@ pub(super) async fn look(context: &Context, paths: Option<&Paths>, is_read: bool
     let location = match location {
         Ok(location) => location,
         Err(failure) => {
-            findings.failed(Section::Store, "place", failure, "aichat settings set store default");
+            let fix = match context.global.store {
+                Some(_) => "aichat doctor --store default",
+                None => "aichat settings set store default",
+            };
+            findings.failed(Section::Store, "place", failure, fix);
             return findings;
         }
     };
@@ -47,20 +51,25 @@ pub(super) async fn look(context: &Context, paths: Option<&Paths>, is_read: bool
         Location::Database(_) => None,
     };
     if let Some(path) = directory {
+        // What is wrong with the usual directory is said among the paths.
+        let unwritable = |path: &Path| match paths.is_some_and(|paths| paths.data == path) {
+            true => None,
+            false => unwritable(path),
+        };
         space(path, &mut findings);
         if !assemble::is_there(path) {
             let what = format!("there is none in {} yet; it is made when it is needed", path.display());
             findings.ok(Section::Store, "store", what);
             let above = path.ancestors().find(|above| above.exists()).unwrap_or(Path::new("/"));
-            if !is_writable(above) {
-                let what = format!("it cannot be made: {} cannot be written to", above.display());
-                findings.problem(Section::Store, "store", what, format!("chmod u+rwx {}", above.display()));
+            if let Some((why, fix)) = unwritable(above) {
+                let what = format!("it cannot be made: {} cannot be written to{why}", above.display());
+                findings.problem(Section::Store, "store", what, fix);
             }
             return findings;
         }
-        if !is_writable(path) {
-            let what = format!("{} cannot be written to", path.display());
-            findings.problem(Section::Store, "store", what, format!("chmod u+rwx {}", path.display()));
+        if let Some((why, fix)) = unwritable(path) {
+            let what = format!("{} cannot be written to{why}", path.display());
+            findings.problem(Section::Store, "store", what, fix);
         }
     }
     match assemble::observer_of(context, &location) {
@@ -144,7 +153,7 @@ fn space(path: &Path, findings: &mut Findings) {
     let left = about.f_bavail.saturating_mul(about.f_frsize);
     let what = format!("{} MB are left", left >> 20);
     match left {
-        0..SCARCE => findings.problem(Section::Store, "space", what, "aichat store compact"),
+        0..SCARCE => findings.problem(Section::Store, "space", what, format!("df -h {}", there.display())),
         SCARCE..LITTLE => findings.note(Section::Store, "space", what),
         _ => findings.ok(Section::Store, "space", what),
     }

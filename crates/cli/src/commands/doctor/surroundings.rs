@@ -1,8 +1,12 @@
 //! What this program finds around it: directories, the terminal, proxies.
 
 use std::io::IsTerminal;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use super::{Findings, Section, Verdict};
 use crate::args::Color;
@@ -58,18 +62,40 @@ fn directory(name: &str, path: &Path, findings: &mut Findings) {
             let what = format!("others can write to {shown}");
             findings.problem(Section::Paths, name, what, format!("chmod 700 {shown}"));
         }
-        Ok(_) if !is_writable(path) => {
-            let what = format!("{shown} cannot be written to; what is there can be read");
-            findings.problem(Section::Paths, name, what, format!("chmod u+rwx {shown}"));
-        }
-        Ok(_) => findings.ok(Section::Paths, name, shown.to_string()),
+        Ok(_) => match unwritable(path) {
+            Some((why, fix)) => {
+                let what = format!("{shown} cannot be written to{why}; what is there can be read");
+                findings.problem(Section::Paths, name, what, fix);
+            }
+            None => findings.ok(Section::Paths, name, shown.to_string()),
+        },
     }
 }
 
-/// Tells whether this process may write to a directory.
-pub(super) fn is_writable(path: &Path) -> bool {
-    use rustix::fs::{Access, access};
-    access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+/// Says why this process may not write to a directory, as far as that says more, and what mends it; `None` where it
+/// may.
+pub(super) fn unwritable(path: &Path) -> Option<(&'static str, String)> {
+    let refusal = access(path, Access::WRITE_OK | Access::EXEC_OK).err()?;
+    let is_ours = std::fs::metadata(path).is_ok_and(|about| about.uid() == geteuid().as_raw());
+    Some(cure(refusal, path, is_ours))
+}
+
+fn cure(refusal: Errno, path: &Path, is_ours: bool) -> (&'static str, String) {
+    let shown = path.display();
+    match refusal {
+        Errno::ROFS => {
+            (": it is on a read-only file system", format!("mount -o remount,rw {}", mount(path).display()))
+        }
+        _ if is_ours => ("", format!("chmod u+rwx {shown}")),
+        _ => (": it belongs to somebody else", format!("sudo chown \"$(id -un)\" {shown}")),
+    }
+}
+
+/// Returns where the file system of a path is mounted.
+fn mount(path: &Path) -> &Path {
+    let device = |path: &Path| std::fs::metadata(path).ok().map(|about| about.dev());
+    let here = device(path);
+    path.ancestors().take_while(|above| device(above) == here).last().unwrap_or(path)
 }
 
 /// Looks at the variables that name proxies; what is shown of them is a host.
@@ -175,5 +201,17 @@ mod tests {
         assert_eq!(host("http://user:secret@proxy:3128/"), "proxy:3128");
         assert_eq!(host("proxy"), "proxy");
         assert_eq!(host("http://"), "");
+    }
+
+    #[test]
+    fn each_reason_has_a_cure_of_its_own() {
+        let root = Path::new("/");
+        let fix = |refusal, is_ours| cure(refusal, root, is_ours).1;
+        assert_eq!(fix(Errno::ROFS, true), "mount -o remount,rw /");
+        assert_eq!(fix(Errno::ACCESS, true), "chmod u+rwx /");
+        assert_eq!(fix(Errno::ACCESS, false), "sudo chown \"$(id -un)\" /");
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(unwritable(dir.path()), None);
+        assert!(dir.path().starts_with(mount(dir.path())));
     }
 }
