@@ -14,7 +14,8 @@ pub(crate) const HINT: &str = "this is a mistake in aichat; what was saved is sa
 /// Reports panics of this process from now on.
 pub(crate) fn install(secrets: Secrets) {
     std::panic::set_hook(Box::new(move |info| {
-        if is_caught(info) {
+        // The embedded database asserts what a damaged file does not keep.
+        if aichat_store::is_caught() {
             return;
         }
         #[cfg(feature = "inspect")]
@@ -27,12 +28,6 @@ pub(crate) fn install(secrets: Secrets) {
         // Where nobody reads standard error there is nobody to tell.
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }));
-}
-
-/// Tells whether the store catches this panic and says in its own words what it means: the embedded database
-/// asserts what a damaged file does not keep.
-fn is_caught(info: &PanicHookInfo<'_>) -> bool {
-    info.location().is_some_and(|place| place.file().contains("/sled-"))
 }
 
 fn report(info: &PanicHookInfo<'_>, secrets: &Secrets) -> String {

@@ -10,7 +10,6 @@ mod pin;
 mod schema;
 mod value;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -22,6 +21,7 @@ use aichat_message::{EventId, SessionId, TurnId};
 use self::blobs::Blobs;
 use self::database::{Database, Failure};
 use self::mark::Mark;
+pub use self::open::is_caught;
 use self::pin::Pin;
 use crate::admit;
 use crate::error::{Error, ErrorKind};
@@ -123,7 +123,7 @@ impl Inner {
                 continue;
             };
             // The engine asserts where it finds its pages inconsistent. It is not used again after that.
-            let result = catch_unwind(AssertUnwindSafe(|| work(self, database)));
+            let result = open::caught(|| work(self, database));
             drop(open);
             return match result {
                 Ok(Ok(value)) => Ok(value),
@@ -157,14 +157,14 @@ impl Inner {
             Some(database) => database,
             None => self.open()?,
         };
-        catch_unwind(AssertUnwindSafe(|| compact::compact(&self.disk, &self.path, &self.values, database)))
+        open::caught(|| compact::compact(&self.disk, &self.path, &self.values, database))
             .unwrap_or_else(|_| Err(open::inconsistent()))
     }
 
     fn close(&self) {
         let closed = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
         // Dropping writes what is buffered and may assert as well; then there is nothing left to save.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(closed)));
+        let _ = open::caught(|| drop(closed));
     }
 }
 

@@ -1,5 +1,6 @@
 //! How the database is opened: in turn with other processes, and past what a crash may have left behind.
 
+use std::cell::Cell;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -67,7 +68,7 @@ pub(super) fn open(
         }
         result => result?,
     };
-    let database = catch_unwind(AssertUnwindSafe(|| Database::new(engine, data, mark, lock, disk, path)));
+    let database = caught(|| Database::new(engine, data, mark, lock, disk, path));
     let database =
         database.unwrap_or_else(|_| Err(Failure::Refused(inconsistent()))).map_err(
             |failure| match failure {
@@ -134,11 +135,28 @@ fn busy(path: &Path) -> Error {
     Error::new(ErrorKind::Busy, format!("the store is held by {who}"))
 }
 
+thread_local! {
+    static IS_CAUGHT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Tells whether the store catches a panic of this thread now, and says in its own words what it means.
+pub fn is_caught() -> bool {
+    IS_CAUGHT.get()
+}
+
+/// Does something in which the engine may assert.
+pub(super) fn caught<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
+    let before = IS_CAUGHT.replace(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    IS_CAUGHT.set(before);
+    done
+}
+
 /// Starts the engine, asking again while its last owner's lock lingers.
 pub(super) fn start(dir: &Path) -> Result<Db, Error> {
     for attempt in 1.. {
         let config = Config::new().path(dir).cache_capacity(CACHE).flush_every_ms(None);
-        match catch_unwind(AssertUnwindSafe(|| config.open())) {
+        match caught(|| config.open()) {
             Ok(Ok(engine)) => return Ok(engine),
             Ok(Err(sled::Error::Io(error))) if error.to_string().starts_with("could not acquire lock") => {
                 if attempt == ATTEMPTS {
@@ -263,5 +281,13 @@ mod tests {
         let error = open(&Disk::default(), dir.path(), &journal(&dir, &silent), &silent).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert_eq!(error.to_string(), "the log is damaged: it ends after 0 of 3 commits");
+    }
+
+    #[test]
+    fn panics_are_known_to_be_caught_for_as_long_as_they_are() {
+        assert_eq!(caught(is_caught).ok(), Some(true));
+        assert!(!is_caught());
+        assert!(caught(|| assert!(!is_caught(), "this one is caught")).is_err());
+        assert!(!is_caught());
     }
 }
