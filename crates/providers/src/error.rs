@@ -114,6 +114,12 @@ impl Error {
         self
     }
 
+    #[must_use]
+    pub(crate) fn with_message(mut self, message: String) -> Self {
+        self.0.message = message;
+        self
+    }
+
     /// Says what kept the exchange from taking place.
     #[must_use]
     pub fn with_obstacle(mut self, obstacle: Obstacle) -> Self {

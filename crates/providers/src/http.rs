@@ -46,7 +46,8 @@ struct Shared {
 #[derive(Clone)]
 enum Route {
     Direct,
-    Proxy(Box<Proxy>),
+    /// Through this one, and its host and port.
+    Proxy(Box<Proxy>, Arc<str>),
     /// As `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
     Environment {
         /// Whether they name a proxy at all.
@@ -80,7 +81,10 @@ impl Http {
     pub fn with_proxy(url: &str) -> Result<Self, Error> {
         let proxy =
             Proxy::all(url).map_err(|_| Error::new(ErrorKind::Config, "the proxy's address is not valid"))?;
-        Ok(Self::by(Route::Proxy(Box::new(proxy)), CONNECT))
+        let place = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+        let place = place.split(['/', '?', '#']).next().unwrap_or_default();
+        Ok(Self::by(Route::Proxy(Box::new(proxy), place.into()), CONNECT))
     }
 
     /// Returns a transport that takes its proxy from the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`,
@@ -104,7 +108,7 @@ impl Http {
     pub async fn reach(&self, base_url: &str) -> Vec<Finding> {
         let proxied = match self.0.route {
             Route::Direct => false,
-            Route::Proxy(_) => true,
+            Route::Proxy(..) => true,
             Route::Environment { names_one } => names_one,
         };
         let steps = [Step::Name, Step::Connection, Step::Tls];
@@ -139,7 +143,7 @@ impl Http {
         }
         let builder = match &self.0.route {
             Route::Direct => Client::builder().no_proxy(),
-            Route::Proxy(proxy) => Client::builder().no_proxy().proxy((**proxy).clone()),
+            Route::Proxy(proxy, _) => Client::builder().no_proxy().proxy((**proxy).clone()),
             Route::Environment { .. } => Client::builder(),
         };
         let client = build(builder.connect_timeout(self.0.connect), tls(secure)?)?;
@@ -189,12 +193,15 @@ fn tls(secure: bool) -> Result<ClientConfig, Error> {
 impl Transport for Http {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
         // A proxy may itself be reached over https.
-        let secure = request.uri().scheme_str() == Some("https") || matches!(self.0.route, Route::Proxy(_));
+        let secure = request.uri().scheme_str() == Some("https") || matches!(self.0.route, Route::Proxy(..));
         let client = self.client(secure)?;
         let request = request
             .try_into()
             .map_err(|_: reqwest::Error| Error::new(ErrorKind::InvalidRequest, "the address is not valid"))?;
-        let response = client.execute(request).await.map_err(|error| failure(error, self.0.connect))?;
+        let response = client.execute(request).await.map_err(|error| match &self.0.route {
+            Route::Proxy(_, place) if error.is_connect() => stopped_at(place, failure(error, self.0.connect)),
+            _ => failure(error, self.0.connect),
+        })?;
         let mut head = http::Response::builder().status(response.status());
         if let Some(headers) = head.headers_mut() {
             *headers = response.headers().clone();
@@ -204,6 +211,15 @@ impl Transport for Http {
             response.bytes_stream().map(move |chunk| chunk.map_err(|error| failure(error, connect))).boxed();
         head.body(body).map_err(|_| Error::new(ErrorKind::Transport, "the answer's head is not valid"))
     }
+}
+
+/// Says of a connection that failed that it was to a proxy.
+fn stopped_at(proxy: &str, error: Error) -> Error {
+    let what = match error.obstacle() {
+        Some(Obstacle::Refused) => format!("the proxy {proxy} refuses the connection; is it running?"),
+        _ => format!("through the proxy {proxy}: {}", error.message()),
+    };
+    error.with_message(what)
 }
 
 fn failure(error: reqwest::Error, connect: Duration) -> Error {

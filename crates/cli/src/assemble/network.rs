@@ -28,7 +28,11 @@ mod there {
         pub(crate) fn new(proxy: Option<&str>) -> Result<Self, Failure> {
             let (routed, direct) = match proxy {
                 Some(proxy) => {
-                    let http = Http::with_proxy(proxy).map_err(aichat_engine::Error::from)?;
+                    let refused = |error: aichat_providers::Error| {
+                        Failure::new(error.kind(), format!("--proxy: {error}"))
+                            .hint("a proxy is written http://HOST:PORT, or with https, socks5 or socks5h")
+                    };
+                    let http = Http::with_proxy(proxy).map_err(refused)?;
                     (http.clone(), http)
                 }
                 None => (Http::from_env(), Http::new()),

@@ -432,3 +432,21 @@ fn a_reading_command_makes_no_store_and_misses_one_that_was_named() {
     assert_eq!(home.run("sessions create s").code, 0);
     assert_eq!(home.run("sessions list").code, 0);
 }
+
+#[test]
+fn a_proxy_that_refuses_is_named_without_its_password() {
+    let home = Home::new();
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for base in ["http://models.invalid/v1", "https://models.invalid/v1"] {
+        home.configure(&format!(
+            "[providers.far]\nprotocol = \"openai-chat\"\nbase_url = \"{base}\"\napi_key_command = [\"echo\", \"k\"]\n"
+        ));
+        let done = home.run(&format!("send --proxy http://user:pw-canary-0123@{gone} -m far/c1 hi"));
+        assert_eq!(done.code, 69, "{}", done.err);
+        let told = format!("the proxy {gone} refuses the connection; is it running?");
+        assert!(done.err.contains(&told) && !done.err.contains("canary"), "{}", done.err);
+    }
+    let done = home.run("send --proxy http://[ -m far/c1 hi");
+    assert_eq!(done.code, 78, "{}", done.err);
+    assert!(done.err.starts_with("error: --proxy: the proxy's address is not valid\nhint: "), "{}", done.err);
+}
