@@ -247,6 +247,12 @@ fn advice(report: &Report, provider: Option<&str>) -> Option<String> {
         ErrorKind::Store => {
             "`aichat paths` shows where sessions are kept; --store names another place".to_owned()
         }
+        ErrorKind::Config if report.status.is_some_and(|status| (300..400).contains(&status)) => {
+            format!("set providers.{name}.base_url to the address that the server redirects to")
+        }
+        ErrorKind::Config if report.message.contains("the base url") => {
+            format!("mend providers.{name}.base_url; `aichat settings show --origin` says where it is from")
+        }
         ErrorKind::Busy => "pass --wait to wait for the other turn".to_owned(),
         _ => return None,
     })

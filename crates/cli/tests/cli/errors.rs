@@ -450,3 +450,25 @@ fn a_proxy_that_refuses_is_named_without_its_password() {
     assert_eq!(done.code, 78, "{}", done.err);
     assert!(done.err.starts_with("error: --proxy: the proxy's address is not valid\nhint: "), "{}", done.err);
 }
+
+#[test]
+fn addresses_that_lead_elsewhere_are_told_with_a_cure() {
+    let home = Home::new();
+    let server = Server::start(|_, _| (302, "text/plain", String::new()));
+    for (base, cure) in [
+        (
+            format!("{}/v1", server.url),
+            "hint: set providers.w.base_url to the address that the server redirects to\n",
+        ),
+        (
+            format!("{}/v1?x=1", server.url),
+            "base_url; `aichat settings show --origin` says where it is from\n",
+        ),
+    ] {
+        home.configure(&format!(
+            "[providers.w]\nprotocol = \"openai-chat\"\nbase_url = \"{base}\"\nlocal = true\n"
+        ));
+        let done = home.run("send -m w/c1 hi");
+        assert!(done.code == 78 && done.err.ends_with(cure), "{}", done.all());
+    }
+}
