@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     recorder.record(&SessionCreated { name: Some("tea".into()), ..SessionCreated::default() })?;
     recorder.scribe().begin_turn(&turn);
     let (base, scope, agent, model) = (None, None, None, "kettle/steel".into());
-    recorder.record(&TurnStarted { base, input: input.clone(), model, scope, agent })?;
+    recorder.record(&TurnStarted { base, input: input.clone(), model, scope, agent, mends: None })?;
     recorder.record(&MessageUser { id: input, parent: None, message: Message::user("Tea, please.") })?;
     recorder.record(&TeaBrewed { cups: 2, note: "the key is sk-not-a-real-key".into() })?;
     let (written, Lines(file)) = recorder.finish()?;
