@@ -114,6 +114,7 @@ impl Error {
         self
     }
 
+    #[cfg(feature = "http")]
     #[must_use]
     pub(crate) fn with_message(mut self, message: String) -> Self {
         self.0.message = message;
