@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -17,8 +17,8 @@ use super::{BESIDE, Closing, SPARE, WRITTEN, frame};
 use crate::error::{Error, ErrorKind};
 use crate::turn::{Turn, TurnHeader};
 
-/// How long what was appended may wait for more: a stream that comes in a thousand pieces a second is not a thousand
-/// writes. Nothing that waits was acknowledged, and a sync does not wait.
+/// How long the writer waits for more after it has written: a stream that comes in a thousand pieces a second is not a
+/// thousand writes. Nothing that waits was acknowledged, and a sync does not wait.
 const GATHER: Duration = Duration::from_millis(5);
 
 /// What the writing thread is asked to do.
@@ -204,7 +204,11 @@ impl Writer {
     fn run(mut self, inbox: &Receiver<Order>) {
         while let Ok(order) = inbox.recv() {
             match self.take(order, inbox) {
-                None => self.flush(),
+                None => {
+                    self.flush();
+                    // Those who append do not end it, so that they need not wake anybody.
+                    thread::park_timeout(GATHER);
+                }
                 Some((finish, reply)) => {
                     let result = self.sync();
                     if finish {
@@ -223,10 +227,9 @@ impl Writer {
         }
     }
 
-    /// Takes what is appended from one order on until [`GATHER`] is over. Returns the order that ends it before, and
-    /// whether it is the last.
+    /// Takes records as long as there are any. Returns the order that follows them at once, and whether it is
+    /// the last.
     fn take(&mut self, mut order: Order, inbox: &Receiver<Order>) -> Option<(bool, Reply)> {
-        let mut waited = false;
         loop {
             match order {
                 Order::Append(record) => frame::push(&mut self.image, &record),
@@ -235,16 +238,7 @@ impl Writer {
                 Order::Sync(reply) => return Some((false, reply)),
                 Order::Finish(reply) => return Some((true, reply)),
             }
-            order = match inbox.try_recv() {
-                Ok(order) => order,
-                Err(TryRecvError::Empty) if !waited => {
-                    // Those who append do not end it, so that they need not wake anybody.
-                    thread::park_timeout(GATHER);
-                    waited = true;
-                    inbox.try_recv().ok()?
-                }
-                Err(_) => return None,
-            };
+            order = inbox.try_recv().ok()?;
         }
     }
 
