@@ -448,7 +448,11 @@ fn usage(outcome: &Outcome) -> String {
     text
 }
 
-/// Ends the process without waiting for anything; the journal has what arrived.
+/// How long the journal may take with what arrived: it is written every few milliseconds.
+const MOMENT: Duration = Duration::from_millis(20);
+
+/// Ends the process without waiting for anybody, once the journal has what arrived.
 pub(crate) fn end_at_once(stop: Stop) -> ! {
+    std::thread::sleep(MOMENT);
     std::process::exit(stop.code().into())
 }
