@@ -1,6 +1,6 @@
 //! What a batch may have spent, in a file beside its results: what was in flight when it was killed counts when it goes on.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -55,18 +55,18 @@ impl Spent {
         name.push(".spent");
         let path = results.with_file_name(name);
         let cannot = |error: io::Error| Failure::file(ErrorKind::Store, "cannot write", &path, &error);
-        if is_new && path.exists() {
-            fs::remove_file(&path).map_err(cannot)?;
-        }
         let mut file = File::options().read(true).append(true).create(true).open(&path).map_err(cannot)?;
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(cannot)?;
         // A line that was cut off by a crash came before what it speaks of.
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let sum = sum(&text[..whole]).map_err(|number| {
+        let mut whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let mut sum = sum(&text[..whole]).map_err(|number| {
             let what = format!("{}, line {number}: this is not what a batch has spent", path.display());
             Failure::new(ErrorKind::Input, what).hint("name another --output; nothing in it was changed")
         })?;
+        if is_new {
+            (whole, sum) = (0, Money::ZERO);
+        }
         file.set_len(whole as u64).map_err(cannot)?;
         let mut this = Self { file, path };
         if whole == 0 {
@@ -122,6 +122,8 @@ fn sum(text: &str) -> Result<Money, usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn usd(text: &str) -> Money {
@@ -152,9 +154,13 @@ mod tests {
             "{\"schema\":\"aichat.spent/1\"}\n{\"held\":\"1\",\"x\":1}\n",
         ] {
             fs::write(&path, wrong).unwrap();
-            assert!(Spent::open(&results, false).is_err(), "{wrong}");
-            assert_eq!(fs::read_to_string(&path).unwrap(), wrong);
+            for is_new in [false, true] {
+                assert!(Spent::open(&results, is_new).is_err(), "{wrong}");
+                assert_eq!(fs::read_to_string(&path).unwrap(), wrong);
+            }
         }
+        fs::write(&path, whole).unwrap();
         assert_eq!(Spent::open(&results, true).ok().unwrap().1, Money::ZERO, "new results begin anew");
+        assert_eq!(Spent::open(&results, false).ok().unwrap().1, Money::ZERO);
     }
 }
