@@ -64,7 +64,7 @@ fn directory(name: &str, path: &Path, findings: &mut Findings) {
         }
         Ok(_) => match unwritable(path) {
             Some((why, fix)) => {
-                let what = format!("{shown} cannot be written to{why}; what is there can be read");
+                let what = format!("{shown} cannot be written to{why}");
                 findings.problem(Section::Paths, name, what, fix);
             }
             None => findings.ok(Section::Paths, name, shown.to_string()),
