@@ -56,26 +56,16 @@ fn bars(terminal: &mut Terminal, said: &str) -> usize {
     terminal.raw().matches(&format!("{said}\x1b[K")).count()
 }
 
-#[test]
-fn on_a_terminal_work_has_a_bar_which_goes_when_it_is_done() {
+/// Tries all work at once, loud and quiet, each in a home of its own whose store is held until it is dropped.
+fn each(tried: impl Fn(&Home, File, &str, &str, bool) + Sync) {
     std::thread::scope(|scope| {
         for (line, said) in WORK {
             for quiet in [false, true] {
+                let tried = &tried;
                 scope.spawn(move || {
                     let home = lived();
                     let lock = hold(&home);
-                    let words = line.split(' ').chain(quiet.then_some("-q"));
-                    let variables = [("TERM", "xterm")];
-                    let mut terminal =
-                        Terminal::sized(&home, words, (80, 24), &variables, Some(Stdio::null()));
-                    match quiet {
-                        true => std::thread::sleep(BAR),
-                        false => drop(terminal.until(WAITING)),
-                    }
-                    drop(lock);
-                    let bars = bars(&mut terminal, said);
-                    let raw = terminal.raw();
-                    assert!(if quiet { raw.is_empty() } else { bars > 0 }, "{line}: {raw:?}");
+                    tried(&home, lock, line, said, quiet);
                 });
             }
         }
@@ -83,33 +73,41 @@ fn on_a_terminal_work_has_a_bar_which_goes_when_it_is_done() {
 }
 
 #[test]
-fn elsewhere_work_has_a_line_now_and_then_and_quiet_means_quiet() {
-    std::thread::scope(|scope| {
-        for (line, said) in WORK {
-            for quiet in [false, true] {
-                scope.spawn(move || {
-                    let home = lived();
-                    let lock = hold(&home);
-                    let words = line.split(' ').chain(quiet.then_some("-q"));
-                    let mut child = home.command(words).stdout(Stdio::null()).spawn().unwrap();
-                    let mut err = BufReader::new(child.stderr.take().unwrap());
-                    let mut told = String::new();
-                    while !quiet && !told.contains(WAITING) {
-                        assert!(err.read_line(&mut told).unwrap() > 0, "{line}: {told}");
-                    }
-                    // Less would be enough; what is wanted is that there is something to tell by now.
-                    std::thread::sleep(SILENCE);
-                    drop(lock);
-                    err.read_to_string(&mut told).unwrap();
-                    assert_eq!(code(child.wait().unwrap()), 0, "{line}: {told}");
-                    match quiet {
-                        true => assert_eq!(told, "", "{line}"),
-                        false => assert!(told.lines().any(|line| line == *said), "{line}: {told}"),
-                    }
-                    assert!(!told.contains(['\r', '\x1b', '━']), "{line}: {told:?}");
-                });
-            }
+fn on_a_terminal_work_has_a_bar_which_goes_when_it_is_done() {
+    each(|home, lock, line, said, quiet| {
+        let words = line.split(' ').chain(quiet.then_some("-q"));
+        let mut terminal = Terminal::sized(home, words, (80, 24), &[("TERM", "xterm")], Some(Stdio::null()));
+        match quiet {
+            true => std::thread::sleep(BAR),
+            false => drop(terminal.until(WAITING)),
         }
+        drop(lock);
+        let bars = bars(&mut terminal, said);
+        let raw = terminal.raw();
+        assert!(if quiet { raw.is_empty() } else { bars > 0 }, "{line}: {raw:?}");
+    });
+}
+
+#[test]
+fn elsewhere_work_has_a_line_now_and_then_and_quiet_means_quiet() {
+    each(|home, lock, line, said, quiet| {
+        let words = line.split(' ').chain(quiet.then_some("-q"));
+        let mut child = home.command(words).stdout(Stdio::null()).spawn().unwrap();
+        let mut err = BufReader::new(child.stderr.take().unwrap());
+        let mut told = String::new();
+        while !quiet && !told.contains(WAITING) {
+            assert!(err.read_line(&mut told).unwrap() > 0, "{line}: {told}");
+        }
+        // Less would be enough; what is wanted is that there is something to tell by now.
+        std::thread::sleep(SILENCE);
+        drop(lock);
+        err.read_to_string(&mut told).unwrap();
+        assert_eq!(code(child.wait().unwrap()), 0, "{line}: {told}");
+        match quiet {
+            true => assert_eq!(told, "", "{line}"),
+            false => assert!(told.lines().any(|line| line == said), "{line}: {told}"),
+        }
+        assert!(!told.contains(['\r', '\x1b', '━']), "{line}: {told:?}");
     });
 }
 
