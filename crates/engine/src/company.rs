@@ -13,6 +13,9 @@ use aichat_message::{ErrorKind, Money};
 
 use crate::error::Error;
 
+/// Longest wait that the others keep to; who asks for more counts in other units, or is not set up.
+const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
+
 /// What becomes of the budget of a company.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Draw {
@@ -229,8 +232,7 @@ impl Pass {
                 }
             }
             Some((ErrorKind::RateLimited | ErrorKind::Overloaded, wait)) => {
-                // A time beyond the clock's range is as good as none.
-                let until = wait.and_then(|wait| now.checked_add(wait));
+                let until = wait.filter(|wait| *wait <= LONGEST_PAUSE).map(|wait| now + wait);
                 door.not_before = door.not_before.max(until);
                 if door.narrowed.is_none_or(|narrowed| narrowed < self.begun) {
                     let at_once = door.allowed.unwrap_or(f64::INFINITY).min(door.running as f64);
@@ -309,6 +311,18 @@ mod tests {
         drop((first, second, third));
         let all: Vec<_> = futures::future::join_all((0..9).map(|_| company.pass("a", LONG))).await;
         assert_eq!(all.len(), 9, "in the end nothing holds them back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_absurd_wait_stops_nobody() {
+        let company = Company::new(None, Money::ZERO);
+        let pass = company.pass("a", LONG).await.unwrap();
+        pass.learn(Some((ErrorKind::RateLimited, Some(LONGEST_PAUSE))));
+        assert_eq!(company.pass("a", LONG).await.err(), Some(LONGEST_PAUSE));
+        let pass = company.pass("b", LONG).await.unwrap();
+        pass.learn(Some((ErrorKind::RateLimited, Some(Duration::MAX))));
+        drop(pass);
+        assert!(company.pass("b", LONG).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
