@@ -20,6 +20,10 @@ pub(super) fn of(secret: &str) -> BTreeSet<String> {
 /// Escapes for JSON strings as different writers do it: beyond what must be escaped, some escape slashes, some
 /// everything beyond ASCII, some what HTML would take for markup. Also JSON inside a JSON string.
 fn json(secret: &str, forms: &mut BTreeSet<String>) {
+    // Most keys are written the same by all of them.
+    if secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~:+= ".contains(&byte)) {
+        return;
+    }
     for style in 0..16u8 {
         let [slash, ascii, html, upper] = [1, 2, 4, 8].map(|bit| style & bit != 0);
         let mut text = String::with_capacity(secret.len());
@@ -64,7 +68,11 @@ fn percent(secret: &str, forms: &mut BTreeSet<String>) {
                     _ if style < KEPT.len() - 1 && byte.is_ascii_alphanumeric() => {
                         text.push(char::from(byte))
                     }
-                    _ => text.push_str(&if upper { format!("%{byte:02X}") } else { format!("%{byte:02x}") }),
+                    _ => {
+                        let digits = if upper { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
+                        text.push('%');
+                        text.extend([byte >> 4, byte & 15].map(|half| char::from(digits[usize::from(half)])));
+                    }
                 }
             }
             forms.insert(text);
