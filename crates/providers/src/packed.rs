@@ -30,6 +30,7 @@ impl Piece {
     pub fn write_all<'a>(pieces: impl IntoIterator<Item = &'a (u64, Self)>) -> Vec<u8> {
         let mut out = Vec::new();
         let mut before: Option<(u64, &Chunk)> = None;
+        let mut alike = Alike::default();
         for (number, piece) in pieces {
             match (piece, before) {
                 (Self::Chunk(chunk), Some((known, like))) if known == *number => {
@@ -37,7 +38,7 @@ impl Piece {
                     push_number(*number, &mut out);
                     // Clocks do not go back, and a recording that says so loses only when that was.
                     push_number(chunk.at_us.saturating_sub(like.at_us), &mut out);
-                    push_like(&like.bytes, &chunk.bytes, &mut out);
+                    alike.push(&like.bytes, &chunk.bytes, &mut out);
                 }
                 _ => piece.write(*number, &mut out),
             }
@@ -214,21 +215,55 @@ fn push_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-/// Appends what is new in `bytes`: how many of them are the first of those before, how many the last, and the rest.
-fn push_like(before: &[u8], bytes: &[u8], out: &mut Vec<u8>) {
-    const WORD: usize = 16;
-    let words = before.chunks_exact(WORD).zip(bytes.chunks_exact(WORD));
-    let start = words.take_while(|(a, b)| a == b).count() * WORD;
-    let single = before[start..].iter().zip(&bytes[start..]);
-    let start = start + single.take_while(|(a, b)| a == b).count();
-    let (old, new) = (&before[start..], &bytes[start..]);
-    let words = old.rchunks_exact(WORD).zip(new.rchunks_exact(WORD));
-    let end = words.take_while(|(a, b)| a == b).count() * WORD;
-    let single = old[..old.len() - end].iter().rev().zip(new[..new.len() - end].iter().rev());
-    let end = end + single.take_while(|(a, b)| a == b).count();
-    push_number(start as u64, out);
-    push_number(end as u64, out);
-    push_bytes(&new[..new.len() - end], out);
+/// How much chunks that follow one another have in common at both ends: what the last two had, the next two have most
+/// of the time.
+#[derive(Default)]
+struct Alike {
+    start: usize,
+    end: usize,
+}
+
+impl Alike {
+    /// Appends what is new in `bytes`: how many of them are the first of those before, how many the last, and the rest.
+    fn push(&mut self, before: &[u8], bytes: &[u8], out: &mut Vec<u8>) {
+        if !before.get(..self.start).is_some_and(|start| bytes.starts_with(start)) {
+            self.start = 0;
+        }
+        let (old, new) = (&before[self.start..], &bytes[self.start..]);
+        let more = same_start(old, new);
+        let (old, new) = (&old[more..], &new[more..]);
+        let end = match old.len().checked_sub(self.end).is_some_and(|at| new.ends_with(&old[at..])) {
+            true => self.end,
+            false => 0,
+        };
+        let end = end + same_end(&old[..old.len() - end], &new[..new.len() - end]);
+        push_number((self.start + more) as u64, out);
+        push_number(end as u64, out);
+        push_bytes(&new[..new.len() - end], out);
+        // What they had in common beyond that is chance.
+        if self.start == 0 {
+            self.start = more;
+        }
+        self.end = match self.end {
+            0 => end,
+            known => known.min(end),
+        };
+    }
+}
+
+/// Returns how many bytes are the same from the beginning.
+fn same_start(a: &[u8], b: &[u8]) -> usize {
+    let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+    let same = words.take_while(|(a, b)| u64::from_ne_bytes(**a) == u64::from_ne_bytes(**b)).count() * 8;
+    same + a[same..].iter().zip(&b[same..]).take_while(|(a, b)| a == b).count()
+}
+
+/// Returns how many bytes are the same up to the end.
+fn same_end(a: &[u8], b: &[u8]) -> usize {
+    let words = a.as_rchunks::<8>().1.iter().rev().zip(b.as_rchunks::<8>().1.iter().rev());
+    let same = words.take_while(|(a, b)| u64::from_ne_bytes(**a) == u64::from_ne_bytes(**b)).count() * 8;
+    let (a, b) = (&a[..a.len() - same], &b[..b.len() - same]);
+    same + a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
 }
 
 /// Seven bits a byte, the lowest first; the last byte is below 128.
