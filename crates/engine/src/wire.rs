@@ -60,9 +60,8 @@ impl WireJournal {
     pub(crate) fn new(record: RecordWire, redactor: &Arc<Redactor>) -> Option<Self> {
         let masked = redactor.masked();
         let masks = Redactor::clone(redactor).counted();
-        let redactor = (!masks.is_none()).then(|| {
-            Arc::new(move |bytes: &[u8]| masks.redact(bytes).into_owned()) as aichat_providers::Redactor
-        });
+        let redactor =
+            (!masks.is_none()).then(|| aichat_providers::Redactor::new(move |bytes| masks.redact(bytes)));
         (record != RecordWire::Off).then(|| Self {
             wire: Wire::new(redactor),
             record,

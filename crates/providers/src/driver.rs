@@ -17,11 +17,11 @@ use aichat_message::{Delta, ErrorKind, Protocol, Start};
 
 use crate::classify;
 use crate::decoder::Decoder;
-use crate::endpoint::{Base, Endpoint, Redactor, Timeouts, percent_decode, secret_header};
+use crate::endpoint::{Base, Endpoint, Timeouts, percent_decode, secret_header};
 use crate::error::{Error, Timeout};
 use crate::intake::Intake;
 use crate::provider::{Call, DeltaStream, Info, Model, Provider, listed};
-use crate::redaction::{held, masking};
+use crate::redaction::{Redactor, held, masking};
 use crate::request::Request;
 use crate::transport::{Body, HttpRequest, HttpResponse, Transport};
 
@@ -226,7 +226,7 @@ impl<A: Adapter> Driver<A> {
         let idle = deadline.min(Instant::now() + self.timeouts.idle);
         let mut head = Vec::new();
         let _ = tokio::time::timeout_at(idle, read(body, &mut head, MAX_ERROR_BODY + MARGIN)).await;
-        let head = (self.redactor)(&head);
+        let head = self.redactor.redact(&head);
         let head = &head[..head.len().min(MAX_ERROR_BODY)];
         Err(self.adapter.refused(parts.status, &parts.headers, head, SystemTime::now()))
     }
@@ -297,7 +297,7 @@ impl<A: Adapter> Provider for Driver<A> {
             .map_err(|error| self.about(error, Some(&model)))?;
 
         let (parts, body) = response.into_parts();
-        let redact = |text: String| String::from_utf8_lossy(&(self.redactor)(text.as_bytes())).into_owned();
+        let redact = |text: String| self.redactor.text(text);
         let limits = classify::rate_limits(&parts.headers);
         let start = Start {
             request_id: classify::request_id(&parts.headers).map(redact),
@@ -322,7 +322,7 @@ impl<A: Adapter> Provider for Driver<A> {
                 model,
                 status: parts.status.as_u16(),
                 request_id: start.request_id,
-                redactor: Arc::clone(&self.redactor),
+                redactor: self.redactor.clone(),
             },
         }
         .boxed())

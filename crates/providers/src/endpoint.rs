@@ -12,10 +12,8 @@ use secrecy::{ExposeSecret, SecretString};
 use aichat_message::ErrorKind;
 
 use crate::error::Error;
+use crate::redaction::Redactor;
 use crate::transport::Transport;
-
-/// Takes secrets out of bytes that will be shown or kept.
-pub type Redactor = Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
 
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use aichat_message::{ErrorKind, Message, Usage};
 
-use crate::endpoint::Redactor;
+use crate::redaction::Redactor;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -209,9 +209,7 @@ impl Error {
     /// Takes secrets out of every text that came from outside.
     #[must_use]
     pub(crate) fn redact(mut self, redactor: &Redactor) -> Self {
-        let redact = |text: &mut String| {
-            *text = String::from_utf8_lossy(&redactor(text.as_bytes())).into_owned();
-        };
+        let redact = |text: &mut String| *text = redactor.text(std::mem::take(text));
         let e = &mut *self.0;
         redact(&mut e.message);
         e.rate_limits.iter_mut().for_each(|(_, value)| redact(value));

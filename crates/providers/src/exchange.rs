@@ -17,7 +17,7 @@ use aichat_message::ErrorKind;
 
 use crate::error::{Error, Obstacle, Timeout};
 use crate::passing::Extent;
-use crate::redaction::mask;
+use crate::redaction::{Redactor, mask};
 use crate::transport::HttpRequest;
 
 /// The version of the form that this crate writes.
@@ -256,16 +256,16 @@ impl Exchange {
 
 impl Sent {
     /// Returns what is kept of a request.
-    pub(crate) fn of(request: &HttpRequest, extent: Extent, redact: &dyn Fn(&[u8]) -> Vec<u8>) -> Self {
+    pub(crate) fn of(request: &HttpRequest, extent: Extent, redactor: &Redactor) -> Self {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         let is_whole = extent == Extent::Whole;
         Self {
             v: VERSION,
             label: None,
             method: request.method().as_str().to_owned(),
-            path: String::from_utf8_lossy(&redact(without_keys(path).as_bytes())).into_owned(),
-            headers: headers(request.headers(), extent, redact),
-            body: is_whole.then(|| Octets::from(redact(request.body()))),
+            path: redactor.text(without_keys(path)),
+            headers: headers(request.headers(), extent, redactor),
+            body: is_whole.then(|| Octets::from(redactor.redact(request.body()).into_owned())),
             body_hash: (!is_whole).then(|| hash(request.body())),
         }
     }
@@ -277,16 +277,15 @@ pub(crate) fn hash(body: &[u8]) -> String {
 }
 
 /// Returns the headers that are kept.
-pub(crate) fn headers(
-    headers: &HeaderMap,
-    extent: Extent,
-    redact: &dyn Fn(&[u8]) -> Vec<u8>,
-) -> Vec<(String, Octets)> {
+pub(crate) fn headers(headers: &HeaderMap, extent: Extent, redactor: &Redactor) -> Vec<(String, Octets)> {
     let kept = headers.iter().filter(|(name, value)| {
         let listed = || LISTED.contains(&name.as_str()) || name.as_str().contains("ratelimit");
         !value.is_sensitive() && !NEVER.contains(name) && (extent == Extent::Whole || listed())
     });
-    kept.map(|(name, value)| (name.as_str().to_owned(), Octets::from(redact(value.as_bytes())))).collect()
+    kept.map(|(name, value)| {
+        (name.as_str().to_owned(), Octets::from(redactor.redact(value.as_bytes()).into_owned()))
+    })
+    .collect()
 }
 
 /// Masks the values of those parameters that carry keys.

@@ -1,7 +1,6 @@
 //! An exchange on its way through a transport: who is told of it, and what of it is kept.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -9,9 +8,9 @@ use futures::{Stream, StreamExt};
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
-use crate::endpoint::Redactor;
 use crate::error::Error;
 use crate::exchange::{Chunk, End, Head, How, Piece, Sent, headers};
+use crate::redaction::Redactor;
 use crate::redaction::{Pieces, of_request};
 use crate::transport::{Body, HttpRequest, HttpResponse, Transport};
 
@@ -36,6 +35,11 @@ pub(crate) enum Note {
 /// Who is told what happens to one exchange, at once and on the caller's time.
 pub(crate) trait Listener: Send + 'static {
     fn hear(&mut self, note: Note);
+
+    /// Hears of a chunk, of which there are many.
+    fn hear_chunk(&mut self, at_us: u64, bytes: &Bytes) {
+        self.hear(Note::Chunk(at_us, bytes.clone()));
+    }
 }
 
 /// Sends a request through a transport and tells `listener` of everything that comes of it.
@@ -100,7 +104,7 @@ impl<L: Listener + Unpin> Stream for Passing<L> {
         match &item {
             Some(Ok(chunk)) => {
                 let at_us = self.line.at_us();
-                self.line.listener.hear(Note::Chunk(at_us, chunk.clone()));
+                self.line.listener.hear_chunk(at_us, chunk);
             }
             Some(Err(error)) => self.line.end(How::failed(error)),
             None => self.line.end(How::Complete),
@@ -134,9 +138,9 @@ impl Keeper {
         label: Option<String>,
     ) -> (Self, Piece) {
         let redactor = of_request(given, request.headers());
-        let masked = |label: String| String::from_utf8_lossy(&redactor(label.as_bytes())).into_owned();
-        let sent = Sent { label: label.map(masked), ..Sent::of(request, extent, &*redactor) };
-        let pieces = Pieces::new(Arc::clone(&redactor));
+        let label = label.map(|label| redactor.text(label));
+        let sent = Sent { label, ..Sent::of(request, extent, &redactor) };
+        let pieces = Pieces::new(redactor.clone());
         (Self { redactor, extent, pieces }, Piece::Request(sent))
     }
 
@@ -146,21 +150,24 @@ impl Keeper {
         match note {
             Note::Begun(_) => {}
             Note::Head(at_us, status, all) => {
-                let headers = headers(&all, self.extent, &*self.redactor);
+                let headers = headers(&all, self.extent, &self.redactor);
                 out(Piece::Answer(Head { at_us, status: status.as_u16(), headers }));
             }
-            Note::Chunk(at_us, bytes) => {
-                if self.pieces.hold(at_us, bytes) {
-                    self.release(out);
-                }
-            }
+            Note::Chunk(at_us, bytes) => self.take_chunk(at_us, &bytes, out),
             Note::Ended(at_us, mut how) => {
                 self.pieces.finish().into_iter().for_each(|piece| out(chunk(piece)));
                 if let How::Failed { message, .. } = &mut *how {
-                    *message = String::from_utf8_lossy(&(self.redactor)(message.as_bytes())).into_owned();
+                    *message = self.redactor.text(std::mem::take(message));
                 }
                 out(Piece::End(End { at_us, how: *how }));
             }
+        }
+    }
+
+    /// Takes what came next of the body, as [`take`](Self::take) does.
+    pub(crate) fn take_chunk(&mut self, at_us: u64, bytes: &[u8], out: &mut impl FnMut(Piece)) {
+        if self.pieces.hold(at_us, bytes) {
+            self.release(out);
         }
     }
 

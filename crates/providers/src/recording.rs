@@ -11,10 +11,10 @@ use futures::channel::oneshot;
 
 use aichat_message::ErrorKind;
 
-use crate::endpoint::Redactor;
 use crate::error::Error;
 use crate::exchange::{Exchange, Piece};
 use crate::passing::{Extent, Keeper, Listener, Note, pass};
+use crate::redaction::Redactor;
 use crate::transport::{HttpRequest, HttpResponse, Transport};
 
 /// Keeps what is recorded: in memory, in a file, in a journal.

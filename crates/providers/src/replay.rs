@@ -11,10 +11,10 @@ use tokio::time::Instant;
 
 use aichat_message::ErrorKind;
 
-use crate::endpoint::Redactor;
 use crate::error::Error;
 use crate::exchange::{Exchange, How, Sent, hash};
 use crate::passing::Extent;
+use crate::redaction::Redactor;
 use crate::redaction::of_request;
 use crate::transport::{HttpRequest, HttpResponse, Transport};
 
@@ -176,7 +176,7 @@ impl Replay {
     fn take(&self, request: &HttpRequest) -> Result<&Exchange, Diverged> {
         let redactor = of_request(self.redactor.clone(), request.headers());
         let sent =
-            Sent { body_hash: Some(hash(request.body())), ..Sent::of(request, Extent::Whole, &*redactor) };
+            Sent { body_hash: Some(hash(request.body())), ..Sent::of(request, Extent::Whole, &redactor) };
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let exchange = self.exchanges.get(*next);
         match (Diverged::find(*next + 1, exchange.map(|exchange| &exchange.request), &sent), exchange) {

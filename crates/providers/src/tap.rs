@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
-use crate::endpoint::Redactor;
 use crate::error::Error;
 use crate::exchange::Piece;
 use crate::passing::{Extent, Keeper, Listener, Note, pass};
+use crate::redaction::Redactor;
 use crate::transport::{HttpRequest, HttpResponse, Transport};
 
 tokio::task_local! {
@@ -61,8 +62,8 @@ impl<T: Transport> Transport for Tap<T> {
 
 /// What goes over the transports under a call, for whoever makes the call. Clones are the same wire.
 ///
-/// Taking note of a piece costs a lock and no copy; [`drain`](Self::drain) does the rest, when and where the caller
-/// wants it. Of a request method, path, some headers and the hash of its body are kept, of an answer its status, some
+/// Taking note of a piece costs a lock and a copy, so that nothing keeps the transport's memory;
+/// [`drain`](Self::drain) does the rest, when and where the caller wants it. Of a request method, path, some headers and the hash of its body are kept, of an answer its status, some
 /// headers and every byte. Sensitive headers, cookies and the values of keys in a query are not; what the sensitive
 /// headers hold is masked everywhere else, and everything goes through the redactor given. A secret that a server
 /// spreads over several events is not recognised.
@@ -72,16 +73,26 @@ pub struct Wire(Arc<Mutex<State>>);
 struct State {
     redactor: Option<Redactor>,
     next: u64,
-    notes: Vec<(u64, Note)>,
+    /// What happened since the last time, each with the number of its exchange.
+    notes: Vec<(u64, Heard)>,
+    /// The chunks among it, one after another.
+    bytes: Vec<u8>,
     /// Few: those of one call.
     running: Vec<(u64, Keeper)>,
+}
+
+enum Heard {
+    /// A chunk of so many bytes, and when it came.
+    Chunk(u64, usize),
+    /// Something else.
+    Note(Note),
 }
 
 impl Wire {
     /// Returns a wire of which nothing was heard.
     pub fn new(redactor: Option<Redactor>) -> Self {
-        let (notes, running) = (Vec::new(), Vec::new());
-        Self(Arc::new(Mutex::new(State { redactor, next: 0, notes, running })))
+        let (notes, bytes, running) = (Vec::new(), Vec::new(), Vec::new());
+        Self(Arc::new(Mutex::new(State { redactor, next: 0, notes, bytes, running })))
     }
 
     /// Listens to every exchange over a [`Tap`] that begins while `future` runs, in its own task, until the exchange
@@ -96,27 +107,37 @@ impl Wire {
     /// and whatever holds the beginning of a secret that may go on.
     pub fn drain(&self) -> Vec<(u64, Piece)> {
         let mut state = self.state();
-        let State { redactor, notes, running, .. } = &mut *state;
-        let last = matches!(notes.last(), Some((_, Note::Chunk(..)))).then(|| notes.pop()).flatten();
+        let State { redactor, notes, bytes, running, .. } = &mut *state;
+        let last = notes.pop_if(|(_, heard)| matches!(heard, Heard::Chunk(..)));
         let mut out = Vec::with_capacity(notes.len());
-        for (number, note) in notes.drain(..) {
-            match note {
-                Note::Begun(begun) => {
+        let mut from = 0;
+        for (number, heard) in notes.drain(..) {
+            let keeper = running.iter().rposition(|(known, _)| *known == number);
+            match (heard, keeper) {
+                (Heard::Note(Note::Begun(begun)), _) => {
                     let (request, label) = *begun;
                     let (keeper, sent) = Keeper::new(redactor.clone(), Extent::Outline, &request, label);
                     running.push((number, keeper));
                     out.push((number, sent));
                 }
-                note => {
+                (Heard::Chunk(at_us, length), keeper) => {
+                    let chunk = &bytes[from..from + length];
+                    from += length;
+                    if let Some(at) = keeper {
+                        running[at].1.take_chunk(at_us, chunk, &mut |piece| out.push((number, piece)));
+                    }
+                }
+                (Heard::Note(note), Some(at)) => {
                     let is_last = matches!(note, Note::Ended(..));
-                    let Some(at) = running.iter().position(|(known, _)| *known == number) else { continue };
                     running[at].1.take(note, &mut |piece| out.push((number, piece)));
                     if is_last {
                         running.swap_remove(at);
                     }
                 }
+                (Heard::Note(_), None) => {}
             }
         }
+        bytes.drain(..from);
         for (number, keeper) in running {
             keeper.release(&mut |piece| out.push((*number, piece)));
         }
@@ -150,6 +171,12 @@ struct Ear {
 
 impl Listener for Ear {
     fn hear(&mut self, note: Note) {
-        self.wire.state().notes.push((self.number, note));
+        self.wire.state().notes.push((self.number, Heard::Note(note)));
+    }
+
+    fn hear_chunk(&mut self, at_us: u64, bytes: &Bytes) {
+        let mut state = self.wire.state();
+        state.bytes.extend_from_slice(bytes);
+        state.notes.push((self.number, Heard::Chunk(at_us, bytes.len())));
     }
 }

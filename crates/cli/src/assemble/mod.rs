@@ -13,7 +13,7 @@ use aichat_engine::{Budget, Builder, Engine, RecordWire, Registry, Secrets, Step
 use aichat_message::{ErrorKind, Money, Protocol};
 use aichat_providers::{
     Adapter, Anthropic, Azure, Driver, Endpoint, Finding, Gemini, Ollama, OpenaiChat, OpenaiResponses,
-    Profile, Provider, ResponsesProfile, RetryPolicy, Tap,
+    Profile, Provider, Redactor, ResponsesProfile, RetryPolicy, Tap,
 };
 #[cfg(feature = "postgres")]
 use aichat_store::Postgres;
@@ -178,7 +178,7 @@ impl Providers {
         let transport = self.0.network.transport(entry.is_here(), self.0.timeouts.connect);
         let mut endpoint = Endpoint::new(&*entry.name, &*entry.base_url, Arc::new(Tap::new(transport)))
             .with_local(entry.local)
-            .with_redactor(Arc::new(move |bytes| secrets.redactor().redact(bytes).into_owned()))
+            .with_redactor(Redactor::new(move |bytes| secrets.redactor().redact(bytes)))
             .with_timeouts(waits);
         if let Some(key) = key {
             endpoint = endpoint.with_key(key);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use aichat_message::{Delta, ErrorKind, FinishReason, Protocol};
 use aichat_providers::{
-    Adapter, Decoder, Driver, Encoded, Endpoint, Error, Info, OpenaiChat, Page, Profile, Provider, Request,
-    Timeout,
+    Adapter, Decoder, Driver, Encoded, Endpoint, Error, Info, OpenaiChat, Page, Profile, Provider, Redactor,
+    Request, Timeout,
 };
 use futures::StreamExt;
 use http::HeaderName;
@@ -261,7 +261,7 @@ async fn a_key_within_a_header_and_every_form_of_user_info_is_masked() {
 #[tokio::test]
 async fn the_caller_s_redactor_is_asked_too() {
     let redactor =
-        Arc::new(|bytes: &[u8]| String::from_utf8_lossy(bytes).replace("hunter2", "***").into_bytes());
+        Redactor::new(|bytes| String::from_utf8_lossy(bytes).replace("hunter2", "***").into_bytes().into());
     let body = r#"{"error":{"message":"no hunter2"}}"#;
     let endpoint = endpoint(Arc::new(Canned::new(400, "application/json", body))).with_redactor(redactor);
     let provider = Driver::new(endpoint, OpenaiChat::new(Profile::generic())).unwrap();
