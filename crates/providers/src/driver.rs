@@ -40,6 +40,10 @@ const MAX_PAGES: usize = 100;
 /// How long to wait for the usage and the last marker of an answer that is over.
 const TRAILER: Duration = Duration::from_secs(2);
 
+/// How many times as long as for bytes a server is waited for that only keeps the connection alive: one that
+/// queues a request or lets a model think for long says so by comments, and one that hangs may do it for ever.
+const BELIEVED: u32 = 6;
+
 /// One wire protocol: how a request is written and how its answer is read. Pure; the [`Driver`] does the rest.
 pub trait Adapter: Send + Sync {
     /// Returns the protocol spoken.
@@ -315,6 +319,7 @@ impl<A: Adapter> Provider for Driver<A> {
             error: None,
             waiting: Timeout::FirstByte,
             last: deadline - self.timeouts.first_byte,
+            content: deadline - self.timeouts.first_byte,
             timer: Box::pin(tokio::time::sleep_until(deadline)),
             timeouts: self.timeouts,
             about: About {
@@ -361,6 +366,8 @@ struct Answer {
     waiting: Timeout,
     /// When the last bytes came.
     last: Instant,
+    /// When the last of them came that said something.
+    content: Instant,
     timer: Pin<Box<Sleep>>,
     timeouts: Timeouts,
     about: About,
@@ -380,6 +387,12 @@ impl Answer {
         self.waiting = Timeout::Idle;
         self.last = Instant::now();
         let result = self.intake.push(chunk, &mut self.batch);
+        let patience = self.timeouts.first_byte.max(self.timeouts.idle).saturating_mul(BELIEVED);
+        if self.batch.iter().any(says_something) || self.intake.is_growing(chunk) {
+            self.content = self.last;
+        } else if result.is_ok() && self.last - self.content > patience {
+            return self.broken(Error::kept_alive(patience));
+        }
         self.settle(result);
         if self.limit() < before {
             // A wait that grows longer, or begins anew, is noticed when the timer fires.
@@ -454,6 +467,11 @@ impl Stream for Answer {
             }
         }
     }
+}
+
+/// Tells whether a delta is part of an answer, and not only a sign of life.
+fn says_something(delta: &Delta) -> bool {
+    !matches!(delta, Delta::Heartbeat | Delta::Start(_) | Delta::Warning(_))
 }
 
 /// Refuses a body that is compressed, which no request asks for.

@@ -20,12 +20,13 @@ use crate::transport::Transport;
 pub struct Timeouts {
     /// For the first byte of the body, from the moment the request is sent. Long: a model may reason first.
     pub first_byte: Duration,
-    /// For the next byte, once one has arrived; comments and pings count.
+    /// For the next byte, once one has arrived; comments and pings count. Where nothing else comes, they are
+    /// believed for six times the longer of the two.
     pub idle: Duration,
 }
 
 impl Default for Timeouts {
-    /// Ten minutes for the first byte, two for the next.
+    /// Ten minutes for the first byte, two for the next; an hour where the server only keeps the connection alive.
     fn default() -> Self {
         Self { first_byte: Duration::from_secs(600), idle: Duration::from_secs(120) }
     }

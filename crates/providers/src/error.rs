@@ -43,7 +43,7 @@ pub enum Timeout {
     Connect,
     /// No status and headers, or no first byte of the body, in time.
     FirstByte,
-    /// The stream stood still.
+    /// The stream stood still, or only kept itself alive.
     Idle,
 }
 
@@ -104,6 +104,14 @@ impl Error {
         };
         let mut error = Self::new(ErrorKind::Timeout, format!("{what} for {} s", after.as_secs_f64()));
         error.0.timeout = Some(which);
+        error
+    }
+
+    /// Returns an error for an answer that was kept alive for `after` and did not come.
+    pub(crate) fn kept_alive(after: Duration) -> Self {
+        let mut error =
+            Self::new(ErrorKind::Timeout, format!("nothing but keep-alives for {} s", after.as_secs_f64()));
+        error.0.timeout = Some(Timeout::Idle);
         error
     }
 

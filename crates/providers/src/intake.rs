@@ -97,6 +97,11 @@ impl Intake {
         self.decoder.is_ending()
     }
 
+    /// Tells whether such a chunk is a part of an answer that is taken whole, and says nothing before its end.
+    pub(crate) fn is_growing(&self, chunk: &[u8]) -> bool {
+        matches!(self.framing, Framing::Whole(_)) && !chunk.trim_ascii().is_empty()
+    }
+
     /// Returns the answer so far.
     pub fn fold(&self) -> &Fold {
         &self.fold

@@ -46,7 +46,7 @@ pub(crate) struct Asked {
     /// Longest wait for the first byte of the answer
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timeout_first_byte: Option<Duration>,
-    /// Longest silence in the middle of an answer
+    /// Longest silence within the answer; keep-alives without content are believed for six times the longer limit
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timeout_idle: Option<Duration>,
 }

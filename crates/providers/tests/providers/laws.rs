@@ -71,6 +71,41 @@ async fn a_stall_is_a_timeout_and_comments_are_no_stall() {
     assert_eq!(fold.message().text(), "hello");
 }
 
+#[tokio::test(start_paused = true)]
+async fn comments_alone_are_not_believed_for_ever() {
+    let streamed = "text/event-stream";
+    for (kind, sign) in [
+        (streamed, ": OPENROUTER PROCESSING\n\n"),
+        (streamed, "data: {\"choices\":[]}\n\n"),
+        ("application/json", "\n"),
+    ] {
+        for greeting in [vec![], vec![format!("data: {HELLO}\n\n").into()]] {
+            let greeted = !greeting.is_empty();
+            let mut alive = Canned::new(200, kind, "").tail(Tail::Hang);
+            alive.chunks = [greeting, vec![sign.into(); 100]].concat();
+            alive.pause = Duration::from_secs(8);
+            let began = tokio::time::Instant::now();
+            let (_, error) = play(&chat(alive)).await;
+            let (error, took) = (error.unwrap(), began.elapsed().as_secs());
+            assert_eq!((error.kind(), error.timeout()), (ErrorKind::Timeout, Some(Timeout::Idle)));
+            assert_eq!(error.message(), "nothing but keep-alives for 180 s", "{sign:?}");
+            assert!((180..200).contains(&took), "{sign:?}: {took} s");
+            assert_eq!(error.partial().map(|part| part.text()), greeted.then(|| "hello".to_owned()));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_taken_whole_may_take_its_time() {
+    let body = r#"{"choices":[{"index":0,"message":{"content":"hello"},"finish_reason":"stop"}]}"#;
+    let mut slow = Canned::new(200, "application/json", "");
+    slow.chunks = body.as_bytes().chunks(2).map(|two| two.to_vec().into()).collect();
+    slow.pause = Duration::from_secs(8);
+    let (fold, error) = play(&chat(slow)).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(fold.message().text(), "hello");
+}
+
 #[tokio::test]
 async fn a_huge_error_body_is_bounded_and_a_redirect_is_an_error() {
     let (_, error) = play(&chat(Canned::new(500, "text/plain", vec![b'x'; 10 << 20]))).await;
