@@ -59,7 +59,7 @@ pub(crate) async fn choose(
 }
 
 async fn first_model(providers: &Providers, entry: &Entry) -> Result<String, Failure> {
-    let models = providers.open(entry)?.models().await.map_err(aichat_engine::Error::from)?;
+    let models = providers.find(entry).await?.models().await.map_err(aichat_engine::Error::from)?;
     models.into_iter().next().map(|model| model.id).ok_or_else(|| {
         Failure::new(ErrorKind::NotFound, format!("{} offers no model", entry.name))
             .hint("name one with -m provider/model")

@@ -58,6 +58,8 @@ struct Inner {
     timeouts: Timeouts,
     keyless: bool,
     open: Mutex<HashMap<String, Arc<dyn Provider>>>,
+    /// Held by whoever asks a program for a key: who waits for it can still be stopped.
+    asking: tokio::sync::Mutex<()>,
 }
 
 impl Providers {
@@ -98,6 +100,7 @@ impl Providers {
             timeouts,
             keyless,
             open: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
         })))
     }
 
@@ -113,6 +116,7 @@ impl Providers {
             timeouts,
             keyless: inner.keyless,
             open: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -130,6 +134,17 @@ impl Providers {
         let provider = self.make(entry)?;
         open.insert(entry.name.clone(), Arc::clone(&provider));
         Ok(provider)
+    }
+
+    /// Returns a provider, ready to be asked; whoever waits can be stopped while a program is asked for its key.
+    pub(crate) async fn find(&self, entry: &Entry) -> Result<Arc<dyn Provider>, Failure> {
+        if !self.must_ask(entry) {
+            return self.open(entry);
+        }
+        let _turn = self.0.asking.lock().await;
+        let (providers, entry) = (self.clone(), entry.clone());
+        let found = tokio::task::spawn_blocking(move || providers.open(&entry)).await;
+        found.map_err(|_| Failure::new(ErrorKind::Cancelled, "the runtime ended"))?
     }
 
     /// Tells whether a program has to be asked for the key of a provider before it can be used.

@@ -42,7 +42,7 @@ impl Chat<'_> {
 
     async fn model(&mut self, named: Option<&str>) -> Result<(), Failure> {
         if let Some(text) = named {
-            let model = self.asker.model(text)?;
+            let model = self.asker.model(text).await?;
             self.say(&format!("{model} answers from now on"));
             self.asker.usual.model = Some(model);
             return Ok(());
@@ -131,7 +131,10 @@ impl Chat<'_> {
 
     async fn retry(&mut self, model: Option<&str>) -> Result<Send, Failure> {
         let session = self.current()?.clone();
-        let model = model.map(|text| self.asker.model(text)).transpose()?;
+        let model = match model {
+            Some(text) => Some(self.asker.model(text).await?),
+            None => None,
+        };
         let transcript = self.asker.engine.transcript(&session).await?;
         let last = transcript.asked(transcript.heads.shown()).last().map(|entry| entry.id.clone());
         let last = last.ok_or_else(|| Failure::new(ErrorKind::Input, "nothing was asked yet"))?;

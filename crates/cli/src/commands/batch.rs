@@ -155,9 +155,11 @@ struct Finder {
 impl LookUp for Finder {
     fn model(&self, text: &str) -> Result<ModelRef, Failure> {
         let model = self.context.model(text, &self.directory)?;
-        // What is wrong with a provider is said before anything is asked, unless others may stand in for it.
-        if !self.has_fallbacks {
-            self.providers.open(self.directory.find(&model.provider)?)?;
+        // What is wrong with a provider is said before anything is asked, unless others may stand in for it. A
+        // program is asked for its key once Ctrl-C can stop that.
+        let entry = self.directory.find(&model.provider)?;
+        if !self.has_fallbacks && !self.providers.must_ask(entry) {
+            self.providers.open(entry)?;
         }
         Ok(model)
     }

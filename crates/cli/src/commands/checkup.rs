@@ -79,7 +79,7 @@ pub(crate) fn run(context: &Context, args: &args::Test) -> Result<u8, Failure> {
         let model = named.or_else(|| default.map(|model| model.model.clone()));
         attempt(context, &providers, entry, model, &catalog)
     }));
-    let tried = context.runtime()?.block_on(tried);
+    let tried = context.attend(async { Ok(tried.await) })?;
 
     let mut output = Output::stdout()?;
     match context.global.json {
@@ -119,7 +119,7 @@ async fn attempt(
         ok: false,
         steps: Vec::new(),
     };
-    match providers.open(entry) {
+    match providers.find(entry).await {
         Ok(provider) => {
             let choose = |models: &[Model]| choose(context, entry, models, catalog);
             let mut checkup =

@@ -193,7 +193,7 @@ fn test(
         }
     }
     let tried = join_all(entries.iter().map(|entry| attempt(context, &providers, keys, entry)));
-    let tried = context.runtime()?.block_on(tried);
+    let tried = context.attend(async { Ok(tried.await) })?;
     let mut output = Output::stdout()?;
     if context.global.json {
         output.list(&tried)?;
@@ -227,7 +227,7 @@ fn test(
 
 async fn attempt(context: &Context, providers: &Providers, keys: &Keys<'_>, entry: &Entry) -> Tried {
     let begun = Instant::now();
-    let listed = match providers.open(entry) {
+    let listed = match providers.find(entry).await {
         Ok(provider) => {
             provider.models().await.map_err(|error| Failure::from(aichat_engine::Error::from(error)))
         }

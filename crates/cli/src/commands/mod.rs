@@ -58,7 +58,9 @@ use crate::output::Output;
 use crate::panics;
 use crate::paths::{Paths, is_absent};
 use crate::result::TurnResult;
+use crate::signals::Signals;
 use crate::talk::Talk;
+use turn::end_at_once;
 
 /// What a command works with: flags, environment, known secrets, a voice.
 #[derive(Clone)]
@@ -128,6 +130,28 @@ impl Context {
     /// Returns what time it is, for what has a price by the hour.
     pub(crate) fn now(&self) -> Moment {
         Moment::from_unix_micros(jiff::Timestamp::now().as_microsecond())
+    }
+
+    /// Waits for something until somebody asks to stop, in a runtime of its own. Programs that are asked for a key end
+    /// then, too.
+    pub(crate) fn attend<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let runtime = self.runtime()?;
+        let (done, mut signals) = runtime.block_on(async {
+            let mut signals = Signals::listen()?;
+            let done = tokio::select! {
+                biased;
+                stop = signals.stop() => Err(Failure::Stopped(stop)),
+                done = work => done,
+            };
+            Ok::<_, Failure>((done, signals))
+        })?;
+        // What was found may be more than its reader takes, and a signal still ends this; whoever is still waited for is
+        // not waited for.
+        let watch = move || runtime.block_on(async { end_at_once(signals.stop().await) });
+        std::thread::Builder::new().name("aichat-signals".to_owned()).spawn(watch).map_err(|error| {
+            Failure::new(ErrorKind::Unsupported, format!("cannot start a thread: {}", phrase(&error)))
+        })?;
+        done
     }
 
     /// Starts the runtime of a command that waits for something.

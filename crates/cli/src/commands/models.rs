@@ -64,8 +64,8 @@ fn list(context: &Context, names: &[String], known: bool, limit: Option<usize>) 
     if known {
         rows.extend(chosen.iter().flat_map(|provider| catalog.entries_of(&provider.name)).map(row));
     } else {
-        let lists =
-            context.runtime()?.block_on(join_all(chosen.iter().map(|entry| list_of(&providers, entry))));
+        let lists = join_all(chosen.iter().map(|entry| list_of(&providers, entry)));
+        let lists = context.attend(async { Ok(lists.await) })?;
         for (entry, list) in chosen.iter().zip(lists) {
             match list {
                 Ok(models) => {
@@ -123,7 +123,9 @@ fn offered(context: &Context, provider: &directory::Entry, model: Model, catalog
 
 /// Asks a provider which models it offers.
 async fn list_of(providers: &Providers, entry: &directory::Entry) -> Result<Vec<Model>, Failure> {
-    providers.open(entry)?.models().await.map_err(|error| failed(error, ModelRef::new(&*entry.name, "")))
+    let asked = ModelRef::new(&*entry.name, "");
+    let provider = providers.find(entry).await.map_err(|failure| failure.about(&asked))?;
+    provider.models().await.map_err(|error| failed(error, asked))
 }
 
 fn failed(error: aichat_providers::Error, model: ModelRef) -> Failure {
@@ -187,8 +189,11 @@ fn show(context: &Context, name: &str, known: bool) -> Result<u8, Failure> {
     let told = if known || !(entry.configured || providers.has_key(&entry)?) {
         None
     } else {
-        let provider = providers.open(&entry)?;
-        match context.runtime()?.block_on(provider.model(&model.model)) {
+        let asked = async {
+            let provider = providers.find(&entry).await.map_err(|failure| failure.about(&model))?;
+            Ok(provider.model(&model.model).await)
+        };
+        match context.attend(asked)? {
             Ok(told) => Some(told),
             Err(error) if found.is_none() => return Err(failed(error, model)),
             Err(error) => {

@@ -137,11 +137,10 @@ impl<'a> Asker<'a> {
 
     /// Finds the model that a text stands for, and whether it can be asked.
     #[cfg(feature = "chat")]
-    pub(crate) fn model(&self, text: &str) -> Result<ModelRef, Failure> {
+    pub(crate) async fn model(&self, text: &str) -> Result<ModelRef, Failure> {
         let model = self.context.model(text, &self.directory)?;
-        self.providers
-            .open(self.directory.find(&model.provider)?)
-            .map_err(|failure| failure.about(&model))?;
+        let found = self.providers.find(self.directory.find(&model.provider)?).await;
+        found.map_err(|failure| failure.about(&model))?;
         Ok(model)
     }
 

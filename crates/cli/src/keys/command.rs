@@ -42,7 +42,6 @@ struct Running {
 
 impl Running {
     fn end(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
         // One that has ended by itself cannot be ended.
         let _ = match self.leads {
             true => kill_process_group(self.pid, Signal::KILL),
@@ -66,20 +65,27 @@ fn running() -> std::sync::MutexGuard<'static, Vec<Running>> {
 
 /// Ends every program that is being asked: nobody waits for what it knows any more.
 pub(crate) fn stop() {
-    running().iter().for_each(Running::end);
+    for program in running().iter() {
+        program.stopped.store(true, Ordering::Relaxed);
+        program.end();
+    }
 }
 
 /// Returns what the command of a provider prints.
 ///
 /// # Errors
-/// Fails with kind `auth` where the command fails, takes too long, or prints nothing or no text.
+/// Fails with kind `auth` where the command fails, takes too long, or prints nothing or no text, and with kind
+/// `cancelled` where nobody waits for it any more.
 pub(super) fn run(entry: &Entry, words: &[String]) -> Result<SecretString, Failure> {
     let failed = |why: &dyn fmt::Display| {
         let what = format!("the key command of {} failed: {why}", entry.name);
         Failure::new(ErrorKind::Auth, what).hint("run the command by hand to see why")
     };
     let (program, arguments) = words.split_first().expect("a command has at least one word");
-    let printed = ask(program, arguments, None, LONGEST).map_err(|trouble| failed(&trouble))?;
+    let printed = ask(program, arguments, None, LONGEST).map_err(|trouble| match trouble {
+        Trouble::Stopped => Failure::new(ErrorKind::Cancelled, "interrupted"),
+        trouble => failed(&trouble),
+    })?;
     match String::from_utf8(printed) {
         Ok(key) if !key.trim().is_empty() => Ok(SecretString::from(key)),
         Ok(_) => Err(failed(&"it printed nothing")),
@@ -92,6 +98,8 @@ pub(super) fn run(entry: &Entry, words: &[String]) -> Result<SecretString, Failu
 pub(super) enum Trouble {
     /// It could not be started.
     Missing(String),
+    /// Nobody waits for it any more.
+    Stopped,
     /// It did not end in time.
     Late(Duration, String),
     /// It printed more than any key has.
@@ -104,6 +112,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, complaint) = match self {
             Self::Missing(why) => return f.write_str(why),
+            Self::Stopped => return f.write_str("interrupted"),
             Self::Long => return write!(f, "it printed more than {MAX_KEY} bytes"),
             Self::Late(longest, complaint) => {
                 (format!("it took longer than {} s", longest.as_secs_f64()), complaint)
@@ -149,6 +158,7 @@ pub(super) fn ask(
     let complaints = gather(child.stderr.take(), COMPLAINT);
     match watch(&mut child, &listed.0, &printed, end) {
         Ok(bytes) => Ok(bytes),
+        Err(_) if listed.0.stopped.load(Ordering::Relaxed) => Err(Trouble::Stopped),
         Err(Ended::Late) => {
             let printed = printed.recv_timeout(ARRIVAL).ok();
             Err(Trouble::Late(

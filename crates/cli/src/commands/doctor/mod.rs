@@ -134,13 +134,11 @@ pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
     let mut findings = Findings::default();
     let paths = surroundings::paths(context, &mut findings);
     let (directory, is_read) = config::look(context, paths.as_ref(), &mut findings);
-    let runtime = context.runtime()?;
-    let (found, kept) = runtime.block_on(futures::future::join(
+    let looks = futures::future::join(
         providers::look(context, paths.is_some(), &directory),
         store::look(context, paths.as_ref(), is_read),
-    ));
-    // Whoever still waits for the store is not waited for.
-    runtime.shutdown_background();
+    );
+    let (found, kept) = context.attend(async { Ok(looks.await) })?;
     config::keys(context, paths.as_ref(), &directory, &mut findings);
     findings.0.extend(kept.0);
     surroundings::proxies(context, &mut findings);

@@ -53,7 +53,7 @@ pub(super) async fn look(context: &Context, has_paths: bool, directory: &Directo
     let hurried = providers.within(PROBE);
     let local: Vec<&Entry> = directory.entries().iter().filter(|entry| entry.local).collect();
     let answers = join_all(
-        local.iter().map(|entry| async { Some(hurried.open(entry).ok()?.models().await.ok()?.len()) }),
+        local.iter().map(|entry| async { Some(hurried.find(entry).await.ok()?.models().await.ok()?.len()) }),
     )
     .await;
     match local.iter().zip(answers).find_map(|(entry, models)| Some((entry, models?))) {
@@ -79,7 +79,7 @@ async fn attempt(providers: &Providers, entry: &Entry) -> Findings {
         findings.note(Section::Providers, name, "the key goes over the network for everybody to see: http");
         findings.fix(format!("aichat settings set providers.{name}.base_url https://…"));
     }
-    let provider = match providers.open(entry) {
+    let provider = match providers.find(entry).await {
         Ok(provider) => provider,
         Err(failure) if failure.kind() == Some(ErrorKind::Unsupported) => {
             let what = failure.into_report().map(|report| report.message).unwrap_or_default();
