@@ -7,7 +7,7 @@ use std::time::Duration;
 use aichat_engine::ModelRef;
 use aichat_events::Redactor;
 use aichat_message::ErrorKind;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::exit;
 use crate::signals::Stop;
@@ -39,12 +39,12 @@ pub(crate) struct Report {
     pub(crate) retry_after_ms: Option<u64>,
     /// What would help.
     pub(crate) hint: Option<String>,
-    /// The provider's id of the request; the result object has it in a place of its own.
-    #[serde(skip)]
-    pub(crate) request_id: Option<String>,
-    /// Who was to be asked, as far as it was known by then; in the result object, too.
-    #[serde(skip)]
+    /// Who was asked or was to be, as far as it was known by then; where nobody has one yet, the model is empty.
+    #[serde(flatten, serialize_with = "asked")]
     pub(crate) model: Option<ModelRef>,
+    /// The provider's id of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) request_id: Option<String>,
 }
 
 impl Failure {
@@ -119,8 +119,8 @@ impl Report {
             retryable: kind.is_retryable() || kind == ErrorKind::Busy,
             retry_after_ms: None,
             hint: None,
-            request_id: None,
             model: None,
+            request_id: None,
         }
     }
 
@@ -134,7 +134,13 @@ impl Report {
         mask(&mut self.message);
         self.provider_code.as_mut().map(mask);
         self.hint.as_mut().map(mask);
+        self.request_id.as_mut().map(mask);
         self
+    }
+
+    /// Returns the error as it stands in an object that says by itself who was asked.
+    pub(crate) fn within(self) -> Self {
+        Self { model: None, request_id: None, ..self }
     }
 
     /// Fills in what would help after a failed call of this model, unless something is said already.
@@ -156,8 +162,10 @@ impl From<&aichat_engine::Error> for Report {
             retryable: error.is_retryable(),
             retry_after_ms: error.retry_after().map(millis),
             hint: error.hint().map(str::to_owned),
+            model: error
+                .provider()
+                .map(|provider| ModelRef::new(provider, error.model().unwrap_or_default())),
             request_id: error.request_id().map(str::to_owned),
-            model: None,
         }
     }
 }
@@ -184,6 +192,18 @@ impl From<io::Error> for Failure {
             _ => Self::new(ErrorKind::Store, format!("cannot write the output: {}", phrase(&error))),
         }
     }
+}
+
+/// Writes who was asked, as far as that is known.
+fn asked<S: Serializer>(model: &Option<ModelRef>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Asked<'a> {
+        provider: &'a str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        model: &'a str,
+    }
+    let asked = model.as_ref().map(|model| Asked { provider: &model.provider, model: &model.model });
+    asked.serialize(serializer)
 }
 
 /// Returns whole milliseconds.

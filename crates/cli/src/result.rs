@@ -132,7 +132,7 @@ impl TurnResult {
                 total_ms: Some(millis(outcome.total)),
             },
             warnings: outcome.warnings.iter().map(|text| redactor.redact_str(text).into_owned()).collect(),
-            error: error.map(|report| report.masked(redactor)),
+            error: error.map(|report| report.within().masked(redactor)),
         }
     }
 
@@ -164,7 +164,7 @@ impl TurnResult {
             request_id: report.request_id.as_deref().map(|id| redactor.redact_str(id).into_owned()),
             timing: Timing::default(),
             warnings: Vec::new(),
-            error: Some(report.masked(redactor)),
+            error: Some(report.within().masked(redactor)),
         }
     }
 

@@ -16,6 +16,8 @@ struct Inner {
     status: Option<u16>,
     code: Option<String>,
     request_id: Option<String>,
+    provider: Option<String>,
+    model: Option<String>,
     retryable: bool,
     retry_after: Option<Duration>,
     in_flight: bool,
@@ -32,6 +34,8 @@ impl Error {
             status: None,
             code: None,
             request_id: None,
+            provider: None,
+            model: None,
             retryable: kind.is_retryable() || kind == ErrorKind::Busy,
             retry_after: None,
             in_flight: false,
@@ -101,6 +105,16 @@ impl Error {
         self.0.request_id.as_deref()
     }
 
+    /// Returns the provider that was asked, where one was.
+    pub fn provider(&self) -> Option<&str> {
+        self.0.provider.as_deref()
+    }
+
+    /// Returns the model that was asked, where one was.
+    pub fn model(&self) -> Option<&str> {
+        self.0.model.as_deref()
+    }
+
     /// Returns what would help, where whoever failed knows it.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
@@ -147,6 +161,8 @@ impl From<aichat_providers::Error> for Error {
             status: error.status(),
             code: error.code().map(str::to_owned),
             request_id: error.request_id().map(str::to_owned),
+            provider: error.provider().map(str::to_owned),
+            model: error.model().map(str::to_owned),
             retryable: error.is_retryable(),
             retry_after: error.retry_after(),
             in_flight: false,

@@ -76,6 +76,34 @@ fn a_turn_that_never_began_says_in_json_who_was_to_be_asked() {
 }
 
 #[test]
+fn an_error_object_says_who_was_asked_and_by_which_request() {
+    let home = Home::new();
+    let refused =
+        r#"{"type":"error","error":{"type":"authentication_error","message":"no"},"request_id":"req_7"}"#;
+    let server = Server::start(move |_, _| (401, "application/json", refused.to_owned()));
+    home.configure(&format!(
+        "[providers.own]\nprotocol = \"anthropic\"\nbase_url = \"{}\"\napi_key_command = [\"echo\", \"k\"]\n",
+        server.url
+    ));
+    let (own, none) = (Value::from("own"), Value::Null);
+    for (line, provider, model, request) in [
+        ("models list own", &own, &none, &Value::from("req_7")),
+        ("models show own/x", &own, &Value::from("x"), &Value::from("req_7")),
+        ("models list groq", &Value::from("groq"), &none, &none),
+        ("sessions show nobody", &none, &none, &none),
+    ] {
+        let done = home.run(&format!("{line} --json"));
+        let object: Value = serde_json::from_str(&done.out).unwrap();
+        let error = &object["error"];
+        assert_eq!(object["schema"], "aichat.error/1", "{line}");
+        assert_eq!((&error["provider"], &error["model"], &error["request_id"]), (provider, model, request));
+    }
+    let result: Value = serde_json::from_str(&home.run("send -m own/x --json hi").out).unwrap();
+    assert_eq!((&result["provider"], &result["request_id"]), (&own, &Value::from("req_7")));
+    assert!(result["error"]["provider"].is_null(), "it is said once: {result}");
+}
+
+#[test]
 fn keys_that_are_missing_or_refused() {
     let home = Home::new();
     insta::assert_snapshot!(said(&home, &["send -m groq/x hi", "keys which groq", "send -m openai/k hi"]), @r#"
