@@ -1,5 +1,7 @@
 //! Exchanges in few bytes: piece after piece as they are written down, and together for good.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -125,7 +127,7 @@ impl Exchange {
             Some(VERSION) => {
                 let mut found = Found::default();
                 found.read(&mut rest);
-                if rest.rest.is_empty() { Ok(found.exchanges()) } else { Err(bad()) }
+                if rest.rest().is_empty() { Ok(found.exchanges()) } else { Err(bad()) }
             }
             Some(later) => {
                 let what = format!("exchanges packed by a later version of this program ({later})");
@@ -188,9 +190,9 @@ impl Found {
     fn read(&mut self, rest: &mut Reader) {
         let mut before = None;
         loop {
-            let whole = rest.rest.clone();
+            let at = rest.at;
             let Some((number, piece)) = rest.piece(&mut before) else {
-                rest.rest = whole;
+                rest.at = at;
                 return;
             };
             match (self.0.iter_mut().rfind(|(known, _)| *known == number), piece) {
@@ -275,28 +277,47 @@ fn push_number(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
-/// What is left to read; what it gives out shares the memory, where it can.
+/// What is read and how far; what it gives out shares the memory, where it can.
 struct Reader {
-    rest: Bytes,
+    whole: Bytes,
+    at: usize,
     /// How many bytes may still be made of few.
     room: usize,
 }
 
 impl Reader {
-    fn of(rest: Bytes) -> Self {
-        Self { rest, room: MOST }
+    fn of(whole: Bytes) -> Self {
+        Self { whole, at: 0, room: MOST }
+    }
+
+    fn rest(&self) -> &[u8] {
+        &self.whole[self.at..]
+    }
+
+    fn skip(&mut self, length: usize) -> Option<Range<usize>> {
+        let from = self.at;
+        (length <= self.whole.len() - from).then(|| {
+            self.at += length;
+            from..self.at
+        })
     }
 
     fn take(&mut self, length: usize) -> Option<Bytes> {
-        (length <= self.rest.len()).then(|| self.rest.split_to(length))
+        self.skip(length).map(|range| self.whole.slice(range))
+    }
+
+    fn tag(&mut self) -> Option<u8> {
+        let tag = *self.rest().first()?;
+        self.at += 1;
+        Some(tag)
     }
 
     fn number(&mut self) -> Option<u64> {
         let mut number = 0;
-        for (at, byte) in self.rest.iter().take(10).enumerate() {
+        for (at, byte) in self.rest().iter().take(10).enumerate() {
             number |= u64::from(byte & 0x7f).checked_shl(7 * at as u32)?;
             if *byte < 0x80 {
-                self.rest = self.rest.slice(at + 1..);
+                self.at += at + 1;
                 return Some(number);
             }
         }
@@ -326,7 +347,7 @@ impl Reader {
 
     /// Reads a piece; `before` is the chunk before it, which it becomes if it is one.
     fn piece(&mut self, before: &mut Option<Chunk>) -> Option<(u64, Piece)> {
-        let tag = self.take(1)?[0];
+        let tag = self.tag()?;
         let number = self.number()?;
         let piece = match tag {
             REQUEST => Piece::Request(self.json()?),
@@ -352,7 +373,7 @@ impl Reader {
 
     /// Reads a piece and makes nothing of its bytes; `before` is the length of the chunk before it.
     fn glimpse(&mut self, before: &mut u64) -> Option<(u64, Glimpse)> {
-        let tag = self.take(1)?[0];
+        let tag = self.tag()?;
         let number = self.number()?;
         let glimpse = match tag {
             REQUEST => Glimpse::Request(Box::new(self.json()?)),
@@ -366,7 +387,9 @@ impl Reader {
                         .checked_add(self.number()?)
                         .filter(|kept| *kept <= before.saturating_mul(2))?,
                 };
-                *before = kept.saturating_add(self.bytes()?.len() as u64);
+                let length = self.number()?;
+                self.skip(usize::try_from(length).ok()?)?;
+                *before = kept.saturating_add(length);
                 Glimpse::Chunk(*before)
             }
             END => Glimpse::End(self.json()?),
@@ -386,7 +409,7 @@ impl Reader {
         let Framed { request, answer, end } = self.json()?;
         let count = usize::try_from(self.number()?).ok()?;
         // Each takes a byte at least: a count that cannot be costs nothing.
-        if count > self.rest.len() {
+        if count > self.rest().len() {
             return None;
         }
         let lengths = (0..count).map(|_| self.number()).collect::<Option<Vec<_>>>()?;
@@ -528,7 +551,7 @@ mod tests {
         for _ in 0..10 {
             bomb.extend([LIKE, 0, 0, 0x80, 0x08, 0, 0]);
         }
-        let mut reader = Reader { rest: bomb.into(), room: 5 << 10 };
+        let mut reader = Reader { whole: bomb.into(), at: 0, room: 5 << 10 };
         let mut before = None;
         assert_eq!(std::iter::from_fn(|| reader.piece(&mut before)).count(), 1 + 5);
     }
