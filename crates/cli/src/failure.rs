@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
 
-use aichat_engine::ModelRef;
+use aichat_engine::{ModelRef, Reason};
 use aichat_events::Redactor;
 use aichat_message::ErrorKind;
 use serde::{Serialize, Serializer};
@@ -39,6 +39,9 @@ pub(crate) struct Report {
     pub(crate) retry_after_ms: Option<u64>,
     /// What would help.
     pub(crate) hint: Option<String>,
+    /// What exactly went wrong, for the advice.
+    #[serde(skip)]
+    reason: Option<Reason>,
     /// Who was asked or was to be, as far as it was known by then; where nobody has one yet, the model is empty.
     #[serde(flatten, serialize_with = "asked")]
     pub(crate) model: Option<ModelRef>,
@@ -119,6 +122,7 @@ impl Report {
             retryable: kind.is_retryable() || kind == ErrorKind::Busy,
             retry_after_ms: None,
             hint: None,
+            reason: None,
             model: None,
             request_id: None,
         }
@@ -162,6 +166,7 @@ impl From<&aichat_engine::Error> for Report {
             retryable: error.is_retryable(),
             retry_after_ms: error.retry_after().map(millis),
             hint: error.hint().map(str::to_owned),
+            reason: error.reason(),
             model: error
                 .provider()
                 .map(|provider| ModelRef::new(provider, error.model().unwrap_or_default())),
@@ -233,7 +238,7 @@ fn advice(report: &Report, provider: Option<&str>) -> Option<String> {
             format!("the key for {name} may not do this; `aichat keys which {name}` shows which one was used")
         }
         ErrorKind::Billing | ErrorKind::Quota => format!("check plan and billing of your account at {name}"),
-        ErrorKind::Budget if report.message.contains("is not known") => {
+        ErrorKind::Budget if report.reason == Some(Reason::Unpriced) => {
             "pass --allow-unpriced, or give it a price in models.json beside the configuration".to_owned()
         }
         ErrorKind::Budget => {
@@ -260,8 +265,7 @@ fn advice(report: &Report, provider: Option<&str>) -> Option<String> {
         ErrorKind::ContextTooLong => "send less, or choose a model with a larger context window".to_owned(),
         ErrorKind::TooLarge => "send less".to_owned(),
         ErrorKind::InvalidRequest => "--dry-run shows what is sent".to_owned(),
-        // The class of codes with which a database lets nobody in.
-        ErrorKind::Store if report.message.contains("(SQLSTATE 28") => {
+        ErrorKind::Store if report.reason == Some(Reason::Login) => {
             "set PGPASSWORD to the user's password, or keep it in ~/.pgpass".to_owned()
         }
         ErrorKind::Store => {
@@ -270,7 +274,7 @@ fn advice(report: &Report, provider: Option<&str>) -> Option<String> {
         ErrorKind::Config if report.status.is_some_and(|status| (300..400).contains(&status)) => {
             format!("set providers.{name}.base_url to the address that the server redirects to")
         }
-        ErrorKind::Config if report.message.contains("the base url") => {
+        ErrorKind::Config if report.reason == Some(Reason::Address) => {
             format!("mend providers.{name}.base_url; `aichat settings show --origin` says where it is from")
         }
         ErrorKind::Busy => "pass --wait to wait for the other turn".to_owned(),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 #[cfg(feature = "postgres")]
-use aichat_store::PostgresAddress;
+use aichat_store::{ErrorKind, PostgresAddress};
 
 /// Where sessions are kept.
 #[derive(Clone, Debug)]
@@ -41,9 +41,9 @@ impl Location {
 #[cfg(feature = "postgres")]
 fn database(address: &str) -> Result<Location, Complaint> {
     PostgresAddress::parse(address).map(Location::Database).map_err(|error| Complaint {
-        hint: match error.to_string().contains("password") {
-            true => "leave it out; set PGPASSWORD, or keep it in ~/.pgpass",
-            false => "a database is written postgres://USER@HOST/DATABASE",
+        hint: match error.kind() {
+            ErrorKind::Exposed => "leave it out; set PGPASSWORD, or keep it in ~/.pgpass",
+            _ => "a database is written postgres://USER@HOST/DATABASE",
         },
         what: error.to_string(),
     })

@@ -16,7 +16,7 @@ use aichat_store::{Account, Balance, Hold, Ledger, Verdict};
 
 use crate::company::Company;
 use crate::cost::{Pricing, is_whole};
-use crate::error::Error;
+use crate::error::{Error, Reason};
 use crate::preview;
 use crate::project::Summary;
 
@@ -473,7 +473,7 @@ impl Purse {
             remaining: limit,
             needed: None,
         };
-        Refusal { fact, error: Error::new(ErrorKind::Budget, what) }
+        Refusal { fact, error: Error::new(ErrorKind::Budget, what).with_reason(Reason::Unpriced) }
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use aichat_message::{ErrorKind, SessionId};
+use aichat_providers::Obstacle;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -20,9 +21,23 @@ struct Inner {
     model: Option<String>,
     retryable: bool,
     retry_after: Option<Duration>,
-    in_flight: bool,
+    reason: Option<Reason>,
     hint: Option<String>,
     source: Option<Source>,
+}
+
+/// What exactly went wrong, where whoever tells it may know a way round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Another turn of the session is in flight, beside which a fork could go on.
+    InFlight,
+    /// A budget is set, and what the model costs is not known.
+    Unpriced,
+    /// The provider's address is wrong.
+    Address,
+    /// The database lets nobody in with this user and password.
+    Login,
 }
 
 impl Error {
@@ -38,7 +53,7 @@ impl Error {
             model: None,
             retryable: kind.is_retryable() || kind == ErrorKind::Busy,
             retry_after: None,
-            in_flight: false,
+            reason: None,
             hint: None,
             source: None,
         }))
@@ -53,14 +68,14 @@ impl Error {
 
     /// Returns the error of a turn that another one of its session keeps out.
     pub(crate) fn in_flight(session: &SessionId) -> Self {
-        let mut this = Self::new(ErrorKind::Busy, format!("another turn of session {session} is in flight"));
-        this.0.in_flight = true;
-        this
+        let what = format!("another turn of session {session} is in flight");
+        Self::new(ErrorKind::Busy, what).with_reason(Reason::InFlight)
     }
 
-    /// Tells whether another turn of the session is in flight, beside which a fork could go on.
-    pub fn is_in_flight(&self) -> bool {
-        self.0.in_flight
+    /// Says what exactly went wrong.
+    pub(crate) fn with_reason(mut self, reason: Reason) -> Self {
+        self.0.reason = Some(reason);
+        self
     }
 
     pub(crate) fn input(message: impl Into<String>) -> Self {
@@ -88,6 +103,11 @@ impl Error {
     /// Returns what went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// Returns what exactly went wrong, where that is worth telling apart.
+    pub fn reason(&self) -> Option<Reason> {
+        self.0.reason
     }
 
     /// Returns the HTTP status, where a provider gave one.
@@ -165,7 +185,7 @@ impl From<aichat_providers::Error> for Error {
             model: error.model().map(str::to_owned),
             retryable: error.is_retryable(),
             retry_after: error.retry_after(),
-            in_flight: false,
+            reason: (error.obstacle() == Some(Obstacle::Address)).then_some(Reason::Address),
             hint: None,
             source: Some(error.into()),
         }))
@@ -184,8 +204,11 @@ impl From<aichat_store::Error> for Error {
         };
         let retryable =
             matches!(error.kind(), aichat_store::ErrorKind::Busy | aichat_store::ErrorKind::Unavailable);
+        // The class of codes with which a database lets nobody in.
+        let is_shut_out = error.code().is_some_and(|code| code.starts_with("28"));
         let mut this = Self::new(kind, message).with_source(error);
         this.0.retryable = retryable;
+        this.0.reason = is_shut_out.then_some(Reason::Login);
         this
     }
 }

@@ -86,7 +86,7 @@ pub use company::{Company, Draw};
 pub use costs::{CostBy, CostGroup, CostQuery, Costs};
 pub use document::{DocumentKind, Versioned};
 pub use engine::{Builder, Engine, Registry};
-pub use error::Error;
+pub use error::{Error, Reason};
 pub use fallback::Reroute;
 pub use follow::{Follow, Happened};
 pub use foreign::{Adopted, Foreign, Importer, Said, importers, recognise};

@@ -192,7 +192,7 @@ impl Cause {
             (None, _) if leads_elsewhere(error) => Self::WrongPath,
             (None, ErrorKind::NotFound) => Self::NoModel,
             (None, ErrorKind::Decode | ErrorKind::Truncated) => Self::Protocol,
-            (None, ErrorKind::Config) => Self::Config,
+            (Some(Obstacle::Address), _) | (None, ErrorKind::Config) => Self::Config,
             (None, ErrorKind::Server) => Self::Server,
             (None, _) => Self::Request,
         }

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use aichat_message::ErrorKind;
 
-use crate::error::Error;
+use crate::error::{Error, Obstacle};
 use crate::redaction::Redactor;
 use crate::transport::Transport;
 
@@ -145,7 +145,9 @@ impl Base {
     /// # Errors
     /// Fails with kind `config`; the error does not repeat the address, which may hold a secret.
     pub(crate) fn parse(url: &str) -> Result<Self, Error> {
-        let bad = |what: &str| Error::new(ErrorKind::Config, format!("the base url {what}"));
+        let bad = |what: &str| {
+            Error::new(ErrorKind::Config, format!("the base url {what}")).with_obstacle(Obstacle::Address)
+        };
         let uri: Uri = url.trim().parse().map_err(|_| bad("is not a valid address"))?;
         let scheme = match uri.scheme_str() {
             Some(scheme @ ("http" | "https")) => scheme,

@@ -52,6 +52,8 @@ pub enum Timeout {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Obstacle {
+    /// The provider's address is wrong, so that nobody is asked.
+    Address,
     /// The host's name cannot be resolved.
     Name,
     /// Nobody listens at the port.
@@ -73,6 +75,7 @@ impl Obstacle {
     #[cfg(feature = "http")]
     pub(crate) const fn phrase(self) -> &'static str {
         match self {
+            Self::Address => "the address is wrong",
             Self::Name => "the host's name cannot be resolved",
             Self::Refused => "the connection was refused; is the server running?",
             Self::Unreachable => "the network cannot reach the host",

@@ -10,6 +10,7 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     message: String,
+    code: Option<String>,
     source: Option<Source>,
 }
 
@@ -33,12 +34,21 @@ pub enum ErrorKind {
     Newer,
     /// The caller asked for something that cannot be: an event out of order, a key of the wrong shape.
     Invalid,
+    /// The caller wrote a secret where others would see it.
+    Exposed,
 }
 
 impl Error {
     /// Returns an error of this kind. `message` is one lower-case phrase without a period.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), source: None }))
+        Self(Box::new(Inner { kind, message: message.into(), code: None, source: None }))
+    }
+
+    /// Sets the code that a database gives: its SQLSTATE.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.0.code = Some(code.into());
+        self
     }
 
     /// Adds the cause.
@@ -62,6 +72,11 @@ impl Error {
     /// Returns what went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// Returns the code that a database gave: its SQLSTATE.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
     }
 
     /// Tells whether trying again later may succeed.

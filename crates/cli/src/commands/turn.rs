@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aichat_engine::{
-    After, Engine, Fork, Form as AnswerForm, ModelRef, Outcome, Piece, Send, Status, TurnStream,
+    After, Engine, Fork, Form as AnswerForm, ModelRef, Outcome, Piece, Reason, Send, Status, TurnStream,
 };
 use aichat_events::Interruption;
 use aichat_message::{ErrorKind, FinishReason, Message, PartKind, SessionId};
@@ -174,7 +174,7 @@ impl<'a> Asker<'a> {
         send.session = begun;
         let (session, model) = (send.session.clone(), send.model.clone());
         let sent = match (self.engine.send(send.clone()).await, &session) {
-            (Err(error), Some(busy)) if error.is_in_flight() && self.args.fork => {
+            (Err(error), Some(busy)) if error.reason() == Some(Reason::InFlight) && self.args.fork => {
                 let fork =
                     self.engine.fork(busy, &Fork { scope: send.scope.clone(), ..Fork::default() }).await?;
                 self.context.talk.note(&format!("{busy} is busy; this goes on in its fork {fork}"));

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use aichat_catalog::Catalog;
-use aichat_engine::{Budget, CostBy, CostQuery, Engine, Fork, ForkAt, ModelRef, Outcome, Send, Status};
+use aichat_engine::{
+    Budget, CostBy, CostQuery, Engine, Fork, ForkAt, ModelRef, Outcome, Reason, Send, Status,
+};
 use aichat_events::{BudgetCommitted, BudgetExceeded, BudgetReleased, BudgetReserved, Fact};
 use aichat_message::{CostStatus, Delta, ErrorKind, FinishReason, Money, SessionId, Usage};
 use aichat_providers::{Error, Info, Provider, RetryPolicy, Scripted, Turn};
@@ -184,10 +186,9 @@ async fn a_model_without_a_price_is_asked_only_where_that_is_allowed() {
     let engine = engine(&store, &script, day("1"));
     let mut send = Send::new(ModelRef::new("scripted", "unheard-of"), "hello");
     let outcome = engine.send(send.clone()).await.unwrap().outcome().await.unwrap();
-    assert_eq!(
-        outcome.error.unwrap().to_string(),
-        "scripted/unheard-of: what it costs is not known, and a budget is set"
-    );
+    let error = outcome.error.unwrap();
+    assert_eq!(error.to_string(), "scripted/unheard-of: what it costs is not known, and a budget is set");
+    assert_eq!(error.reason(), Some(Reason::Unpriced));
     assert_eq!(script.requests().len(), 0);
     send.allow_unpriced = true;
     let outcome = engine.send(send).await.unwrap().outcome().await.unwrap();

@@ -38,8 +38,8 @@ impl PostgresAddress {
     /// Reads a URL.
     ///
     /// # Errors
-    /// Fails with `invalid` where it is not such a URL, where it names no user or no database, where it holds a
-    /// password, and where it has a parameter that is not known.
+    /// Fails with `invalid` where it is not such a URL, where it names no user or no database, and where it has a
+    /// parameter that is not known, and with `exposed` where it holds a password.
     pub fn parse(url: &str) -> Result<Self, Error> {
         let url =
             Url::parse(url).map_err(|error| invalid(format!("the address of the database: {error}")))?;
@@ -150,7 +150,8 @@ fn invalid(message: String) -> Error {
 }
 
 fn password() -> Error {
-    invalid("the address of a database holds no password: it would be seen by others".to_owned())
+    let what = "the address of a database holds no password: it would be seen by others";
+    Error::new(ErrorKind::Exposed, what)
 }
 
 /// Returns percent-encoded text as it was before.
@@ -207,6 +208,8 @@ mod tests {
             let said = read(url);
             assert!(said.contains(wanted), "{url}: {said}");
             assert!(!said.contains("s3cr3t"), "{said}");
+            let kind = PostgresAddress::parse(url).map(drop).unwrap_err().kind();
+            assert_eq!(kind == ErrorKind::Exposed, url.contains("s3cr3t"), "{url}");
         }
     }
 }

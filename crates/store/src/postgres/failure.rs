@@ -97,11 +97,11 @@ impl Failure {
         match error {
             sqlx::Error::Io(source) => Error::new(kind, message).with_source(source),
             // The server's own words and code; its detail may quote a row.
-            sqlx::Error::Database(source) => Error::new(kind, message).with_source(format!(
-                "{} (SQLSTATE {})",
-                source.message(),
-                source.code().unwrap_or_default()
-            )),
+            sqlx::Error::Database(source) => {
+                let code = source.code().unwrap_or_default();
+                let words = format!("{} (SQLSTATE {code})", source.message());
+                Error::new(kind, message).with_code(code).with_source(words)
+            }
             other => Error::new(kind, message).with_source(other.to_string()),
         }
     }

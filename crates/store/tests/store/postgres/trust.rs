@@ -31,6 +31,7 @@ async fn a_password_lets_in_and_is_never_shown() {
         let error = store.head(&session(1)).await.unwrap_err();
         let said = format!("{error} {error:?} {store:?}");
         assert_eq!(error.kind(), ErrorKind::Io, "{said}");
+        assert_eq!(error.code(), Some(wanted));
         assert!(said.contains(wanted) && said.contains(place), "{said}");
         assert!(!said.contains("wr0ng") && !said.contains(PASSWORD), "{said}");
     }
