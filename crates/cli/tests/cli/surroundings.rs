@@ -98,8 +98,8 @@ fn in_json_mode_a_disk_that_is_full_is_told_in_words() {
         assert_eq!((done.code, done.err.matches(full).count()), (74, 1), "{line}: {}", done.err);
     }
     // What it was about is told as well.
-    let done = shell(&home, "exec \"$A\" --json sessions show ses_0 >/dev/full");
+    let done = shell(&home, "exec \"$A\" --json sessions show ses_00000000 >/dev/full");
     let told: Vec<&str> = done.err.lines().filter(|line| line.starts_with("error: ")).collect();
     assert_eq!((done.code, told.len()), (74, 2), "{}", done.err);
-    assert!(told[0].contains("ses_0") && told[1].ends_with(full), "{}", done.err);
+    assert!(told[0].contains("ses_00000000") && told[1].ends_with(full), "{}", done.err);
 }
