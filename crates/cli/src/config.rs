@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use aichat_engine::nearest;
 use aichat_message::{ErrorKind, Money, Protocol};
 use http::HeaderName;
 use toml_edit::{Document, Item, Key, Table, TableLike, Value};
 
-use crate::choice::nearest;
 use crate::failure::Failure;
 use crate::location::{Complaint, Location};
 use crate::paths::is_absent;

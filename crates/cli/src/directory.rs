@@ -2,10 +2,10 @@
 
 use std::net::Ipv4Addr;
 
+use aichat_engine::Unnamed;
 use aichat_message::{ErrorKind, Protocol};
 use http::HeaderName;
 
-use crate::choice::nearest;
 use crate::config::{Config, Header, Located, Section};
 use crate::env::Env;
 use crate::failure::Failure;
@@ -215,6 +215,11 @@ impl Directory {
         &self.0
     }
 
+    /// Returns the name of every provider.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.0.iter().map(|entry| entry.name.as_str()).collect()
+    }
+
     /// Returns the provider of that name.
     pub(crate) fn get(&self, name: &str) -> Option<&Entry> {
         self.0.iter().find(|entry| entry.name == name)
@@ -225,13 +230,7 @@ impl Directory {
     /// # Errors
     /// Fails with kind `not_found`, saying which name was probably meant.
     pub(crate) fn find(&self, name: &str) -> Result<&Entry, Failure> {
-        self.get(name).ok_or_else(|| {
-            let failure = Failure::new(ErrorKind::NotFound, format!("there is no provider named {name:?}"));
-            match nearest(name, self.0.iter().map(|entry| entry.name.as_str())) {
-                Some(near) => failure.hint(format!("did you mean {near:?}?")),
-                None => failure.hint("`aichat providers list` shows the providers"),
-            }
-        })
+        self.get(name).ok_or_else(|| Unnamed::provider(name, &self.names()).into())
     }
 }
 

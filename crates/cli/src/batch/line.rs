@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use aichat_engine::{Agent, Form, Piece, Send, Template, Versioned};
+use aichat_engine::{Agent, Form, Piece, Send, Template, Versioned, nearest};
 use aichat_message::{ErrorKind, Extra, Json, Message};
 use serde::Deserialize;
 
 use super::source::Raw;
-use crate::choice;
 use crate::failure::Failure;
 use crate::options;
 use crate::schema;
@@ -222,7 +221,7 @@ fn misread(error: &serde_json::Error) -> Failure {
         return match unknown {
             Some(name) => {
                 let failure = input(format!("there is no field {name:?}"));
-                failure.hint(match choice::nearest(name, FIELDS) {
+                failure.hint(match nearest(name, FIELDS) {
                     Some(near) => format!("did you mean {near:?}?"),
                     None => format!("the fields are {}; what is your own goes into id", FIELDS.join(", ")),
                 })

@@ -19,7 +19,6 @@ use self::history::History;
 use self::reader::{Kind, Read, Reader};
 use self::verb::{Verb, Wish};
 use crate::args::{self, Form};
-use crate::choice;
 use crate::commands::Context;
 use crate::commands::turn::{Asker, end_at_once};
 use crate::exit;
@@ -47,10 +46,14 @@ pub(crate) fn run(context: &Context, args: &args::Chat) -> Result<u8, Failure> {
         let words = Words {
             engine: asker.engine.clone(),
             runtime: runtime.handle().clone(),
-            models: choice::known(&asker.directory, context.default_model()?.as_ref(), &context.catalog()?)
-                .iter()
-                .map(ModelRef::to_string)
-                .collect(),
+            models: ModelRef::known(
+                &asker.directory.names(),
+                context.default_model()?.as_ref(),
+                &context.catalog()?,
+            )
+            .iter()
+            .map(ModelRef::to_string)
+            .collect(),
         };
         let file = context.paths()?.state.join("history");
         let file = Some(file).filter(|_| !args.turn.no_save);

@@ -1,9 +1,9 @@
 //! Dot commands: what can be said at the prompt besides a prompt.
 
+use aichat_engine::nearest;
 use aichat_message::ErrorKind;
 
 use super::lines::Said;
-use crate::choice;
 use crate::failure::Failure;
 
 /// What a line at the prompt asks for.
@@ -83,7 +83,7 @@ pub(crate) fn read(said: Said) -> Result<Wish, Failure> {
         Some((_, verb, ..)) => Ok(Wish::Do(*verb, rest)),
         None => {
             let names = || VERBS.iter().map(|(verb, ..)| *verb);
-            let near = names().find(|verb| verb.starts_with(name)).or_else(|| choice::nearest(name, names()));
+            let near = names().find(|verb| verb.starts_with(name)).or_else(|| nearest(name, names()));
             let failure = Failure::new(ErrorKind::Usage, format!("there is no command .{name}"));
             let prompt = format!("a prompt that begins like this is written \\.{name}");
             Err(match near {

@@ -1,12 +1,11 @@
 //! What agents and templates have in common: they are listed, shown, deleted, exported and imported as documents.
 
-use aichat_engine::{Agent, DocumentKind, Engine, ModelRef, Piece, Template, Versioned};
+use aichat_engine::{Agent, DocumentKind, Engine, ModelRef, Piece, Template, Versioned, nearest};
 use aichat_message::ErrorKind;
 
 use super::{Context, sessions};
 use crate::args::{self, Kept};
 use crate::assemble::{self, Providers, Timeouts};
-use crate::choice;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -132,7 +131,7 @@ async fn found<T: Shown, F>(engine: &Engine, name: &str, found: Result<F, Failur
     match found {
         Err(failure) if failure.kind() == Some(ErrorKind::Input) => {
             let all = engine.documents::<T>(None).await?;
-            Err(failure.hint(match choice::nearest(name, all.iter().map(Versioned::name)) {
+            Err(failure.hint(match nearest(name, all.iter().map(Versioned::name)) {
                 Some(near) => format!("did you mean {near:?}?"),
                 None => format!("`aichat {} list` lists them", T::COMMAND),
             }))
