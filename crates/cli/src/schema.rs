@@ -2,143 +2,29 @@
 
 use std::path::Path;
 
-use aichat_message::{ErrorKind, Extra, Json};
+use aichat_engine::{output_of_fields, output_of_schema};
 use aichat_providers::Output;
-use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::prompt;
 
-/// Longest name providers take for a schema.
-const LONGEST_NAME: usize = 64;
-
 /// Returns the form of answer that a text stands for: a JSON Schema, a file with one, or fields.
-///
-/// Fields are written with commas or line breaks between them: a name, perhaps its type (`str`, `int`, `float`,
-/// `bool`, and any of them with `[]` for a list), and after a colon what it means: `name, age int, tags str[]: in
-/// English`. All of them are required, and there are no others.
 ///
 /// # Errors
 /// Fails with kind `input` where a file cannot be read, and with kind `usage` where the text is none of these.
 pub(crate) fn parse(text: &str) -> Result<Output, Failure> {
     let trimmed = text.trim();
     if trimmed.starts_with(['{', '"']) || ["true", "false"].contains(&trimmed) {
-        return given(trimmed, "the schema");
+        return Ok(output_of_schema(trimmed, "the schema")?);
     }
     let path = trimmed.strip_prefix('@').unwrap_or(trimmed);
     // What has the marks of several fields, or of a meaning, is no name of a file that is not there.
     let looks_like_one = path.contains('/') || path.ends_with(".json");
     let is_path = path.len() < trimmed.len() || looks_like_one && !path.contains([':', ',', '\n']);
     if is_path || !path.is_empty() && Path::new(path).is_file() {
-        return given(&prompt::text_of(Path::new(path))?, path);
+        return Ok(output_of_schema(&prompt::text_of(Path::new(path))?, path)?);
     }
-    fields(trimmed)
-}
-
-/// Returns the form of answer that a JSON Schema stands for.
-///
-/// # Errors
-/// Fails with kind `usage` where the text is none.
-pub(crate) fn given(text: &str, what: &str) -> Result<Output, Failure> {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Head {
-        title: Option<String>,
-    }
-    let wrong = |why: &str| Failure::new(ErrorKind::Usage, format!("{what} {why}"));
-    let schema = Json::new(text.trim()).map_err(|_| wrong("is not JSON"))?;
-    let head: Head = schema.to().map_err(|_| wrong("is not a JSON Schema: an object is wanted"))?;
-    let name: String = head.title.unwrap_or_default().chars().map(legal).take(LONGEST_NAME).collect();
-    let name = if name.is_empty() { "answer".to_owned() } else { name };
-    Ok(Output::Schema { name, schema, strict: None })
-}
-
-fn legal(c: char) -> char {
-    if c.is_ascii_alphanumeric() || "_-".contains(c) { c } else { '_' }
-}
-
-/// Returns the form of answer that fields stand for.
-///
-/// # Errors
-/// Fails with kind `usage` where the text is none.
-pub(crate) fn fields(text: &str) -> Result<Output, Failure> {
-    #[derive(Serialize)]
-    struct Object<'a> {
-        r#type: &'static str,
-        properties: &'a Extra,
-        required: Vec<&'a str>,
-        #[serde(rename = "additionalProperties")]
-        additional_properties: bool,
-    }
-    let mut properties = Extra::new();
-    // A meaning may have commas in it, where every field has a line of its own.
-    let separator = if text.contains('\n') { '\n' } else { ',' };
-    for field in text.split(separator).map(str::trim).filter(|field| !field.is_empty()) {
-        let (name, property) = property(field)?;
-        if properties.get(name).is_some() {
-            return Err(wrong(field, "its name stands there twice"));
-        }
-        properties.push(name, property);
-    }
-    if properties.is_empty() {
-        return Err(Failure::new(ErrorKind::Usage, "the schema is empty").hint(FIELDS));
-    }
-    let object = Object {
-        r#type: "object",
-        properties: &properties,
-        required: properties.iter().map(|(name, _)| name).collect(),
-        additional_properties: false,
-    };
-    let schema = Json::from_value(&object).expect("a schema has string keys only");
-    Ok(Output::Schema { name: "answer".to_owned(), schema, strict: Some(true) })
-}
-
-fn property(field: &str) -> Result<(&str, Json), Failure> {
-    #[derive(Serialize)]
-    struct Property<'a> {
-        r#type: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        items: Option<Item<'a>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        description: Option<&'a str>,
-    }
-    #[derive(Serialize)]
-    struct Item<'a> {
-        r#type: &'a str,
-    }
-    let (head, meaning) = match field.split_once(':') {
-        Some((head, meaning)) => (head, Some(meaning.trim()).filter(|meaning| !meaning.is_empty())),
-        None => (field, None),
-    };
-    let mut words = head.split_whitespace();
-    let (name, kind) = match (words.next(), words.next(), words.next()) {
-        (Some(name), kind, None) => (name, kind.unwrap_or("str")),
-        _ => return Err(wrong(field, "a field is a name and perhaps a type")),
-    };
-    if !name.chars().all(|c| c.is_alphanumeric() || "_-".contains(c)) {
-        return Err(wrong(field, "a name has letters, digits, `_` and `-`"));
-    }
-    let (one, is_list) = kind.strip_suffix("[]").map_or((kind, false), |one| (one, true));
-    let one = match one {
-        "str" | "string" => "string",
-        "int" | "integer" => "integer",
-        "float" | "number" => "number",
-        "bool" | "boolean" => "boolean",
-        _ => return Err(wrong(field, "a type is str, int, float or bool, perhaps with []")),
-    };
-    let property = match is_list {
-        true => Property { r#type: "array", items: Some(Item { r#type: one }), description: meaning },
-        false => Property { r#type: one, items: None, description: meaning },
-    };
-    Ok((name, Json::from_value(&property).expect("a schema has string keys only")))
-}
-
-/// How fields are written.
-const FIELDS: &str =
-    "write a JSON Schema, a file that holds one, or fields: \"name, age int, tags str[]: in English\"";
-
-fn wrong(field: &str, why: &str) -> Failure {
-    Failure::new(ErrorKind::Usage, format!("in the schema, {field:?}: {why}")).hint(FIELDS)
+    Ok(output_of_fields(trimmed)?)
 }
 
 #[cfg(test)]
@@ -151,19 +37,6 @@ mod tests {
             Err(Failure::Error(report)) => format!("{}: {}", report.kind, report.message),
             Err(_) => panic!("nobody stopped it"),
         }
-    }
-
-    #[test]
-    fn fields_become_a_schema_that_allows_nothing_else() {
-        insta::assert_snapshot!(
-            said("name, age int, height float, is_dog bool, tags str[]: in English"),
-            @r#"{"schema":{"name":"answer","schema":{"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer"},"height":{"type":"number"},"is_dog":{"type":"boolean"},"tags":{"type":"array","items":{"type":"string"},"description":"in English"}},"required":["name","age","height","is_dog","tags"],"additionalProperties":false},"strict":true}}"#
-        );
-        assert!(said("speed float: in km/h").contains(r#""description":"in km/h""#));
-        assert!(said("file: such as a.json").contains(r#""description":"such as a.json""#));
-        assert!(
-            said("bio: short, and in French\nage int").contains(r#""description":"short, and in French""#)
-        );
     }
 
     #[test]

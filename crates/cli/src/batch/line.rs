@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 
-use aichat_engine::{Agent, Form, Piece, Send, Template, Versioned, nearest};
+use aichat_engine::{
+    Agent, Form, Piece, Send, Template, Versioned, nearest, output_of_fields, output_of_schema,
+};
 use aichat_message::{ErrorKind, Extra, Json, Message};
 use serde::Deserialize;
 
 use super::source::Raw;
 use crate::failure::Failure;
 use crate::options;
-use crate::schema;
 use crate::talk::Talk;
 
 /// The fields of a line.
@@ -132,8 +133,8 @@ impl Recipe {
             let text = schema.to::<String>().ok();
             let output = match &text {
                 // What a line says is not taken for the name of a file.
-                Some(fields) => schema::fields(fields)?,
-                None => schema::given(schema.get(), "the schema")?,
+                Some(fields) => output_of_fields(fields)?,
+                None => output_of_schema(schema.get(), "the schema")?,
             };
             send.form = Form::Of(output);
         }

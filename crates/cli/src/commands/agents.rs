@@ -1,7 +1,7 @@
 //! `agents`: a model, its options and a standing instruction, kept under one name.
 
 use aichat_catalog::Money;
-use aichat_engine::Agent;
+use aichat_engine::{Agent, unset_option};
 use aichat_message::ErrorKind;
 use aichat_providers::Output as AnswerForm;
 
@@ -62,7 +62,7 @@ fn change(context: &Context, agent: &mut Agent, fields: &AgentFields) -> Result<
     let (gone, set): (Vec<_>, Vec<_>) =
         fields.option.iter().cloned().partition(|(_, value)| value.is_empty());
     agent.options = options::parse(&set, &context.talk)?.or(&agent.options);
-    gone.iter().for_each(|(key, _)| options::unset(&mut agent.options, key));
+    gone.iter().for_each(|(key, _)| unset_option(&mut agent.options, key));
     Ok(())
 }
 
