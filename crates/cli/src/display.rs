@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 
-use aichat_engine::{Progress, Secrets};
+use aichat_engine::{Progress, Report, Secrets};
 use aichat_events::RedactStream;
 use aichat_message::{Delta, Part, PartKind};
 use serde::Serialize;
 
 use crate::args::Form;
-use crate::failure::Report;
 use crate::fenced::{Search, Which};
 use crate::output::json;
 use crate::pen::Pen;

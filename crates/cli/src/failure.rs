@@ -1,13 +1,10 @@
-//! What a command fails with: the fields of the error object, the exit code, and what would help.
+//! What a command fails with: what there is to tell, the exit code, and what would help.
 
-use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
 
-use aichat_engine::{ModelRef, Reason};
-use aichat_events::Redactor;
+use aichat_engine::{ModelRef, Reason, Report};
 use aichat_message::ErrorKind;
-use serde::{Serialize, Serializer};
 
 use crate::exit;
 use crate::signals::Stop;
@@ -20,34 +17,6 @@ pub(crate) enum Failure {
     BrokenPipe,
     /// Somebody asked to stop.
     Stopped(Stop),
-}
-
-/// An error as people and scripts see it.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Report {
-    /// What went wrong, in one word.
-    pub(crate) kind: ErrorKind,
-    /// What went wrong, in one phrase.
-    pub(crate) message: String,
-    /// The HTTP status, where a provider gave one.
-    pub(crate) status: Option<u16>,
-    /// The provider's own code.
-    pub(crate) provider_code: Option<String>,
-    /// Whether the same may succeed later.
-    pub(crate) retryable: bool,
-    /// How long the provider asks to wait.
-    pub(crate) retry_after_ms: Option<u64>,
-    /// What would help.
-    pub(crate) hint: Option<String>,
-    /// What exactly went wrong, for the advice.
-    #[serde(skip)]
-    reason: Option<Reason>,
-    /// Who was asked or was to be, as far as it was known by then; where nobody has one yet, the model is empty.
-    #[serde(flatten, serialize_with = "asked")]
-    pub(crate) model: Option<ModelRef>,
-    /// The provider's id of the request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) request_id: Option<String>,
 }
 
 impl Failure {
@@ -112,67 +81,13 @@ impl Failure {
     }
 }
 
-impl Report {
-    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            status: None,
-            provider_code: None,
-            retryable: kind.is_retryable() || kind == ErrorKind::Busy,
-            retry_after_ms: None,
-            hint: None,
-            reason: None,
-            model: None,
-            request_id: None,
-        }
+/// Returns the report of a failed call of this model with what would help, unless that is said already.
+pub(crate) fn advised(mut report: Report, model: Option<&ModelRef>) -> Report {
+    report.model = model.cloned().or(report.model);
+    if report.hint.is_none() {
+        report.hint = advice(&report, model.map(|model| model.provider.as_str()));
     }
-
-    /// Returns the error with every secret in it masked.
-    pub(crate) fn masked(mut self, redactor: &Redactor) -> Self {
-        let mask = |text: &mut String| {
-            if let Cow::Owned(masked) = redactor.redact_str(text) {
-                *text = masked;
-            }
-        };
-        mask(&mut self.message);
-        self.provider_code.as_mut().map(mask);
-        self.hint.as_mut().map(mask);
-        self.request_id.as_mut().map(mask);
-        self
-    }
-
-    /// Returns the error as it stands in an object that says by itself who was asked.
-    pub(crate) fn within(self) -> Self {
-        Self { model: None, request_id: None, ..self }
-    }
-
-    /// Fills in what would help after a failed call of this model, unless something is said already.
-    pub(crate) fn advise(&mut self, model: Option<&ModelRef>) {
-        self.model = model.cloned().or(self.model.take());
-        if self.hint.is_none() {
-            self.hint = advice(self, model.map(|model| model.provider.as_str()));
-        }
-    }
-}
-
-impl From<&aichat_engine::Error> for Report {
-    fn from(error: &aichat_engine::Error) -> Self {
-        Self {
-            kind: error.kind(),
-            message: error.to_string(),
-            status: error.status(),
-            provider_code: error.code().map(str::to_owned),
-            retryable: error.is_retryable(),
-            retry_after_ms: error.retry_after().map(millis),
-            hint: error.hint().map(str::to_owned),
-            reason: error.reason(),
-            model: error
-                .provider()
-                .map(|provider| ModelRef::new(provider, error.model().unwrap_or_default())),
-            request_id: error.request_id().map(str::to_owned),
-        }
-    }
+    report
 }
 
 impl From<aichat_engine::Error> for Failure {
@@ -183,9 +98,7 @@ impl From<aichat_engine::Error> for Failure {
 
 impl From<&aichat_engine::Error> for Failure {
     fn from(error: &aichat_engine::Error) -> Self {
-        let mut report = Report::from(error);
-        report.advise(None);
-        Self::Error(Box::new(report))
+        Self::Error(Box::new(advised(Report::from(error), None)))
     }
 }
 
@@ -197,18 +110,6 @@ impl From<io::Error> for Failure {
             _ => Self::new(ErrorKind::Store, format!("cannot write the output: {}", phrase(&error))),
         }
     }
-}
-
-/// Writes who was asked, as far as that is known.
-fn asked<S: Serializer>(model: &Option<ModelRef>, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Asked<'a> {
-        provider: &'a str,
-        #[serde(skip_serializing_if = "str::is_empty")]
-        model: &'a str,
-    }
-    let asked = model.as_ref().map(|model| Asked { provider: &model.provider, model: &model.model });
-    asked.serialize(serializer)
 }
 
 /// Returns whole milliseconds.

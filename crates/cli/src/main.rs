@@ -34,7 +34,6 @@ mod pgpass;
 mod place;
 mod plural;
 mod prompt;
-mod result;
 mod schema;
 mod scope;
 mod signals;

@@ -4,12 +4,11 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aichat_engine::Secrets;
+use aichat_engine::{Report, Secrets};
 use aichat_events::sanitise;
 
 use crate::args::Color;
 use crate::env::Env;
-use crate::failure::Report;
 use crate::pen::Asides;
 
 /// Most characters of what went wrong that are shown; a server may say much more.

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use aichat_events::{CostCalculated, Interruption};
-use aichat_message::{Delta, ErrorKind, Finish, Message, MessageId, Money, SessionId, TurnId, Usage};
+use aichat_message::{
+    Delta, ErrorKind, Finish, FinishReason, Message, MessageId, Money, PartKind, SessionId, TurnId, Usage,
+};
 use aichat_providers::{Options, Output};
 
 use crate::agent::Agent;
@@ -19,6 +21,7 @@ use crate::cost;
 use crate::document::Versioned;
 use crate::error::Error;
 use crate::fallback::Reroute;
+use crate::result::refusal;
 
 /// A model and the provider that serves it, written `provider/model`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -226,6 +229,26 @@ impl Outcome {
     /// Returns what the turn cost, all its attempts together; unknown where there was none that may have cost something.
     pub fn cost(&self) -> CostCalculated {
         cost::together(&self.costs)
+    }
+
+    /// Tells whether the model or a filter declined to answer.
+    pub fn is_refused(&self) -> bool {
+        let reason = self.finish.as_ref().map(|finish| &finish.reason);
+        reason.is_some_and(|reason| matches!(reason, FinishReason::Refusal | FinishReason::ContentFilter))
+    }
+
+    /// Returns the model's words for declining, where it said them apart from its text.
+    pub fn refusal(&self) -> Option<String> {
+        refusal(&self.message)
+    }
+
+    /// Returns the names of the tools that the answer calls.
+    pub fn calls(&self) -> Vec<&str> {
+        let names = self.message.parts.iter().filter_map(|part| match &part.kind {
+            PartKind::ToolCall { name, .. } => Some(name.as_str()),
+            _ => None,
+        });
+        names.collect()
     }
 }
 

@@ -5,7 +5,9 @@ use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use aichat_engine::{Agent, Company, Engine, Form, ModelRef, Outcome, Send, Status, Template, Versioned};
+use aichat_engine::{
+    Agent, Company, Engine, Form, ModelRef, Outcome, Report, Send, Status, Template, TurnResult, Versioned,
+};
 use aichat_events::Interruption;
 use aichat_message::{ErrorKind, Json, Message, Total};
 use futures::{StreamExt, stream};
@@ -13,19 +15,18 @@ use tokio::sync::mpsc;
 
 use super::Context;
 use super::documents::find;
-use super::turn::{end_at_once, misfit, refused};
+use super::turn::end_at_once;
 use crate::args;
 use crate::assemble::{self, Providers};
 use crate::batch::{Done, Line, LookUp, Recipe, Results, Source, Spent};
 use crate::directory::Directory;
 use crate::exit;
-use crate::failure::{Failure, Report};
+use crate::failure::{Failure, advised};
 use crate::fallback;
 use crate::meter::Meter;
 use crate::options;
 use crate::output::json;
 use crate::prompt;
-use crate::result::TurnResult;
 use crate::schema;
 use crate::signals::{Signals, Stop};
 use crate::talk::Talk;
@@ -327,22 +328,16 @@ impl Batch<'_> {
         let Tag { index, id, hash, model } = tag;
         let (result, end) = match ended {
             Ok(outcome) => {
-                let error = outcome.error.as_ref().map(|error| {
-                    let mut report = Report::from(error);
-                    report.advise(Some(&outcome.model));
-                    report
-                });
-                let error = error.or_else(|| misfit(&outcome));
+                let error = outcome.report().map(|report| advised(report, Some(&outcome.model)));
                 let end = End {
                     failure: error.as_ref().map(|error| error.kind),
-                    is_refused: outcome.status == Status::Completed && refused(&outcome),
+                    is_refused: outcome.status == Status::Completed && outcome.is_refused(),
                     taken: (!outcome.costs.is_empty()).then(|| Taken::of(&outcome)),
                 };
                 (TurnResult::of(&outcome, error, !self.args.no_save, &redactor), end)
             }
             Err(error) => {
-                let mut report = Report::from(&error);
-                report.advise(model.as_ref());
+                let report = advised(Report::from(&error), model.as_ref());
                 let end = End { failure: Some(report.kind), is_refused: false, taken: None };
                 (TurnResult::failed(report, &redactor), end)
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aichat_catalog::{Bucket, Catalog, Modality};
+use aichat_engine::Report;
 use aichat_message::{ErrorKind, Protocol};
 use aichat_providers::{Cause, Checkup, Finding, Model, Step, Verdict};
 use futures::future::join_all;
@@ -13,7 +14,7 @@ use crate::args;
 use crate::assemble::{Providers, Timeouts};
 use crate::directory::Entry;
 use crate::exit;
-use crate::failure::{Failure, Report, millis};
+use crate::failure::{Failure, millis};
 use crate::keys;
 use crate::output::Output;
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use aichat_engine::Report;
 use aichat_message::ErrorKind;
 use futures::future::join_all;
 use serde::Serialize;
@@ -11,7 +12,7 @@ use crate::args;
 use crate::assemble::{Providers, Timeouts};
 use crate::directory::{Directory, Entry};
 use crate::exit;
-use crate::failure::{Failure, Report, millis};
+use crate::failure::{Failure, millis};
 use crate::keys::{self, Keys, Place, Source};
 use crate::output::Output;
 use crate::paths::Paths;

@@ -37,7 +37,7 @@ use std::ffi::{OsStr, OsString};
 use std::sync::{Arc, OnceLock};
 
 use aichat_catalog::{Call, Catalog, Match, Moment};
-use aichat_engine::{ModelRef, Secrets};
+use aichat_engine::{ModelRef, Report, Secrets, TurnResult};
 use aichat_message::ErrorKind;
 use clap::error::ErrorKind as Misuse;
 use serde::Serialize;
@@ -51,13 +51,12 @@ use crate::config::Config;
 use crate::directory::{Directory, Entry};
 use crate::env::Env;
 use crate::exit;
-use crate::failure::{Failure, Report, phrase};
+use crate::failure::{Failure, phrase};
 #[cfg(feature = "postgres")]
 use crate::location::Location;
 use crate::output::Output;
 use crate::panics;
 use crate::paths::{Paths, is_absent};
-use crate::result::TurnResult;
 use crate::signals::Signals;
 use crate::talk::Talk;
 use turn::end_at_once;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aichat_catalog::{Catalog, Entry, Match, Modality, Moment, Prices, Rate, Reasoning};
-use aichat_engine::ModelRef;
+use aichat_engine::{ModelRef, Report};
 use aichat_message::ErrorKind;
 use aichat_providers::Model;
 use futures::future::join_all;
@@ -14,7 +14,7 @@ use crate::args;
 use crate::assemble::{Providers, Timeouts};
 use crate::directory;
 use crate::exit;
-use crate::failure::{Failure, Report};
+use crate::failure::{Failure, advised};
 use crate::output::Output;
 
 /// How long a list of models may take, which is nothing a model thinks about.
@@ -134,8 +134,7 @@ fn failed(error: aichat_providers::Error, model: ModelRef) -> Failure {
     if model.model.is_empty() && matches!(report.kind, ErrorKind::Timeout | ErrorKind::NotFound) {
         report.hint = Some(format!("`aichat providers test {}` tries it step by step", model.provider));
     }
-    report.advise(Some(&model));
-    Failure::Error(Box::new(report))
+    Failure::Error(Box::new(advised(report, Some(&model))))
 }
 
 /// What is said of one model, in the order in which it is shown.

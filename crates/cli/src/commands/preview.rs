@@ -1,6 +1,6 @@
 //! `send --dry-run`: what would be sent to whom, what that may cost, and what the budgets say.
 
-use aichat_engine::{Ask, Preview, Send, Verdict};
+use aichat_engine::{Ask, Preview, Report, Send, Verdict};
 use aichat_events::Redactor;
 use aichat_message::{CostStatus, Currency, ErrorKind, Money};
 use serde::Serialize;
@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::turn::Asker;
 use crate::args::Form;
-use crate::failure::{Failure, Report};
+use crate::failure::Failure;
 use crate::output::json;
 use crate::pen::Pen;
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use aichat_engine::{Engine, Export, ExportForm, Imported, Importer, MAX_LINE, Rejected, recognise};
+use aichat_engine::{Engine, Export, ExportForm, Imported, Importer, MAX_LINE, Rejected, Report, recognise};
 use aichat_message::{ErrorKind, SessionId};
 use futures::StreamExt;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use super::{Context, adopt};
 use crate::args::{self, Format};
 use crate::assemble;
 use crate::exit;
-use crate::failure::{Failure, Report};
+use crate::failure::Failure;
 use crate::output::Output;
 
 /// How much of a file is looked at to tell whether it is an export, in bytes.

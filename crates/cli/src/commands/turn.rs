@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use aichat_engine::{
-    After, Engine, Fork, Form as AnswerForm, ModelRef, Outcome, Piece, Reason, Send, Status, TurnStream,
+    After, Engine, Fork, Form as AnswerForm, ModelRef, Outcome, Piece, Reason, Report, Send, Status,
+    TurnResult, TurnStream,
 };
 use aichat_events::Interruption;
-use aichat_message::{ErrorKind, FinishReason, Message, PartKind, SessionId};
+use aichat_message::{ErrorKind, Message, PartKind, SessionId};
 use futures::{FutureExt, StreamExt};
 
 use super::Context;
@@ -16,14 +17,13 @@ use crate::assemble::{self, Providers};
 use crate::directory::Directory;
 use crate::display::Display;
 use crate::exit;
-use crate::failure::{Failure, Report};
+use crate::failure::{Failure, advised};
 use crate::fallback;
 use crate::fenced::Which;
 use crate::options;
 use crate::pen::Pen;
 use crate::place::Place;
 use crate::prompt;
-use crate::result::{self, TurnResult};
 use crate::scope;
 use crate::signals::{Signals, Stop};
 
@@ -186,8 +186,8 @@ impl<'a> Asker<'a> {
         match sent {
             Ok(turn) => Ok(turn),
             Err(error) => {
-                let mut report = Report::from(&error);
-                report.advise(self.model_of(session.as_ref(), model).await.as_ref());
+                let model = self.model_of(session.as_ref(), model).await;
+                let report = advised(Report::from(&error), model.as_ref());
                 // What was begun for this turn alone is not left behind without one; the error says why.
                 if let Some(session) = session.filter(|_| is_new) {
                     let _ = self.engine.delete(&session).await;
@@ -266,28 +266,23 @@ impl<'a> Asker<'a> {
             Failure::new(ErrorKind::Unsupported, "the turn was lost to an internal error")
                 .hint("what had arrived is kept; `aichat sessions list` shows the session")
         })?;
-        let misfit = misfit(&outcome);
         if display.holds && self.form == Form::Text {
             match &outcome.formed {
                 Some(Ok(json)) => display.pen.write(json),
-                None if outcome.status == Status::Completed && misfit.is_none() => {
+                None if outcome.status == Status::Completed && outcome.misfit().is_none() => {
                     display.pen.write(&outcome.message.text());
                 }
                 _ => {}
             }
         }
         let redactor = context.secrets.redactor();
-        let error = outcome.error.as_ref().map(|error| {
-            let mut report = Report::from(error);
-            report.advise(Some(&outcome.model));
-            report
-        });
+        let error = outcome.report().map(|report| advised(report, Some(&outcome.model)));
         let block = display.block();
         let lacks_block = self.block.is_some() && block.is_none();
-        let error = error.or(misfit).or_else(|| lacks_block.then(|| no_block(&outcome, saved))?);
+        let error = error.or_else(|| lacks_block.then(|| no_block(&outcome, saved))?);
         display.end(|| {
-            let mut result = TurnResult::of(&outcome, error.clone(), saved, &redactor);
-            result.block = self.block.map(|_| block);
+            let result = TurnResult::of(&outcome, error.clone(), saved, &redactor);
+            let result = if self.block.is_some() { result.with_block(block) } else { result };
             if self.form == Form::StreamJson { result.into_line() } else { result }
         });
         let written = tokio::select! {
@@ -308,7 +303,7 @@ impl<'a> Asker<'a> {
             (Some(stop), Status::Interrupted, _) => stop.code(),
             (_, _, Some(error)) => exit::code(error.kind),
             (_, Status::Interrupted, None) => exit::INTERRUPTED,
-            (_, _, None) if refused(&outcome) => exit::REFUSED,
+            (_, _, None) if outcome.is_refused() => exit::REFUSED,
             (_, _, None) => exit::OK,
         };
         Ok(Ended { code, stopped: stopped.filter(|_| outcome.status == Status::Interrupted), outcome })
@@ -328,13 +323,13 @@ impl<'a> Asker<'a> {
             talk.note(&kept);
         } else if let Some(error) = error.filter(|_| self.form == Form::Text) {
             talk.error(error);
-        } else if refused(outcome) {
-            let what =
-                result::refusal(&outcome.message).map(|words| format!(": {words}")).unwrap_or_default();
+        } else if outcome.is_refused() {
+            let what = outcome.refusal().map(|words| format!(": {words}")).unwrap_or_default();
             talk.warning(&format!("{} declined to answer{what}", outcome.model));
         } else if self.form == Form::Text {
-            if let Some(names) = called(outcome) {
-                talk.note(&format!("{} calls {names}, which is not run", outcome.model));
+            let names = outcome.calls();
+            if !names.is_empty() {
+                talk.note(&format!("{} calls {}, which is not run", outcome.model, names.join(", ")));
             } else if is_empty(outcome) {
                 talk.note(&format!("{} answered with nothing", outcome.model));
             }
@@ -352,44 +347,9 @@ fn about(failure: Failure, model: Option<&ModelRef>) -> Failure {
     }
 }
 
-/// Says in what way a completed answer is not of the form that was asked for.
-pub(crate) fn misfit(outcome: &Outcome) -> Option<Report> {
-    let Some(formed) = &outcome.formed else { return no_form(outcome) };
-    let misfit = formed.as_ref().err()?;
-    let after = match outcome.mended {
-        0 => String::new(),
-        1 => ", and asked once more it did no better".to_owned(),
-        times => format!(", and asked {times} times more it did no better"),
-    };
-    let report = Failure::new(ErrorKind::Schema, format!("{}: {misfit}{after}", outcome.model));
-    let hint = "the answers are kept as they came; ask again, or another model that keeps to a schema";
-    report.hint(hint).into_report()
-}
-
-/// Says of a completed answer that was to have a form, and calls tools in its place, that it has none.
-fn no_form(outcome: &Outcome) -> Option<Report> {
-    if outcome.output.is_none() || outcome.status != Status::Completed || refused(outcome) {
-        return None;
-    }
-    let names = called(outcome)?;
-    let what =
-        format!("{} calls {names}, which is not run, and gives no answer by the schema", outcome.model);
-    Failure::new(ErrorKind::Schema, what).hint("say in the prompt that no tool is to be called").into_report()
-}
-
-/// Returns the names of the tools that an answer calls, where it calls any.
-fn called(outcome: &Outcome) -> Option<String> {
-    let names = outcome.message.parts.iter().filter_map(|part| match &part.kind {
-        PartKind::ToolCall { name, .. } => Some(name.as_str()),
-        _ => None,
-    });
-    let names: Vec<&str> = names.collect();
-    (!names.is_empty()).then(|| names.join(", "))
-}
-
 /// Says of a completed answer that has no code block that it has none.
 fn no_block(outcome: &Outcome, saved: bool) -> Option<Report> {
-    if outcome.status != Status::Completed || refused(outcome) {
+    if outcome.status != Status::Completed || outcome.is_refused() {
         return None;
     }
     let what = format!("{}: there is no fenced code block in the answer", outcome.model);
@@ -408,13 +368,6 @@ fn is_empty(outcome: &Outcome) -> bool {
         PartKind::Reasoning { .. } => true,
         _ => false,
     })
-}
-
-pub(crate) fn refused(outcome: &Outcome) -> bool {
-    outcome
-        .finish
-        .as_ref()
-        .is_some_and(|finish| matches!(finish.reason, FinishReason::Refusal | FinishReason::ContentFilter))
 }
 
 /// Returns counts, cost and times in one line; what is not known is said to be unknown.

@@ -7,12 +7,13 @@ mod surroundings;
 
 use std::fmt;
 
+use aichat_engine::Report;
 use aichat_events::Redactor;
 use serde::Serialize;
 
 use super::Context;
 use crate::exit;
-use crate::failure::{Failure, Report};
+use crate::failure::Failure;
 use crate::output::Output;
 use crate::plural::plural;
 

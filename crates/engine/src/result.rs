@@ -1,6 +1,5 @@
-//! The result object of `send`: what came of a turn, in fixed fields for scripts.
+//! The result of a turn: what came of it, in fixed fields for programs.
 
-use aichat_engine::{Outcome, Status};
 use aichat_events::{CostCalculated, Redactor};
 use aichat_message::{
     CostStatus, Currency, ErrorKind, Finish, Json, Message, MessageId, Money, Opaque, OpaqueKind, PartKind,
@@ -8,23 +7,27 @@ use aichat_message::{
 };
 use serde::Serialize;
 
-use crate::failure::{Report, millis};
+use crate::report::{Report, millis};
+use crate::turn::{Outcome, Status};
+
+/// The schema of a result.
+pub(crate) const SCHEMA: &str = "aichat.result/1";
 
 /// What came of a turn; `aichat.result/1`. The answer in it is the model's, unaltered; everything else has its
 /// secrets masked.
 #[derive(Serialize)]
-pub(crate) struct TurnResult {
+pub struct TurnResult {
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     line_type: Option<&'static str>,
     schema: &'static str,
     /// Which line of a batch it is of.
     #[serde(flatten)]
     of: Option<OfLine>,
-    pub(crate) status: Status,
+    status: Status,
     text: String,
     /// The code block that was asked for, where one was.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) block: Option<Option<String>>,
+    block: Option<Option<String>>,
     /// The JSON in the answer that keeps to the form that was asked for, where one was.
     #[serde(skip_serializing_if = "Option::is_none")]
     json: Option<Option<Json>>,
@@ -103,12 +106,13 @@ struct Timing {
 }
 
 impl TurnResult {
-    /// Returns the result of a turn; `saved` says whether its ids can be used again.
-    pub(crate) fn of(outcome: &Outcome, error: Option<Report>, saved: bool, redactor: &Redactor) -> Self {
+    /// Returns the result of a turn, and `error` as that of [`Outcome::report`]; `saved` says whether its ids can be used
+    /// again.
+    pub fn of(outcome: &Outcome, error: Option<Report>, saved: bool, redactor: &Redactor) -> Self {
         let usage = outcome.usage.clone().unwrap_or_default();
         Self {
             line_type: None,
-            schema: "aichat.result/1",
+            schema: SCHEMA,
             of: None,
             status: outcome.status,
             text: outcome.message.text(),
@@ -137,10 +141,10 @@ impl TurnResult {
     }
 
     /// Returns the result of a turn that never began.
-    pub(crate) fn failed(report: Report, redactor: &Redactor) -> Self {
+    pub fn failed(report: Report, redactor: &Redactor) -> Self {
         Self {
             line_type: None,
-            schema: "aichat.result/1",
+            schema: SCHEMA,
             of: None,
             status: match report.kind {
                 ErrorKind::Cancelled => Status::Interrupted,
@@ -168,14 +172,23 @@ impl TurnResult {
         }
     }
 
-    /// Returns the result as that of a line of a batch.
-    pub(crate) fn of_line(mut self, index: u64, id: Option<Json>, hash: u64) -> Self {
+    /// Adds the code block that was asked for, where the answer has it.
+    #[must_use]
+    pub fn with_block(mut self, block: Option<String>) -> Self {
+        self.block = Some(block);
+        self
+    }
+
+    /// Returns the result as that of a line of a batch, with its own name, and what tells it from another line.
+    #[must_use]
+    pub fn of_line(mut self, index: u64, id: Option<Json>, hash: u64) -> Self {
         self.of = Some(OfLine { index, id, input_hash: format!("{hash:016x}") });
         self
     }
 
     /// Returns the result as the last line of a stream.
-    pub(crate) fn into_line(mut self) -> Self {
+    #[must_use]
+    pub fn into_line(mut self) -> Self {
         self.line_type = Some("result");
         self
     }
@@ -233,7 +246,7 @@ fn reasoning(message: &Message) -> Vec<Reasoning> {
     all
 }
 
-/// Returns the model's words for declining.
+/// Returns the model's words for declining, where it said them apart from its text.
 pub(crate) fn refusal(message: &Message) -> Option<String> {
     let words: Vec<&str> = message
         .parts
