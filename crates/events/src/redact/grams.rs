@@ -14,10 +14,10 @@ pub(super) struct Grams {
     /// Each gram of a form within its first stride, sorted.
     known: Vec<u64>,
     /// A bit for each of them: most places are done with by a look here.
-    filter: Vec<u64>,
+    filter: Box<[u64; 1 << (BITS - 6)]>,
     /// A bit for each byte that a form begins with, and for each two.
     firsts: [u64; 4],
-    pairs: Vec<u64>,
+    pairs: Box<[u64; 1 << 10]>,
 }
 
 impl Grams {
@@ -26,7 +26,7 @@ impl Grams {
         let shortest = forms.iter().map(String::len).min().unwrap_or(GRAM);
         assert!(shortest >= GRAM, "no form is shorter than the shortest secret");
         let stride = (shortest + 1 - GRAM).min(STRIDE);
-        let (mut firsts, mut pairs) = ([0; 4], vec![0; 1 << 10]);
+        let (mut firsts, mut pairs) = ([0; 4], Box::new([0; 1 << 10]));
         let (mut known, mut before) = (Vec::new(), &[][..]);
         for form in forms {
             let start = &form.as_bytes()[..stride + GRAM - 1];
@@ -36,23 +36,28 @@ impl Grams {
             }
             before = start;
             set(&mut firsts, usize::from(start[0]));
-            set(&mut pairs, pair(start));
+            set(&mut *pairs, pair(start));
             known.extend(start.windows(GRAM).map(gram));
         }
         known.sort_unstable();
         known.dedup();
-        let mut filter = vec![0; 1 << (BITS - 6)];
-        known.iter().for_each(|gram| set(&mut filter, place(*gram)));
+        let mut filter = Box::new([0; 1 << (BITS - 6)]);
+        known.iter().for_each(|gram| set(&mut *filter, place(*gram)));
         Self { stride, known, filter, firsts, pairs }
     }
 
     /// Tells whether a text may hold a form; most that hold none do not.
     pub(super) fn may_be_in(&self, text: &[u8]) -> bool {
         let is_known =
-            |gram: u64| is_set(&self.filter, place(gram)) && self.known.binary_search(&gram).is_ok();
-        (0..text.len().saturating_sub(GRAM - 1))
-            .step_by(self.stride)
-            .any(|at| text[at..].first_chunk().is_some_and(|bytes| is_known(u64::from_ne_bytes(*bytes))))
+            |gram: u64| is_set(&*self.filter, place(gram)) && self.known.binary_search(&gram).is_ok();
+        let mut rest = text;
+        while let Some(bytes) = rest.first_chunk() {
+            if is_known(u64::from_ne_bytes(*bytes)) {
+                return true;
+            }
+            rest = rest.get(self.stride..).unwrap_or_default();
+        }
+        false
     }
 
     /// Tells whether a text may be the beginning of a form.
@@ -60,7 +65,7 @@ impl Grams {
         match text {
             [] => false,
             [first] => is_set(&self.firsts, usize::from(*first)),
-            _ => is_set(&self.pairs, pair(text)),
+            _ => is_set(&*self.pairs, pair(text)),
         }
     }
 }
