@@ -86,7 +86,7 @@ const KEYS: [&str; 6] = ["key", "api_key", "api-key", "access_token", "token", "
 /// for line in journal.lines() {
 ///     match (&mut exchange, serde_json::from_str(line)?) {
 ///         (Some(exchange), piece) => exchange.push(piece),
-///         (none, Piece::Request(request)) => *none = Some(Exchange::new(request)),
+///         (none, Piece::Request(request)) => *none = Some(Exchange::new(*request)),
 ///         (None, _) => {}
 ///     }
 /// }
@@ -116,7 +116,7 @@ pub struct Exchange {
 #[non_exhaustive]
 pub enum Piece {
     /// The request is sent.
-    Request(Sent),
+    Request(Box<Sent>),
     /// Status and headers are there.
     Answer(Head),
     /// Bytes of the body are there.

@@ -104,7 +104,7 @@ impl Exchange {
 
     fn pieces(&self, number: u64) -> impl Iterator<Item = (u64, Piece)> {
         let Self { request, answer, chunks, end } = self.clone();
-        let pieces = [Piece::Request(request)].into_iter().chain(answer.map(Piece::Answer));
+        let pieces = [Piece::Request(Box::new(request))].into_iter().chain(answer.map(Piece::Answer));
         let pieces = pieces.chain(chunks.into_iter().map(Piece::Chunk)).chain(end.map(Piece::End));
         pieces.map(move |piece| (number, piece))
     }
@@ -197,7 +197,7 @@ impl Found {
             };
             match (self.0.iter_mut().rfind(|(known, _)| *known == number), piece) {
                 (Some((_, exchange)), piece) => exchange.push(piece),
-                (None, Piece::Request(sent)) => self.0.push((number, Exchange::new(sent))),
+                (None, Piece::Request(sent)) => self.0.push((number, Exchange::new(*sent))),
                 (None, _) => {}
             }
         }
@@ -253,19 +253,31 @@ impl Alike {
     }
 }
 
-/// Returns how many bytes are the same from the beginning.
+/// Returns how many bytes are the same from the beginning, eight at a time.
 fn same_start(a: &[u8], b: &[u8]) -> usize {
-    let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
-    let same = words.take_while(|(a, b)| u64::from_ne_bytes(**a) == u64::from_ne_bytes(**b)).count() * 8;
+    let mut same = 0;
+    while let (Some(x), Some(y)) = (a[same..].first_chunk(), b[same..].first_chunk()) {
+        match u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y) {
+            0 => same += 8,
+            differ => return same + differ.trailing_zeros() as usize / 8,
+        }
+    }
     same + a[same..].iter().zip(&b[same..]).take_while(|(a, b)| a == b).count()
 }
 
-/// Returns how many bytes are the same up to the end.
+/// Returns how many bytes are the same up to the end, eight at a time.
 fn same_end(a: &[u8], b: &[u8]) -> usize {
-    let words = a.as_rchunks::<8>().1.iter().rev().zip(b.as_rchunks::<8>().1.iter().rev());
-    let same = words.take_while(|(a, b)| u64::from_ne_bytes(**a) == u64::from_ne_bytes(**b)).count() * 8;
-    let (a, b) = (&a[..a.len() - same], &b[..b.len() - same]);
-    same + a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
+    let mut same = 0;
+    loop {
+        let (a, b) = (&a[..a.len() - same], &b[..b.len() - same]);
+        let (Some(x), Some(y)) = (a.last_chunk(), b.last_chunk()) else {
+            return same + a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+        };
+        match u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y) {
+            0 => same += 8,
+            differ => return same + differ.leading_zeros() as usize / 8,
+        }
+    }
 }
 
 /// Seven bits a byte, the lowest first; the last byte is below 128.
@@ -488,7 +500,7 @@ mod tests {
     fn written(exchanges: &[Exchange]) -> Vec<u8> {
         let mut lines: Vec<Vec<Piece>> = Vec::new();
         for exchange in exchanges {
-            let mut pieces = vec![Piece::Request(exchange.request.clone())];
+            let mut pieces = vec![Piece::Request(Box::new(exchange.request.clone()))];
             pieces.extend(exchange.answer.clone().map(Piece::Answer));
             pieces.extend(exchange.chunks.iter().cloned().map(Piece::Chunk));
             pieces.extend(exchange.end.clone().map(Piece::End));

@@ -141,7 +141,7 @@ impl Keeper {
         let label = label.map(|label| redactor.text(label));
         let sent = Sent { label, ..Sent::of(request, extent, &redactor) };
         let pieces = Pieces::new(redactor.clone());
-        (Self { redactor, extent, pieces }, Piece::Request(sent))
+        (Self { redactor, extent, pieces }, Piece::Request(Box::new(sent)))
     }
 
     /// Takes what happened next. Pieces of the body may be held back, and are until [`release`](Self::release) unless

@@ -56,7 +56,7 @@ impl Recorder for Tape {
         match (all.get_mut(&exchange), piece) {
             (Some(known), piece) => known.push(piece),
             (None, Piece::Request(request)) => {
-                all.insert(exchange, Exchange::new(request));
+                all.insert(exchange, Exchange::new(*request));
             }
             (None, _) => {}
         }

@@ -110,7 +110,7 @@ async fn the_form_of_a_recorded_exchange() {
         }
         lines.push(format!("{number} {}", serde_json::to_string(&piece).unwrap()));
         match (&mut exchange, piece) {
-            (None, Piece::Request(sent)) => exchange = Some(Exchange::new(sent)),
+            (None, Piece::Request(sent)) => exchange = Some(Exchange::new(*sent)),
             (Some(exchange), piece) if number == 0 => exchange.push(piece),
             _ => {}
         }
