@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use aichat_engine::{ModelRef, Reason, Report};
+use aichat_engine::{ModelRef, Reason, Report, phrase};
 use aichat_message::ErrorKind;
 
 use crate::exit;
@@ -117,17 +117,6 @@ pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Returns an I/O error as a lower-case phrase, without the number the operating system gives it.
-pub(crate) fn phrase(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) => first.to_lowercase().chain(letters).collect(),
-        None => "unknown failure".to_owned(),
-    }
-}
-
 fn advice(report: &Report, provider: Option<&str>) -> Option<String> {
     let name = provider.unwrap_or("PROVIDER");
     Some(match report.kind {
@@ -186,12 +175,6 @@ fn advice(report: &Report, provider: Option<&str>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn io_errors_become_lower_case_phrases() {
-        let error = io::Error::from_raw_os_error(28);
-        assert_eq!(phrase(&error), "no space left on device");
-    }
 
     #[test]
     fn a_broken_pipe_is_no_error_to_report() {

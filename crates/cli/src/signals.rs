@@ -3,11 +3,12 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use aichat_engine::phrase;
 use aichat_message::ErrorKind;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit;
-use crate::failure::{Failure, phrase};
+use crate::failure::Failure;
 
 /// The number of SIGXFSZ on Linux and macOS.
 const FILE_SIZE_LIMIT: i32 = 25;

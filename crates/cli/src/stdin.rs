@@ -6,9 +6,10 @@ use std::os::unix::fs::FileTypeExt;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
+use aichat_engine::phrase;
 use aichat_message::ErrorKind;
 
-use crate::failure::{Failure, phrase};
+use crate::failure::Failure;
 
 /// How long a silent pipe is waited for.
 #[derive(Clone, Copy)]

@@ -56,6 +56,13 @@ impl DocumentKind for Agent {
     }
 }
 
+impl Versioned<Agent> {
+    /// Tells whether it says which model answers.
+    pub fn names_a_model(&self) -> bool {
+        self.read().is_ok_and(|agent| agent.model.is_some())
+    }
+}
+
 /// The agent of a turn.
 pub(crate) struct Acting {
     pub(crate) agent: Agent,

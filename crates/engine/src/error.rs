@@ -1,6 +1,7 @@
 //! What the engine fails with: one kind for every cause, and what to tell the person.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use aichat_message::{ErrorKind, SessionId};
@@ -216,5 +217,27 @@ impl From<aichat_store::Error> for Error {
 impl From<aichat_events::Error> for Error {
     fn from(error: aichat_events::Error) -> Self {
         Self::new(ErrorKind::Store, format!("a damaged event: {error}")).with_source(error)
+    }
+}
+
+/// Returns an I/O error as a lower-case phrase, without the number the operating system gives it.
+pub fn phrase(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => "unknown failure".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn io_errors_become_lower_case_phrases() {
+        let error = io::Error::from_raw_os_error(28);
+        assert_eq!(phrase(&error), "no space left on device");
     }
 }

@@ -129,6 +129,11 @@ impl Send {
         this.session = Some(session);
         this
     }
+
+    /// Tells whether nobody is named who shall answer: neither a model nor an agent that has one.
+    pub fn lacks_model(&self) -> bool {
+        self.model.is_none() && !self.agent.as_ref().is_some_and(Versioned::names_a_model)
+    }
 }
 
 /// What happens during a turn.

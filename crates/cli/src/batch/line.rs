@@ -1,48 +1,12 @@
-//! One line of a batch: what it asks, with what the flags say where it says nothing.
+//! One line of a batch, with what it names looked up.
 
 use std::collections::HashMap;
 
-use aichat_engine::{
-    Agent, Form, Piece, Send, Template, Versioned, nearest, output_of_fields, output_of_schema,
-};
-use aichat_message::{ErrorKind, Extra, Json, Message};
-use serde::Deserialize;
+use aichat_engine::{Agent, Found, InputLine, ModelRef, Question, Send, Template, Versioned, read_options};
+use aichat_message::Json;
 
-use super::source::Raw;
 use crate::failure::Failure;
 use crate::options;
-use crate::talk::Talk;
-
-/// The fields of a line.
-const FIELDS: [&str; 9] =
-    ["id", "prompt", "model", "system", "agent", "template", "params", "options", "schema"];
-
-/// What a line looks like.
-const HINT: &str = "every line is an object of its own: {\"prompt\": \"…\"}";
-
-/// What a line says.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Said {
-    #[serde(default)]
-    id: Option<Json>,
-    #[serde(default)]
-    prompt: Option<String>,
-    #[serde(default)]
-    model: Option<String>,
-    #[serde(default)]
-    system: Option<String>,
-    #[serde(default)]
-    agent: Option<String>,
-    #[serde(default)]
-    template: Option<String>,
-    #[serde(default)]
-    params: Option<Extra>,
-    #[serde(default)]
-    options: Option<Extra>,
-    #[serde(default)]
-    schema: Option<Json>,
-}
 
 /// A line that was read, and what is to be sent for it.
 pub(crate) struct Line {
@@ -61,26 +25,18 @@ pub(crate) struct Recipe {
     pub(crate) template: Option<Template>,
     pub(crate) params: Vec<(String, String)>,
     pub(crate) options: Vec<(String, String)>,
-    pub(crate) talk: Talk,
     pub(crate) look_up: Box<dyn LookUp>,
     /// What was looked up already.
     pub(crate) agents: HashMap<String, Versioned<Agent>>,
     pub(crate) templates: HashMap<String, Template>,
-    pub(crate) models: HashMap<String, aichat_engine::ModelRef>,
+    pub(crate) models: HashMap<String, ModelRef>,
 }
 
 /// Finds what a line names.
 pub(crate) trait LookUp: std::marker::Send {
-    fn model(&self, text: &str) -> Result<aichat_engine::ModelRef, Failure>;
+    fn model(&self, text: &str) -> Result<ModelRef, Failure>;
     fn agent(&self, name: &str) -> Result<Versioned<Agent>, Failure>;
     fn template(&self, name: &str) -> Result<Template, Failure>;
-}
-
-impl Line {
-    /// Tells whether nobody is named who shall answer.
-    pub(crate) fn lacks_model(&self) -> bool {
-        self.send.model.is_none() && !self.send.agent.as_ref().is_some_and(names_a_model)
-    }
 }
 
 impl Recipe {
@@ -89,156 +45,48 @@ impl Recipe {
     /// # Errors
     /// Fails, naming the line, with kind `input` where it is no object of the known fields or asks nothing, with kind
     /// `usage` where a value is none that its field takes, and with what is wrong with what it names.
-    pub(crate) fn read(&mut self, raw: Raw) -> Result<Line, Failure> {
-        let Raw { index, place, text, hash } = raw;
+    pub(crate) fn read(&mut self, line: InputLine) -> Result<Line, Failure> {
+        let InputLine { index, place, text, hash } = line;
         let (id, send) = self.made(&text).map_err(|failure| failure.at(&place))?;
         Ok(Line { index, id, hash, place, send })
     }
 
     fn made(&mut self, text: &str) -> Result<(Option<Json>, Send), Failure> {
-        // A list of values would be taken for one of fields.
-        if text.starts_with('[') {
-            return Err(input("it is no object".to_owned()).hint(HINT));
+        let mut question = Question::parse(text)?;
+        let look_up = &*self.look_up;
+        let mut found = Found::default();
+        if let Some(name) = &question.model {
+            found.model = Some(once(&mut self.models, name, |name| look_up.model(name))?.clone());
         }
-        let said: Said = serde_json::from_str(text).map_err(|error| misread(&error))?;
-        if let Some(id) = said.id.as_ref().filter(|id| id.get().starts_with(['{', '['])) {
-            return Err(input(format!("id is a text or a number, not {id}")));
+        if let Some(name) = &question.agent {
+            found.agent = Some(once(&mut self.agents, name, |name| look_up.agent(name))?.clone());
         }
-        let mut send = self.usual.clone();
-        if let Some(text) = &said.model {
-            if !self.models.contains_key(text) {
-                self.models.insert(text.clone(), self.look_up.model(text)?);
-            }
-            send.model = self.models.get(text).cloned();
-        }
-        if let Some(name) = &said.agent {
-            if !self.agents.contains_key(name) {
-                self.agents.insert(name.clone(), self.look_up.agent(name)?);
-            }
-            send.agent = self.agents.get(name).cloned();
-            if said.model.is_none() && send.agent.as_ref().is_some_and(names_a_model) {
-                send.model = None;
-            }
-        }
-        send.system = said.system.or(send.system);
-        let mut pairs = Vec::new();
-        for (name, value) in said.options.iter().flat_map(Extra::iter) {
-            options_of(name, value, &mut pairs)?;
-        }
-        let named = |name: &str| pairs.iter().any(|(other, _)| other == name);
-        let usual: Vec<_> = self.options.iter().filter(|(name, _)| !named(name)).cloned().collect();
-        pairs.extend(usual);
-        send.options = options::parse(&pairs, &self.talk)?;
-        if let Some(schema) = &said.schema {
-            let text = schema.to::<String>().ok();
-            let output = match &text {
-                // What a line says is not taken for the name of a file.
-                Some(fields) => output_of_fields(fields)?,
-                None => output_of_schema(schema.get(), "the schema")?,
-            };
-            send.form = Form::Of(output);
-        }
-        let template = match &said.template {
-            Some(name) => {
-                if !self.templates.contains_key(name) {
-                    self.templates.insert(name.clone(), self.look_up.template(name)?);
-                }
-                self.templates.get(name)
-            }
+        let pairs = question.options(&self.options);
+        found.options = read_options(&pairs).map_err(|error| options::wrong(&error))?.0;
+        found.template = match &question.template {
+            Some(name) => Some(once(&mut self.templates, name, |name| look_up.template(name))?),
             None => self.template.as_ref(),
         };
-        let prompt = said.prompt.unwrap_or_default();
-        let mut values = Vec::new();
-        for (name, value) in said.params.iter().flat_map(Extra::iter) {
-            values.push((name.to_owned(), value.to::<String>().unwrap_or_else(|_| value.get().to_owned())));
-        }
-        let text = match template {
-            Some(template) => {
-                let names = template.parameters();
-                let usual = self.params.iter().filter(|(name, _)| {
-                    names.contains(&name.as_str()) && !values.iter().any(|(given, _)| given == name)
-                });
-                let all: Vec<_> = values.iter().chain(usual).cloned().collect();
-                filled(template.fill(&all)?, &prompt)?
-            }
-            None if values.is_empty() => prompt,
-            None => {
-                return Err(Failure::new(ErrorKind::Usage, "params are for a template, and there is none"));
-            }
-        };
-        if text.trim().is_empty() {
-            return Err(input("it has no prompt".to_owned()));
-        }
-        send.message = Message::user(text);
-        Ok((said.id, send))
+        Ok((question.id.take(), question.send(&self.usual, &self.params, found)?))
     }
 }
 
-fn names_a_model(agent: &Versioned<Agent>) -> bool {
-    agent.read().is_ok_and(|agent| agent.model.is_some())
-}
-
-/// Puts a prompt where a template wants it, or after it.
-fn filled(pieces: Vec<Piece>, prompt: &str) -> Result<String, Failure> {
-    let wants = pieces.contains(&Piece::Prompt);
-    let mut text = String::new();
-    for piece in pieces {
-        match piece {
-            Piece::Text(more) => text.push_str(&more),
-            Piece::Prompt => text.push_str(prompt),
-            Piece::Stdin => {
-                let what = "the template wants data on standard input, and the lines of a batch have none";
-                return Err(Failure::new(ErrorKind::Usage, what).hint("use {{prompt}} in its place"));
-            }
-        }
+/// Returns what was found under a name, which is looked up once.
+fn once<'a, T>(
+    known: &'a mut HashMap<String, T>,
+    name: &str,
+    look_up: impl FnOnce(&str) -> Result<T, Failure>,
+) -> Result<&'a T, Failure> {
+    if !known.contains_key(name) {
+        known.insert(name.to_owned(), look_up(name)?);
     }
-    if !wants && !prompt.trim().is_empty() {
-        text = format!("{text}\n\n{prompt}");
-    }
-    Ok(text)
-}
-
-/// Writes an option as on the command line; a list, as of `stop`, is one for each of its values.
-fn options_of(name: &str, value: &Json, pairs: &mut Vec<(String, String)>) -> Result<(), Failure> {
-    let plain = |value: &Json| value.to::<String>().unwrap_or_else(|_| value.get().to_owned());
-    match value.to::<Vec<Json>>() {
-        Ok(values) if name == "stop" => pairs.extend(values.iter().map(|one| (name.to_owned(), plain(one)))),
-        _ if value.is_null() => {}
-        _ => pairs.push((name.to_owned(), plain(value))),
-    }
-    Ok(())
-}
-
-fn input(what: String) -> Failure {
-    Failure::new(ErrorKind::Input, what)
-}
-
-/// Says what is wrong with the JSON of a line.
-fn misread(error: &serde_json::Error) -> Failure {
-    if error.is_data() {
-        let said = error.to_string();
-        let said = said.split(" at line ").next().unwrap_or_default().to_owned();
-        let unknown = said.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
-        return match unknown {
-            Some(name) => {
-                let failure = input(format!("there is no field {name:?}"));
-                failure.hint(match nearest(name, FIELDS) {
-                    Some(near) => format!("did you mean {near:?}?"),
-                    None => format!("the fields are {}; what is your own goes into id", FIELDS.join(", ")),
-                })
-            }
-            None => input(said.replace('`', "\"")),
-        };
-    }
-    input(format!("it is not JSON (column {})", error.column())).hint(HINT)
+    Ok(&known[name])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::Color;
-    use crate::env::Env;
-    use aichat_engine::ModelRef;
+    use aichat_message::ErrorKind;
 
     struct Nobody;
 
@@ -256,19 +104,17 @@ mod tests {
     }
 
     fn made(line: &str) -> String {
-        let talk = Talk::new(true, Color::Never, &Env::of([]), aichat_engine::Secrets::new());
         let mut recipe = Recipe {
             usual: Send::new(ModelRef::new("p", "usual"), ""),
             template: None,
             params: vec![("language".to_owned(), "French".to_owned())],
             options: vec![("max_tokens".to_owned(), "9".to_owned()), ("seed".to_owned(), "1".to_owned())],
-            talk,
             look_up: Box::new(Nobody),
             agents: HashMap::new(),
             templates: HashMap::new(),
             models: HashMap::new(),
         };
-        let raw = Raw { index: 0, place: "f, line 1".to_owned(), text: line.to_owned(), hash: 0 };
+        let raw = InputLine { index: 0, place: "f, line 1".to_owned(), text: line.to_owned(), hash: 0 };
         match recipe.read(raw) {
             Ok(line) => format!(
                 "{} {} {:?} {}",

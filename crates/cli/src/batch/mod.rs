@@ -1,11 +1,13 @@
 //! Batches: the lines that are asked, and the results that are kept.
 
+mod finder;
 mod line;
 mod results;
 mod source;
 mod spent;
 
-pub(crate) use line::{Line, LookUp, Recipe};
-pub(crate) use results::{Done, Results};
-pub(crate) use source::Source;
+pub(crate) use finder::Finder;
+pub(crate) use line::{Line, Recipe};
+pub(crate) use results::Results;
+pub(crate) use source::open;
 pub(crate) use spent::Spent;

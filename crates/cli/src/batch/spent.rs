@@ -1,42 +1,13 @@
-//! What a batch may have spent, in a file beside its results: what was in flight when it was killed counts when it goes on.
+//! The file beside the results of a batch that says what it may have spent.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use aichat_engine::{Draw, Error};
+use aichat_engine::{Draw, Error, phrase};
 use aichat_message::{ErrorKind, Money};
-use serde::{Deserialize, Serialize};
 
-use crate::failure::{Failure, phrase};
-use crate::output::json;
-
-const SCHEMA: &str = "aichat.spent/1";
-
-/// A line of the file: its head, what was set aside, or how that was settled.
-#[derive(Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    schema: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    held: Option<Money>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    settled: Option<Money>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    spent: Option<Money>,
-}
-
-impl From<Draw> for Line {
-    fn from(draw: Draw) -> Self {
-        match draw {
-            Draw::Held(held) => Self { held: Some(held), ..Self::default() },
-            Draw::Settled { held, spent } => {
-                Self { settled: Some(held), spent: Some(spent), ..Self::default() }
-            }
-        }
-    }
-}
+use crate::failure::Failure;
 
 /// The file. Whoever has the results has it.
 pub(crate) struct Spent {
@@ -58,20 +29,17 @@ impl Spent {
         let mut file = File::options().read(true).append(true).create(true).open(&path).map_err(cannot)?;
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(cannot)?;
-        // A line that was cut off by a crash came before what it speaks of.
-        let mut whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let mut sum = sum(&text[..whole]).map_err(|number| {
+        let (mut sum, mut whole) = Draw::sum(&text).map_err(|number| {
             let what = format!("{}, line {number}: this is not what a batch has spent", path.display());
             Failure::new(ErrorKind::Input, what).hint("name another --output; nothing in it was changed")
         })?;
         if is_new {
-            (whole, sum) = (0, Money::ZERO);
+            (sum, whole) = (Money::ZERO, 0);
         }
         file.set_len(whole as u64).map_err(cannot)?;
         let mut this = Self { file, path };
         if whole == 0 {
-            let head = Line { schema: Some(SCHEMA.to_owned()), ..Line::default() };
-            this.write(&head)
+            this.write(&Draw::head())
                 .map_err(|error| Failure::file(ErrorKind::Store, "cannot write", &this.path, &error))?;
         }
         Ok((this, sum))
@@ -82,42 +50,21 @@ impl Spent {
     /// # Errors
     /// Fails with kind `store` where it cannot be written.
     pub(crate) fn note(&mut self, draw: Draw) -> Result<(), Error> {
-        self.write(&draw.into()).map_err(|error| {
+        self.write(&draw.line()).map_err(|error| {
             Error::new(ErrorKind::Store, format!("cannot write {}: {}", self.path.display(), phrase(&error)))
         })
     }
 
-    fn write(&mut self, line: &Line) -> io::Result<()> {
+    fn write(&mut self, line: &str) -> io::Result<()> {
         // In one piece, so that no crash leaves less than a line and more behind it.
         let length = self.file.metadata()?.len();
-        let written = self.file.write_all(format!("{}\n", json(line)).as_bytes());
+        let written = self.file.write_all(line.as_bytes());
         if written.is_err() {
             // What arrived of it would tear the next one.
             let _ = self.file.set_len(length);
         }
         written
     }
-}
-
-/// Returns what was spent and is set aside after all lines, or the number of one that is none.
-fn sum(text: &str) -> Result<Money, usize> {
-    let (mut held, mut spent) = (Money::ZERO, Money::ZERO);
-    for (number, line) in (1..).zip(text.lines()) {
-        let line: Line = serde_json::from_str(line).map_err(|_| number)?;
-        match (number, line) {
-            (1, Line { schema: Some(schema), held: None, settled: None, spent: None })
-                if schema == SCHEMA => {}
-            (2.., Line { schema: None, held: Some(amount), settled: None, spent: None }) => {
-                held = held + amount
-            }
-            (2.., Line { schema: None, held: None, settled: Some(free), spent: Some(amount) }) => {
-                held = Money::from_pico_dollars(held.pico_dollars() - free.pico_dollars());
-                spent = spent + amount;
-            }
-            _ => return Err(number),
-        }
-    }
-    Ok(held + spent)
 }
 
 #[cfg(test)]

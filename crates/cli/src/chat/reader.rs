@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
+use aichat_engine::phrase;
 use reedline::{
     ColumnarMenu, Completer, Emacs, Highlighter, KeyCode, KeyModifiers, MenuBuilder, Prompt, PromptEditMode,
     PromptHistorySearch, Reedline, ReedlineEvent, ReedlineMenu, Signal, StyledText, ValidationResult,
@@ -15,7 +16,6 @@ use tokio::sync::mpsc as channel;
 
 use super::history::History;
 use super::lines::{Lines, Said};
-use crate::failure::phrase;
 use crate::talk::Talk;
 
 /// The name of the menu of completions.

@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::Path;
 
+use aichat_engine::phrase;
 use aichat_message::ErrorKind;
 use clap::Command;
 use clap_mangen::Man;
 
 use crate::args;
 use crate::exit;
-use crate::failure::{Failure, phrase};
+use crate::failure::Failure;
 use crate::output::Output;
 
 pub(crate) fn run(path: &[String], directory: Option<&Path>) -> Result<u8, Failure> {

@@ -37,7 +37,7 @@ use std::ffi::{OsStr, OsString};
 use std::sync::{Arc, OnceLock};
 
 use aichat_catalog::{Call, Catalog, Match, Moment};
-use aichat_engine::{ModelRef, Report, Secrets, TurnResult};
+use aichat_engine::{ModelRef, Report, Secrets, TurnResult, phrase};
 use aichat_message::ErrorKind;
 use clap::error::ErrorKind as Misuse;
 use serde::Serialize;
@@ -51,7 +51,7 @@ use crate::config::Config;
 use crate::directory::{Directory, Entry};
 use crate::env::Env;
 use crate::exit;
-use crate::failure::{Failure, phrase};
+use crate::failure::Failure;
 #[cfg(feature = "postgres")]
 use crate::location::Location;
 use crate::output::Output;

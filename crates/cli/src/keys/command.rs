@@ -9,14 +9,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use aichat_engine::Secrets;
+use aichat_engine::{Secrets, phrase};
 use aichat_message::ErrorKind;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use secrecy::SecretString;
 
 use super::MAX_KEY;
 use crate::directory::Entry;
-use crate::failure::{Failure, phrase};
+use crate::failure::Failure;
 use crate::signals;
 
 /// How long the command of a provider may take: somebody may have to unlock something first.

@@ -2,12 +2,13 @@
 
 use std::io::{IsTerminal, Read};
 
+use aichat_engine::phrase;
 use aichat_message::ErrorKind;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use secrecy::SecretString;
 
 use super::{MAX_KEY, whole};
-use crate::failure::{Failure, phrase};
+use crate::failure::Failure;
 use crate::signals::Stop;
 
 /// Reads a key from a hidden prompt where standard input is a terminal, else from standard input.

@@ -51,7 +51,7 @@ fn directory(name: &str, path: &Path, findings: &mut Findings) {
             findings.ok(Section::Paths, name, format!("{shown}, made when it is needed"));
         }
         Err(error) => {
-            let what = format!("{shown}: {}", crate::failure::phrase(&error));
+            let what = format!("{shown}: {}", aichat_engine::phrase(&error));
             findings.problem(Section::Paths, name, what, format!("ls -ld {shown}"));
         }
         Ok(about) if !about.is_dir() => {

@@ -1,4 +1,10 @@
-//! Many turns, so many at a time.
+//! Many turns, so many at a time: how they are sent, what their lines ask, and what was done and spent before.
+
+mod done;
+mod draws;
+mod input;
+mod question;
+mod tally;
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -14,6 +20,11 @@ use crate::company::Company;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::turn::{Outcome, Send, TurnStream};
+
+pub use done::Done;
+pub use input::{InputLine, InputLines};
+pub use question::{Found, Question};
+pub use tally::Tally;
 
 /// After so many turns what they left is folded into the log.
 const FOLD: usize = 256;
