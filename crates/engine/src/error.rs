@@ -39,6 +39,8 @@ pub enum Reason {
     Address,
     /// The database lets nobody in with this user and password.
     Login,
+    /// The store cannot be written, and there is no room for a copy of it to be read.
+    NoCopy,
 }
 
 impl Error {
@@ -97,8 +99,9 @@ impl Error {
 
     /// Tells whether the store could be read and not be written.
     pub(crate) fn is_unwritable(&self) -> bool {
+        use aichat_store::ErrorKind::{Full, Io, NoCopy};
         let store = self.0.source.as_deref().and_then(|source| source.downcast_ref::<aichat_store::Error>());
-        store.is_some_and(|e| matches!(e.kind(), aichat_store::ErrorKind::Full | aichat_store::ErrorKind::Io))
+        store.is_some_and(|e| matches!(e.kind(), Full | Io | NoCopy))
     }
 
     /// Returns what went wrong.
@@ -207,9 +210,13 @@ impl From<aichat_store::Error> for Error {
             matches!(error.kind(), aichat_store::ErrorKind::Busy | aichat_store::ErrorKind::Unavailable);
         // The class of codes with which a database lets nobody in.
         let is_shut_out = error.code().is_some_and(|code| code.starts_with("28"));
+        let reason = match error.kind() {
+            aichat_store::ErrorKind::NoCopy => Some(Reason::NoCopy),
+            _ => is_shut_out.then_some(Reason::Login),
+        };
         let mut this = Self::new(kind, message).with_source(error);
         this.0.retryable = retryable;
-        this.0.reason = is_shut_out.then_some(Reason::Login);
+        this.0.reason = reason;
         this
     }
 }

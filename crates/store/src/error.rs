@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Full,
     /// The place cannot be created, read or written.
     Io,
+    /// The store cannot be written, and no place takes a copy of it to be read.
+    NoCopy,
     /// The bytes on disk are not what was written.
     Corrupt,
     /// The store was written by a later version of this program.
@@ -77,6 +79,14 @@ impl Error {
     /// Returns the code that a database gave: its SQLSTATE.
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
+    }
+
+    /// Returns why the system has nothing written, where that is what failed.
+    #[cfg(feature = "sled")]
+    pub(crate) fn refusal(&self) -> Option<std::io::ErrorKind> {
+        use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        let why = self.0.source.as_ref()?.downcast_ref::<std::io::Error>()?.kind();
+        [PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull].contains(&why).then_some(why)
     }
 
     /// Tells whether trying again later may succeed.

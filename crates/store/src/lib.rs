@@ -48,6 +48,6 @@ pub use notice::Notice;
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresAddress};
 #[cfg(feature = "sled")]
-pub use sled::{Sled, is_caught};
+pub use sled::{Sled, SledReader, is_caught};
 pub use store::{Blob, Expect, Head, Info, Replacement, Row, Scan, Store, Table, Unit, Visitor, Write};
 pub use turn::{Claim, Lease, Pending, State, Turn, TurnHeader};

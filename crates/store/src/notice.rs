@@ -1,6 +1,7 @@
 //! What a store on disk has to say beside its results.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,6 +13,13 @@ pub enum Notice {
     Waiting {
         /// The process that holds it, where it said so.
         holder: Option<u32>,
+    },
+    /// The store in `path` cannot be written; it is read from a copy of it, which is removed in the end.
+    Copied {
+        /// The store's directory.
+        path: PathBuf,
+        /// Why nothing is written there.
+        reason: io::ErrorKind,
     },
     /// A damaged snapshot of the log's index was moved to `path`; the index was built anew from the log.
     SnapshotSetAside {
@@ -33,6 +41,13 @@ impl fmt::Display for Notice {
             }
             Self::Waiting { holder: None } => {
                 f.write_str("waiting for the store, which another process holds")
+            }
+            Self::Copied { path, reason } => {
+                write!(
+                    f,
+                    "the store in {} cannot be written ({reason}); a copy of it is read",
+                    path.display()
+                )
             }
             Self::SnapshotSetAside { path } => {
                 write!(f, "a damaged snapshot was set aside as {}; the log is whole", path.display())

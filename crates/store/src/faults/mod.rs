@@ -3,6 +3,7 @@
 
 mod ledger;
 mod power;
+mod reader;
 mod store;
 mod turns;
 

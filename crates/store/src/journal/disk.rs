@@ -206,11 +206,16 @@ impl Disk {
         locked(path, self.ask(Op::Lock, path).map_err(TryLockError::Error).and_then(|()| file.try_lock()))
     }
 
+    /// Shares a file's lock if nobody holds it alone.
+    pub(crate) fn try_lock_shared(&self, path: &Path, file: &File) -> Result<bool, Error> {
+        let asked = self.ask(Op::Lock, path).map_err(TryLockError::Error);
+        locked(path, asked.and_then(|()| file.try_lock_shared()))
+    }
+
     /// Tells whether nobody holds a file's lock. It shares the lock for an instant, so that two who ask do not
     /// take each other for its holder.
     pub(crate) fn is_free(&self, path: &Path, file: &File) -> Result<bool, Error> {
-        let asked = self.ask(Op::Lock, path).map_err(TryLockError::Error);
-        let free = locked(path, asked.and_then(|()| file.try_lock_shared()))?;
+        let free = self.try_lock_shared(path, file)?;
         if free {
             file.unlock().map_err(|source| lock_failed(path, source))?;
         }

@@ -220,6 +220,39 @@ impl JournalDir {
         Ok(frame::pieces(&image))
     }
 
+    /// Copies every turn to another directory. Returns the files of those that are still being written, which are taken
+    /// for such as long as these are open.
+    pub(crate) fn copy_to(&self, dir: &Path) -> Result<Vec<File>, Error> {
+        let mut running = Vec::new();
+        for (path, turn, extension) in self.list(&[WRITTEN, CLAIMED])? {
+            let (opened, extension) = match self.open(&path)? {
+                // It was claimed, that is renamed, since it was listed.
+                None => (self.open(&self.path(&turn, CLAIMED))?, CLAIMED),
+                opened => (opened, extension),
+            };
+            let Some(mut file) = opened else { continue };
+            let is_over = extension == CLAIMED || self.disk.is_free(&path, &file)?;
+            let image = self.disk.read(&path, &mut file);
+            let image =
+                image.map_err(|source| Error::io(format!("cannot read {}", path.display()), source))?;
+            let path = dir.join(format!("{turn}.{extension}"));
+            let fail = |source| Error::io(format!("cannot write {}", path.display()), source);
+            self.disk.make_dir(dir)?;
+            let mut copy = match self.disk.create(&path) {
+                // It was copied under its new name already.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                created => created.map_err(fail)?,
+            };
+            self.disk.write(&path, &mut copy, &image).map_err(fail)?;
+            // Their order is that of the originals.
+            copy.set_modified(modified(&file)).map_err(fail)?;
+            if !is_over && self.disk.try_lock(&path, &copy)? {
+                running.push(copy);
+            }
+        }
+        Ok(running)
+    }
+
     /// Waits for turns that were dropped in this process to be written.
     pub(crate) fn settle(&self) {
         let threads = std::mem::take(&mut *self.closing.lock().unwrap_or_else(PoisonError::into_inner));

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use blake3::Hash;
@@ -22,6 +22,8 @@ pub(super) struct Blobs {
     disk: Disk,
     dir: PathBuf,
     compress: bool,
+    /// Where more of them are, which are only read.
+    below: Option<PathBuf>,
 }
 
 /// Tells whether a file is named as a blob is.
@@ -44,12 +46,17 @@ static UNFINISHED: AtomicU64 = AtomicU64::new(0);
 impl Blobs {
     /// Names the directory of bytes that are kept as they are; touches nothing.
     pub(super) fn at(disk: Disk, dir: PathBuf) -> Self {
-        Self { disk, dir, compress: false }
+        Self { disk, dir, compress: false, below: None }
     }
 
     /// Names the directory of bytes that are compressed; touches nothing.
     pub(super) fn compressed(disk: Disk, dir: PathBuf) -> Self {
-        Self { disk, dir, compress: true }
+        Self { disk, dir, compress: true, below: None }
+    }
+
+    /// Has those of another directory as well, which is never written.
+    pub(super) fn over(self, other: &Self) -> Self {
+        Self { below: Some(other.dir.clone()), ..self }
     }
 
     /// Keeps bytes; durable when it returns.
@@ -69,8 +76,7 @@ impl Blobs {
 
     /// Returns the bytes of a hash.
     pub(super) fn get(&self, hash: &Hash) -> Result<Option<Vec<u8>>, Error> {
-        let path = self.dir.join(hash.to_hex().as_str());
-        match self.disk.open_to_read(&path).and_then(|mut file| self.disk.read(&path, &mut file)) {
+        match self.read(hash) {
             Ok(bytes) => match whole(hash, bytes) {
                 Some(bytes) => Ok(Some(bytes)),
                 None => Err(Error::new(ErrorKind::Corrupt, format!("blob {hash} is damaged"))),
@@ -80,10 +86,22 @@ impl Blobs {
         }
     }
 
+    fn read(&self, hash: &Hash) -> io::Result<Vec<u8>> {
+        let read = |dir: &Path| {
+            let path = dir.join(hash.to_hex().as_str());
+            self.disk.open_to_read(&path).and_then(|mut file| self.disk.read(&path, &mut file))
+        };
+        match (read(&self.dir), &self.below) {
+            (Err(error), Some(below)) if error.kind() == io::ErrorKind::NotFound => read(below),
+            (done, _) => done,
+        }
+    }
+
     /// Lists what is kept, in the order of the hashes.
     pub(super) fn list(&self) -> Result<Vec<Blob>, Error> {
         let mut blobs = Vec::new();
-        for path in self.paths()? {
+        let below = self.below.as_deref().map(|below| self.paths_in(below)).transpose()?;
+        for path in self.paths()?.into_iter().chain(below.unwrap_or_default()) {
             let Some(hash) = path.file_name().and_then(|name| name.to_str()).filter(|name| is_hash(name))
             else {
                 continue;
@@ -97,6 +115,7 @@ impl Blobs {
             }
         }
         blobs.sort_unstable_by(|a, b| a.hash.cmp(&b.hash));
+        blobs.dedup_by(|a, b| a.hash == b.hash);
         Ok(blobs)
     }
 
@@ -132,9 +151,13 @@ impl Blobs {
     }
 
     fn paths(&self) -> Result<Vec<PathBuf>, Error> {
-        match self.disk.list(&self.dir) {
+        self.paths_in(&self.dir)
+    }
+
+    fn paths_in(&self, dir: &Path) -> Result<Vec<PathBuf>, Error> {
+        match self.disk.list(dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            paths => paths.map_err(|source| Error::io(format!("cannot list {}", self.dir.display()), source)),
+            paths => paths.map_err(|source| Error::io(format!("cannot list {}", dir.display()), source)),
         }
     }
 

@@ -23,6 +23,8 @@ const LOG: &str = "db";
 const FRESH: &str = "db.new";
 /// The log whose place was taken.
 const OLD: &str = "db.old";
+/// Every directory in which a log may be found.
+pub(super) const DIRECTORIES: [&str; 3] = [LOG, FRESH, OLD];
 /// How many bytes of keys and values are written at once.
 const BATCH_BYTES: usize = 1 << 17;
 

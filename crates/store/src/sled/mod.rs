@@ -2,12 +2,15 @@
 
 mod blobs;
 mod compact;
+mod copy;
 mod data;
 mod database;
 mod mark;
 mod open;
 mod pin;
+mod reader;
 mod schema;
+mod scratch;
 mod value;
 
 use std::path::{Path, PathBuf};
@@ -19,10 +22,12 @@ use async_trait::async_trait;
 use aichat_message::{EventId, SessionId, TurnId};
 
 use self::blobs::Blobs;
+use self::copy::Copy;
 use self::database::{Database, Failure};
 use self::mark::Mark;
 pub use self::open::is_caught;
 use self::pin::Pin;
+pub use self::reader::SledReader;
 use crate::admit;
 use crate::error::{Error, ErrorKind};
 use crate::journal::JournalDir;
@@ -52,6 +57,9 @@ struct Inner {
     /// What the caller keeps.
     blobs: Blobs,
     database: RwLock<Option<Database>>,
+    /// What this goes along with where it is a copy; last, as it is removed once nothing is open.
+    #[expect(dead_code, reason = "held for the effect of dropping it")]
+    copy: Option<Copy>,
 }
 
 impl Sled {
@@ -68,16 +76,7 @@ impl Sled {
 
     /// Names a directory on a disk.
     pub(crate) fn on(disk: Disk, path: PathBuf, observer: Observer) -> Self {
-        Self(Arc::new(Inner {
-            journal: JournalDir::at(disk.clone(), path.join("journal"), Arc::clone(&observer)),
-            values: Blobs::compressed(disk.clone(), path.join("blobs")),
-            ledger: FileLedger::at(disk.clone(), &path),
-            blobs: Blobs::at(disk.clone(), path.join("attached")),
-            database: RwLock::default(),
-            disk,
-            observer,
-            path,
-        }))
+        Self(Arc::new(Inner::on(disk, path, observer)))
     }
 
     /// Returns the directory.
@@ -101,6 +100,14 @@ impl Sled {
         })
     }
 
+    /// Sees to it that the database is open.
+    async fn ready(&self) -> Result<(), Error> {
+        match self.0.database.try_read().is_ok_and(|open| open.is_some()) {
+            true => Ok(()),
+            false => self.with(|_, _| Ok(())).await,
+        }
+    }
+
     /// Runs work on the database, which is opened first where it is not open.
     async fn with<T: Send + 'static>(
         &self,
@@ -111,6 +118,20 @@ impl Sled {
 }
 
 impl Inner {
+    fn on(disk: Disk, path: PathBuf, observer: Observer) -> Self {
+        Self {
+            journal: JournalDir::at(disk.clone(), path.join("journal"), Arc::clone(&observer)),
+            values: Blobs::compressed(disk.clone(), path.join("blobs")),
+            ledger: FileLedger::at(disk.clone(), &path),
+            blobs: Blobs::at(disk.clone(), path.join("attached")),
+            database: RwLock::default(),
+            copy: None,
+            disk,
+            observer,
+            path,
+        }
+    }
+
     fn with<T>(&self, work: impl FnOnce(&Self, &Database) -> Result<T, Failure>) -> Result<T, Error> {
         loop {
             let open = self.database.read().unwrap_or_else(PoisonError::into_inner);
@@ -405,7 +426,10 @@ impl Inner {
     /// Lists the files that were set aside, by their paths below the store's directory.
     fn set_aside(&self) -> Result<Vec<String>, Error> {
         let mut paths = self.journal.set_aside_files()?;
-        paths.extend(open::snapshots_set_aside(&self.path.join("db"))?);
+        let log = self.path.join("db");
+        if log.is_dir() {
+            paths.extend(open::snapshots_set_aside(&log)?);
+        }
         let name = |path: &PathBuf| path.strip_prefix(&self.path).unwrap_or(path).display().to_string();
         let mut names: Vec<String> = paths.iter().map(name).collect();
         names.sort_unstable();

@@ -98,26 +98,44 @@ fn queue(
     let lock = disk.open_or_create(path).map_err(fail)?;
     match disk.try_lock(path, &lock)? {
         true => Ok(lock),
-        false => {
-            // A thread waits where it may wait for ever; the kernel serves those who wait in their order.
-            let (taken, wait) = mpsc::channel();
-            thread::Builder::new()
-                .name("aichat-store-lock".into())
-                .spawn(move || {
-                    let result = lock.lock();
-                    // Nobody waits any more: the lock goes as the file is dropped.
-                    let _ = taken.send(result.map(|()| lock));
-                })
-                .map_err(|source| Error::io("cannot start a thread to wait for the store", source))?;
-            let taken = wait.recv_timeout(silence.min(patience)).or_else(|_| {
-                observer(&Notice::Waiting { holder: holder(path) });
-                wait.recv_timeout(patience.saturating_sub(silence))
-            });
-            match taken {
-                Ok(lock) => lock.map_err(|source| disk::lock_failed(path, source)),
-                Err(_) => Err(busy(path)),
-            }
-        }
+        false => wait(path, lock, File::lock, observer, silence, patience),
+    }
+}
+
+/// Shares the lock with others who only read, where it is there and can be opened.
+pub(super) fn share(disk: &Disk, path: &Path, observer: &Observer) -> Result<Option<File>, Error> {
+    let Ok(lock) = disk.open_to_read(path) else { return Ok(None) };
+    match disk.try_lock_shared(path, &lock)? {
+        true => Ok(Some(lock)),
+        false => wait(path, lock, File::lock_shared, observer, SILENCE, PATIENCE).map(Some),
+    }
+}
+
+fn wait(
+    path: &Path,
+    lock: File,
+    take: fn(&File) -> io::Result<()>,
+    observer: &Observer,
+    silence: Duration,
+    patience: Duration,
+) -> Result<File, Error> {
+    // A thread waits where it may wait for ever; the kernel serves those who wait in their order.
+    let (taken, wait) = mpsc::channel();
+    thread::Builder::new()
+        .name("aichat-store-lock".into())
+        .spawn(move || {
+            let result = take(&lock);
+            // Nobody waits any more: the lock goes as the file is dropped.
+            let _ = taken.send(result.map(|()| lock));
+        })
+        .map_err(|source| Error::io("cannot start a thread to wait for the store", source))?;
+    let taken = wait.recv_timeout(silence.min(patience)).or_else(|_| {
+        observer(&Notice::Waiting { holder: holder(path) });
+        wait.recv_timeout(patience.saturating_sub(silence))
+    });
+    match taken {
+        Ok(lock) => lock.map_err(|source| disk::lock_failed(path, source)),
+        Err(_) => Err(busy(path)),
     }
 }
 

@@ -78,6 +78,19 @@ mod sled {
     }
 
     aichat_store::contract!(place);
+
+    /// Where the store can be written, a reader is the store.
+    mod reader {
+        use super::*;
+        use aichat_store::SledReader;
+
+        fn place() -> Place {
+            let dir = tempfile::tempdir().unwrap();
+            Place::new(move || Arc::new(SledReader::over(Sled::at(dir.path().join("data")), [])))
+        }
+
+        aichat_store::contract!(place);
+    }
 }
 
 #[cfg(feature = "postgres")]
