@@ -158,7 +158,7 @@ fn kept(look: impl AsyncFnOnce(&Engine) -> Option<Vec<String>>) -> Vec<String> {
             Location::Directory(path) if !assemble::is_there(path) => return None,
             _ => {}
         }
-        let engine = assemble::observer_of(&context, &location).ok()?;
+        let engine = assemble::glance(&context, &location).ok()?;
         let runtime = context.runtime().ok()?;
         let found = runtime.block_on(async { tokio::time::timeout(PATIENCE, look(&engine)).await });
         runtime.shutdown_background();

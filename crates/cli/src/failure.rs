@@ -158,6 +158,9 @@ fn advice(report: &Report, provider: Option<&str>) -> Option<String> {
         ErrorKind::Store if report.reason == Some(Reason::Login) => {
             "set PGPASSWORD to the user's password, or keep it in ~/.pgpass".to_owned()
         }
+        ErrorKind::Store if report.reason == Some(Reason::NoCopy) => {
+            "set TMPDIR to a directory that has room for it".to_owned()
+        }
         ErrorKind::Store => {
             "`aichat paths` shows where sessions are kept; --store names another place".to_owned()
         }

@@ -17,7 +17,7 @@ use aichat_providers::{
 };
 #[cfg(feature = "postgres")]
 use aichat_store::Postgres;
-use aichat_store::{Memory, Notice, Sled, Store};
+use aichat_store::{Memory, Notice, Sled, SledReader, Store};
 use secrecy::{ExposeSecret, SecretString};
 
 use self::network::Network;
@@ -340,14 +340,7 @@ pub(crate) fn named(context: &Context, text: &str) -> Result<Location, Failure> 
 /// Fails with kind `config` where the password of a database cannot be looked up.
 fn open(context: &Context, location: &Location) -> Result<Arc<dyn Store>, Failure> {
     match location {
-        Location::Directory(path) => {
-            let talk = context.talk.clone();
-            let say = move |notice: &Notice| match notice {
-                Notice::Waiting { .. } => talk.note(&notice.to_string()),
-                _ => talk.warning(&notice.to_string()),
-            };
-            Ok(Arc::new(Sled::observed(path, say)))
-        }
+        Location::Directory(path) => Ok(Arc::new(sled(context, path))),
         #[cfg(feature = "postgres")]
         Location::Database(address) => {
             let mut address = address.clone();
@@ -360,9 +353,33 @@ fn open(context: &Context, location: &Location) -> Result<Arc<dyn Store>, Failur
     }
 }
 
+/// Returns the store at a place for those who only read: where a directory cannot be written, a copy of it is read.
+///
+/// # Errors
+/// Fails as opening it does.
+fn reading(context: &Context, location: &Location) -> Result<Arc<dyn Store>, Failure> {
+    match location {
+        Location::Directory(path) => {
+            let usual = context.env.directory("TMPDIR").unwrap_or_else(|| "/tmp".into());
+            // A disk that is full is often the one that has the usual directory as well.
+            Ok(Arc::new(SledReader::over(sled(context, path), [usual, "/dev/shm".into()])))
+        }
+        #[cfg(feature = "postgres")]
+        database => open(context, database),
+    }
+}
+
+fn sled(context: &Context, path: &Path) -> Sled {
+    let talk = context.talk.clone();
+    Sled::observed(path, move |notice: &Notice| match notice {
+        Notice::Waiting { .. } | Notice::Copied { .. } => talk.note(&notice.to_string()),
+        _ => talk.warning(&notice.to_string()),
+    })
+}
+
 /// Returns an engine over the store that sessions are kept in. Nothing is opened before it is needed.
 pub(crate) fn engine(context: &Context, providers: Providers) -> Result<Engine, Failure> {
-    Ok(keeping(context, providers)?.build())
+    Ok(keeping(context, providers, store(context)?)?.build())
 }
 
 /// Returns an engine for many prompts, before which nobody sits: it waits as long as providers ask.
@@ -370,19 +387,19 @@ pub(crate) fn patient(context: &Context, providers: Providers, keeps: bool) -> R
     let retry =
         RetryPolicy { max_attempts: 8, max_total: Duration::from_secs(900), ..RetryPolicy::default() };
     let builder = match keeps {
-        true => keeping(context, providers)?,
+        true => keeping(context, providers, store(context)?)?,
         false => forgetting(context, providers)?,
     };
     Ok(builder.retry(retry).build())
 }
 
-fn keeping(context: &Context, providers: Providers) -> Result<Builder, Failure> {
+fn keeping(context: &Context, providers: Providers, store: Arc<dyn Store>) -> Result<Builder, Failure> {
     let record = match &context.config()?.record_wire {
         Some(record) if record.value == "off" => RecordWire::Off,
         Some(record) if record.value == "errors" => RecordWire::Errors,
         _ => RecordWire::On,
     };
-    let builder = equip(Engine::over(store(context)?), context).record_wire(record).budget(budget(context)?);
+    let builder = equip(Engine::over(store), context).record_wire(record).budget(budget(context)?);
     Ok(builder.catalog(context.catalog()?).registry(providers))
 }
 
@@ -390,7 +407,7 @@ fn keeping(context: &Context, providers: Providers) -> Result<Builder, Failure> 
 pub(crate) fn onlooker(context: &Context, providers: Providers) -> Result<Engine, Failure> {
     match location(context)? {
         Location::Directory(path) if !is_there(&path) => forgetful(context, providers),
-        _ => engine(context, providers),
+        place => Ok(keeping(context, providers, reading(context, &place)?)?.build()),
     }
 }
 
@@ -410,6 +427,11 @@ pub(crate) fn observer(context: &Context) -> Result<Engine, Failure> {
 
 /// Returns an engine that only looks at a place.
 pub(crate) fn observer_of(context: &Context, location: &Location) -> Result<Engine, Failure> {
+    Ok(equip(Engine::over(reading(context, location)?), context).looking().build())
+}
+
+/// Returns an engine for a glance at a place, and nothing that takes longer: no copy is made.
+pub(crate) fn glance(context: &Context, location: &Location) -> Result<Engine, Failure> {
     Ok(equip(Engine::over(open(context, location)?), context).looking().build())
 }
 
@@ -443,11 +465,27 @@ fn is_missing(path: &Path) -> bool {
     }
 }
 
-/// Returns an engine for looking at what is there: where there is no store, none is made for that.
+/// Returns an engine for looking at what is there, also where nothing can be written: where there is no store, none is
+/// made for that.
 ///
 /// # Errors
 /// Fails with kind `input` where the store that was named is not there: that is a slip of the pen.
 pub(crate) fn reader(context: &Context) -> Result<Engine, Failure> {
+    of_what_is_there(context, reading)
+}
+
+/// Returns an engine for changing what is there: where there is no store, none is made for that.
+///
+/// # Errors
+/// Fails as [`reader`] does.
+pub(crate) fn editor(context: &Context) -> Result<Engine, Failure> {
+    of_what_is_there(context, open)
+}
+
+fn of_what_is_there(
+    context: &Context,
+    open: impl FnOnce(&Context, &Location) -> Result<Arc<dyn Store>, Failure>,
+) -> Result<Engine, Failure> {
     match location(context)? {
         Location::Directory(path) if is_missing(&path) => {
             if path != context.paths()?.data {
@@ -457,7 +495,7 @@ pub(crate) fn reader(context: &Context) -> Result<Engine, Failure> {
             }
             Ok(equip(Engine::builder(Memory::new()), context).catalog(context.catalog()?).build())
         }
-        _ => archive(context),
+        place => Ok(equip(Engine::over(open(context, &place)?), context).catalog(context.catalog()?).build()),
     }
 }
 
@@ -524,7 +562,7 @@ pub(crate) fn pair(context: &Context, from: &Location, to: &Location) -> Result<
     if from.is(to) {
         return Err(Failure::new(ErrorKind::Usage, "a store cannot be copied to itself"));
     }
-    Ok([open(context, from)?, open(context, to)?].map(|store| equip(Engine::over(store), context).build()))
+    Ok([reading(context, from)?, open(context, to)?].map(|store| equip(Engine::over(store), context).build()))
 }
 
 /// Returns what stands before the host of an address.

@@ -19,7 +19,10 @@ struct Listed<'a> {
 }
 
 pub(crate) fn run(context: &Context, args: args::Cost) -> Result<u8, Failure> {
-    let engine = assemble::reader(context)?;
+    let engine = match args.reprice {
+        true => assemble::editor(context)?,
+        false => assemble::reader(context)?,
+    };
     let mut output = Output::stdout()?;
     context.runtime()?.block_on(async {
         if args.reprice {

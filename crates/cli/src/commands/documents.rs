@@ -35,7 +35,7 @@ impl Chosen {
         if args.asked.agent.is_none() && args.asked.template.is_none() {
             return Ok(Self::default());
         }
-        let engine = assemble::archive(context)?;
+        let engine = assemble::reader(context)?;
         context.runtime()?.block_on(async {
             let agent = match &args.asked.agent {
                 Some(name) => Some(find(&engine, name, None).await?),
@@ -75,9 +75,10 @@ pub(super) fn run<T: Shown>(context: &Context, args: Kept) -> Result<u8, Failure
         Kept::Import { file } => Some(read(file)?),
         _ => None,
     };
-    let engine = match imported {
-        Some(_) => keeper(context)?,
-        None => assemble::reader(context)?,
+    let engine = match &args {
+        Kept::Import { .. } => keeper(context)?,
+        Kept::Delete { .. } => assemble::editor(context)?,
+        _ => assemble::reader(context)?,
     };
     let mut output = Output::stdout()?;
     context.runtime()?.block_on(async {

@@ -22,7 +22,7 @@ pub(super) fn run(context: &Context, args: &args::Fork) -> Result<u8, Failure> {
             Setting::System => Change::System(prompt::system(value)?),
         });
     }
-    let engine = assemble::reader(context)?;
+    let engine = assemble::editor(context)?;
     let forks = context.runtime()?.block_on(async {
         let (session, at) = place_of(&engine, &args.place).await?;
         let branch = engine.prefix(&session, &at).await?;

@@ -23,6 +23,13 @@ pub(crate) fn run(context: &Context, args: args::Sessions) -> Result<u8, Failure
     };
     let engine = match &args {
         args::Sessions::Create { .. } => assemble::archive(context)?,
+        args::Sessions::Rename { .. }
+        | args::Sessions::Branch { .. }
+        | args::Sessions::Heads { switch: Some(_), .. }
+        | args::Sessions::Clone { .. }
+        | args::Sessions::Archive { .. }
+        | args::Sessions::Purge { .. }
+        | args::Sessions::Delete(_) => assemble::editor(context)?,
         _ => assemble::reader(context)?,
     };
     let mut output = Output::stdout()?;

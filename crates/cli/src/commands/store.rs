@@ -21,7 +21,10 @@ pub(crate) fn run(context: &Context, args: args::Store) -> Result<u8, Failure> {
         args::Store::Copy { from, to } => return copy(context, &named(from)?, &named(to)?),
         _ => {}
     }
-    let engine = assemble::reader(context)?;
+    let engine = match &args {
+        args::Store::Rebuild | args::Store::Compact => assemble::editor(context)?,
+        _ => assemble::reader(context)?,
+    };
     let mut output = Output::stdout()?;
     context.runtime()?.block_on(async {
         let code = look_after(context, &mut output, &engine, &args).await?;

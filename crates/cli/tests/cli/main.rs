@@ -59,3 +59,5 @@ mod templates;
 mod terminals;
 mod transfer;
 mod trees;
+#[cfg(test)]
+mod unwritable;

@@ -10,6 +10,7 @@ use rustix::process::geteuid;
 
 use super::{Findings, Section, Verdict};
 use crate::args::Color;
+use crate::assemble;
 use crate::commands::Context;
 use crate::paths::Paths;
 
@@ -64,7 +65,11 @@ fn directory(name: &str, path: &Path, findings: &mut Findings) {
         }
         Ok(_) => match unwritable(path) {
             Some((why, fix)) => {
-                let what = format!("{shown} cannot be written to{why}");
+                let rest = match name == "data" && assemble::is_there(path) {
+                    true => "; a copy of it is read",
+                    false => "",
+                };
+                let what = format!("{shown} cannot be written to{why}{rest}");
                 findings.problem(Section::Paths, name, what, fix);
             }
             None => findings.ok(Section::Paths, name, shown.to_string()),
