@@ -40,6 +40,8 @@ pub(crate) fn run(context: &Context, session: Option<&str>) -> Result<u8, Failur
     let engine = assemble::observer(context)?;
     let colour = context.global.color.applies(&context.env, true);
     context.runtime()?.block_on(async {
+        // What there is to say of the store is said before the screen is taken; what fails is shown on it.
+        let _ = engine.list(Some(1)).await;
         let mut signals = Signals::listen()?;
         let session = match session {
             Some(session) => Some(engine.resolve(session).await?),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::common::{Done, Home};
+use crate::terminal::Terminal;
 
 /// What a shell of ours exits with where the machine does not let it do what it must.
 const CANNOT: i32 = 199;
@@ -141,6 +142,25 @@ fn reading_commands_answer_as_from_one_that_can_be_written() {
     let [backed, other] =
         ["backup", "other"].map(|store| home.run(&format!("--store {store} sessions list")));
     assert_eq!((backed.code, backed.out), (0, other.out));
+}
+
+#[test]
+fn the_inspector_says_so_before_it_takes_the_screen() {
+    let home = lived_in();
+    let before = tree(&home.data());
+    if within(&home, READ_ONLY, "paths").is_none() {
+        return;
+    }
+    let setup = READ_ONLY.replace("$P", &home.data().display().to_string());
+    let line = format!("unshare -rm sh -c '{setup} && exec AICHAT inspect'; echo exit $?; sleep 600");
+    let Some(terminal) = Terminal::run(&home, (100, 24), &line) else { return };
+    terminal.shows("3 sessions");
+    let screen = terminal.shows("a question cut off");
+    assert!(!screen.contains("a copy of it"), "{screen}");
+    terminal.press(&["q"]);
+    let screen = terminal.shows("exit 0");
+    assert!(screen.replace('\n', "").contains("a copy of it is read"), "{screen}");
+    assert!(tree(&home.data()) == before, "something was written");
 }
 
 #[test]
