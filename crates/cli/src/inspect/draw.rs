@@ -6,7 +6,8 @@ use ratatui_core::buffer::Buffer;
 use ratatui_core::style::{Color, Modifier, Style};
 
 use super::keys::{EVERYWHERE, hints};
-use super::model::{FRAME, Model, Opened, Screen};
+use super::model::{FRAME, Model, Screen};
+use super::opened::Opened;
 
 /// Draws everything.
 pub(crate) fn draw(model: &Model, colour: bool, buffer: &mut Buffer) {

@@ -4,6 +4,7 @@ mod draw;
 mod keys;
 mod list;
 mod model;
+mod opened;
 pub(crate) mod screen;
 #[cfg(test)]
 mod tests;
