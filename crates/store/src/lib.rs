@@ -2,8 +2,8 @@
 //!
 //! A store knows streams, sequences, keys and bytes. What an event means, and what a projection holds, is its
 //! caller's. [`Memory`] keeps everything in the process; `Sled` (feature `sled`) keeps it in a directory, where a
-//! turn in flight is a journal file of its own and the log is an embedded database. A backend of your own passes
-//! the cases of [`mod@contract`].
+//! turn in flight is a journal file of its own and the log is an embedded database; `SledReader` reads one that
+//! cannot be written. A backend of your own passes the cases of [`mod@contract`].
 //!
 //! ```
 //! use aichat_message::{EventId, SessionId};
