@@ -112,6 +112,10 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// What to do about a proxy.
+pub(crate) const PROXY: &str = "check the proxy: --proxy, or what HTTPS_PROXY, HTTP_PROXY or ALL_PROXY says; NO_PROXY \
+    names hosts that need none";
+
 /// Returns whole milliseconds.
 pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
@@ -149,6 +153,7 @@ fn advice(report: &Report, provider: Option<&str>) -> Option<String> {
                 .to_owned()
         }
         ErrorKind::NotFound => format!("`aichat models list {name}` lists what {name} offers"),
+        ErrorKind::Transport if report.message.contains("the proxy ") => PROXY.to_owned(),
         ErrorKind::Transport => {
             format!("check the network and the address; `aichat providers test {name}` tries it")
         }

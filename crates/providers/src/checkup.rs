@@ -117,6 +117,8 @@ pub enum Cause {
     Tls,
     /// What answers does not speak HTTP.
     NotHttp,
+    /// A proxy on the way refuses.
+    Proxy,
     /// It took too long.
     Timeout,
     /// The key is missing or refused.
@@ -156,6 +158,7 @@ impl Cause {
             Self::Certificate => "certificate",
             Self::Tls => "tls",
             Self::NotHttp => "not_http",
+            Self::Proxy => "proxy",
             Self::Timeout => "timeout",
             Self::Key => "key",
             Self::Permission => "permission",
@@ -181,6 +184,7 @@ impl Cause {
             (Some(Obstacle::Certificate), _) => Self::Certificate,
             (Some(Obstacle::Tls), _) => Self::Tls,
             (Some(Obstacle::NotHttp), _) => Self::NotHttp,
+            (Some(Obstacle::Proxy), _) => Self::Proxy,
             (Some(Obstacle::Reset), _) | (None, ErrorKind::Transport) => Self::Reset,
             (None, ErrorKind::Timeout) => Self::Timeout,
             (None, ErrorKind::Auth) => Self::Key,

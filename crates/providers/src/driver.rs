@@ -232,7 +232,10 @@ impl<A: Adapter> Driver<A> {
         let _ = tokio::time::timeout_at(idle, read(body, &mut head, MAX_ERROR_BODY + MARGIN)).await;
         let head = self.redactor.redact(&head);
         let head = &head[..head.len().min(MAX_ERROR_BODY)];
-        Err(self.adapter.refused(parts.status, &parts.headers, head, SystemTime::now()))
+        let refusal = self.adapter.refused(parts.status, &parts.headers, head, SystemTime::now());
+        #[cfg(feature = "http")]
+        let refusal = crate::proxies::blamed(refusal, parts.status, &parts.extensions);
+        Err(refusal)
     }
 
     fn about(&self, error: Error, model: Option<&str>) -> Error {

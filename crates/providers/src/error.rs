@@ -68,6 +68,8 @@ pub enum Obstacle {
     Tls,
     /// What answers does not speak HTTP.
     NotHttp,
+    /// A proxy on the way refuses.
+    Proxy,
 }
 
 impl Obstacle {
@@ -83,6 +85,7 @@ impl Obstacle {
             Self::Certificate => "the server's certificate is not trusted",
             Self::Tls => "tls cannot be agreed on",
             Self::NotHttp => "the answer is not http",
+            Self::Proxy => "the proxy refuses",
         }
     }
 }

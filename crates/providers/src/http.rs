@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
+use http::Uri;
 use reqwest::{Client, ClientBuilder, Proxy};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
@@ -18,15 +19,12 @@ use aichat_message::ErrorKind;
 
 use crate::checkup::{Finding, Step};
 use crate::error::{Error, Obstacle, Timeout};
+use crate::proxies::{self, Between, Proxies};
 use crate::reach::reach;
 use crate::transport::{HttpRequest, HttpResponse, Transport};
 
 /// How long a connection may take to be made, unless another limit is given.
 const CONNECT: Duration = Duration::from_secs(20);
-
-/// Variables that name a proxy.
-const PROXIES: [&str; 6] =
-    ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
 /// Carries requests over the network. Cheap to clone; clones share their connections.
 ///
@@ -49,10 +47,18 @@ enum Route {
     /// Through this one, and its host and port.
     Proxy(Box<Proxy>, Arc<str>),
     /// As `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
-    Environment {
-        /// Whether they name a proxy at all.
-        names_one: bool,
-    },
+    Environment(Arc<Proxies>),
+}
+
+impl Route {
+    /// Returns the proxy on the way to an address, as it is told.
+    fn between(&self, address: &Uri) -> Option<String> {
+        match self {
+            Self::Direct => None,
+            Self::Proxy(_, place) => Some(place.to_string()),
+            Self::Environment(proxies) => proxies.between(address),
+        }
+    }
 }
 
 impl Default for Http {
@@ -88,10 +94,9 @@ impl Http {
     }
 
     /// Returns a transport that takes its proxy from the environment (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`,
-    /// `NO_PROXY`), read on first use.
+    /// `NO_PROXY`), read here and on first use.
     pub fn from_env() -> Self {
-        let names_one = PROXIES.iter().any(|name| std::env::var_os(name).is_some_and(|url| !url.is_empty()));
-        Self::by(Route::Environment { names_one }, CONNECT)
+        Self::by(Route::Environment(Arc::new(Proxies::from_env())), CONNECT)
     }
 
     /// Returns a transport of the same route that gives up connecting after `limit`, 20 seconds otherwise. It
@@ -103,17 +108,13 @@ impl Http {
 
     /// Goes the way to a base address step by step, without asking anything: name, connection, TLS. Through a proxy
     /// there is no such way, and the steps are skipped.
-    ///
-    /// A proxy of the environment counts for every address here, `NO_PROXY` or not.
     pub async fn reach(&self, base_url: &str) -> Vec<Finding> {
-        let proxied = match self.0.route {
-            Route::Direct => false,
-            Route::Proxy(..) => true,
-            Route::Environment { names_one } => names_one,
-        };
         let steps = [Step::Name, Step::Connection, Step::Tls];
-        if proxied {
-            return steps.map(|step| Finding::skipped(step, "it goes through a proxy")).into();
+        let address = base_url.parse::<Uri>().ok();
+        if let Some(proxy) = address.and_then(|address| self.0.route.between(&address)) {
+            return steps
+                .map(|step| Finding::skipped(step, format!("it goes through the proxy {proxy}")))
+                .into();
         }
         let (base_url, limit) = (base_url.to_owned(), self.0.connect);
         let (tell, told) = futures::channel::oneshot::channel();
@@ -192,17 +193,21 @@ fn tls(secure: bool) -> Result<ClientConfig, Error> {
 #[async_trait]
 impl Transport for Http {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
+        let proxy = self.0.route.between(request.uri());
         // A proxy may itself be reached over https.
-        let secure = request.uri().scheme_str() == Some("https") || matches!(self.0.route, Route::Proxy(..));
+        let secure = request.uri().scheme_str() == Some("https") || proxy.is_some();
         let client = self.client(secure)?;
         let request = request
             .try_into()
             .map_err(|_: reqwest::Error| Error::new(ErrorKind::InvalidRequest, "the address is not valid"))?;
-        let response = client.execute(request).await.map_err(|error| match &self.0.route {
-            Route::Proxy(_, place) if error.is_connect() => stopped_at(place, failure(error, self.0.connect)),
+        let response = client.execute(request).await.map_err(|error| match &proxy {
+            Some(proxy) if error.is_connect() => proxies::stopped_at(proxy, failure(error, self.0.connect)),
             _ => failure(error, self.0.connect),
         })?;
         let mut head = http::Response::builder().status(response.status());
+        if let Some(proxy) = proxy {
+            head = head.extension(Between(proxy));
+        }
         if let Some(headers) = head.headers_mut() {
             *headers = response.headers().clone();
         }
@@ -211,15 +216,6 @@ impl Transport for Http {
             response.bytes_stream().map(move |chunk| chunk.map_err(|error| failure(error, connect))).boxed();
         head.body(body).map_err(|_| Error::new(ErrorKind::Transport, "the answer's head is not valid"))
     }
-}
-
-/// Says of a connection that failed that it was to a proxy.
-fn stopped_at(proxy: &str, error: Error) -> Error {
-    let what = match error.obstacle() {
-        Some(Obstacle::Refused) => format!("the proxy {proxy} refuses the connection; is it running?"),
-        _ => format!("through the proxy {proxy}: {}", error.message()),
-    };
-    error.with_message(what)
 }
 
 fn failure(error: reqwest::Error, connect: Duration) -> Error {
@@ -264,6 +260,9 @@ fn phrase(error: &reqwest::Error) -> (String, Option<Obstacle>) {
             }
         }
         let text = at.to_string();
+        if let Some(did) = proxies::did(&text) {
+            return (did.to_owned(), Some(Obstacle::Proxy));
+        }
         if text.contains("dns error") {
             return told(Obstacle::Name);
         }

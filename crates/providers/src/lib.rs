@@ -70,6 +70,8 @@ mod packed;
 mod passing;
 mod provider;
 #[cfg(feature = "http")]
+mod proxies;
+#[cfg(feature = "http")]
 mod reach;
 mod recording;
 mod redaction;

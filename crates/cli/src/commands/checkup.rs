@@ -14,7 +14,7 @@ use crate::args;
 use crate::assemble::{Providers, Timeouts};
 use crate::directory::Entry;
 use crate::exit;
-use crate::failure::{Failure, millis};
+use crate::failure::{Failure, PROXY, millis};
 use crate::keys;
 use crate::output::Output;
 
@@ -232,6 +232,7 @@ pub(super) fn advice(cause: Cause, entry: &Entry) -> Option<String> {
         }
         Cause::Tls => format!("the server may want http:// instead of https:// in {address}"),
         Cause::NotHttp => format!("check the port in {address}; the server may want https://"),
+        Cause::Proxy => PROXY.to_owned(),
         Cause::Timeout => {
             "try again; a firewall may drop what is sent, or the model is still being loaded".to_owned()
         }

@@ -480,6 +480,53 @@ fn a_proxy_that_refuses_is_named_without_its_password() {
 }
 
 #[test]
+fn a_proxy_of_the_environment_is_named_with_the_variable_that_says_so() {
+    let home = Home::new();
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let answering =
+        |status| Server::start(move |_, _| (status, "text/html", "<title>Proxy</title>".to_owned()));
+    let (locked, broken) = (answering(407), answering(502));
+    let at = |server: &Server| server.url.strip_prefix("http://").unwrap().to_owned();
+    let (locked, broken) = (at(&locked), at(&broken));
+    for (scheme, variable, proxy, code, told) in [
+        ("http", "http_proxy", &gone, 69, "refuses the connection; is it running?"),
+        ("https", "HTTPS_PROXY", &gone, 69, "refuses the connection; is it running?"),
+        ("https", "ALL_PROXY", &gone, 69, "refuses the connection; is it running?"),
+        ("http", "HTTP_PROXY", &locked, 69, "wants a user name and a password"),
+        ("https", "HTTPS_PROXY", &locked, 69, "wants a user name and a password"),
+        ("https", "HTTPS_PROXY", &broken, 69, "makes no connection to the host"),
+        ("http", "HTTP_PROXY", &broken, 75, "502"),
+    ] {
+        home.configure(&format!(
+            "[providers.far]\nprotocol = \"openai-chat\"\nbase_url = \"{scheme}://models.invalid/v1\"\n\
+             api_key_command = [\"echo\", \"k\"]\n"
+        ));
+        let run = |line: &str| {
+            let mut command = home.command(line.split(' '));
+            command.env(variable, format!("http://user:pw-canary-0123@{proxy}"));
+            Done::from(command.output().unwrap())
+        };
+        let (sent, looked) = (run("send -q -m far/c1 hi"), run("doctor"));
+        let named = format!("the proxy {proxy} of {variable}");
+        assert_eq!((sent.code, looked.code), (code, 1), "{named}: {}", sent.err);
+        for said in [&sent.err, &looked.out, &run("models list far").err] {
+            assert!(
+                said.contains(&named) && said.contains(told) && !said.contains("canary"),
+                "{named}: {said}"
+            );
+        }
+        if code == 69 {
+            assert!(sent.err.contains("hint: check the proxy: "), "{named}: {}", sent.err);
+            assert!(looked.out.contains("(check the proxy: "), "{named}: {}", looked.out);
+        }
+        let mut past = home.command(["providers", "test", "far"]);
+        let past = past.env(variable, format!("http://{proxy}")).env("NO_PROXY", "models.invalid");
+        let past = Done::from(past.output().unwrap());
+        assert!(past.out.contains("dns: ") && !past.out.contains("proxy"), "{named}: {}", past.out);
+    }
+}
+
+#[test]
 fn addresses_that_lead_elsewhere_are_told_with_a_cure() {
     let home = Home::new();
     let server = Server::start(|_, _| (302, "text/plain", String::new()));

@@ -113,7 +113,7 @@ pub(super) fn proxies(context: &Context, findings: &mut Findings) {
     for (upper, lower) in PROXIES {
         let (loud, quiet) = (context.env.text(upper), context.env.text(lower));
         let Some((name, value)) =
-            quiet.clone().map(|value| (lower, value)).or(loud.clone().map(|value| (upper, value)))
+            loud.clone().map(|value| (upper, value)).or(quiet.clone().map(|value| (lower, value)))
         else {
             continue;
         };
@@ -124,7 +124,7 @@ pub(super) fn proxies(context: &Context, findings: &mut Findings) {
                 name,
                 format!("{upper} and {lower} differ; some programs read one only"),
             );
-            findings.fix(format!("unset {upper}"));
+            findings.fix(format!("unset {lower}"));
         }
         let shown = if upper == "NO_PROXY" { value.clone() } else { host(&value) };
         match upper != "NO_PROXY" && shown.is_empty() {
