@@ -39,6 +39,34 @@ fn a_signal_keeps_what_had_arrived() {
 }
 
 #[test]
+fn a_terminal_that_has_gone_ends_it_at_once_and_what_had_arrived_is_kept() {
+    // Whoever began this may have seen to it that it outlives its terminal, and so does what it begins.
+    let outlives = Command::new("sh").args(["-c", "kill -s HUP $$; echo on"]).output().unwrap();
+    if !outlives.stdout.is_empty() {
+        eprintln!("skipped: SIGHUP is ignored here");
+        return;
+    }
+    let home = Home::new();
+    let (mut child, first) = begun(&home, &["hi"]);
+    // It is written down a moment after it is shown.
+    let is_written = || {
+        let journals = std::fs::read_dir(home.data().join("journal")).unwrap();
+        let mut written = journals.filter_map(|journal| std::fs::read(journal.unwrap().path()).ok());
+        written.any(|bytes| String::from_utf8_lossy(&bytes).contains(first.trim_end()))
+    };
+    while !is_written() {
+        std::thread::yield_now();
+    }
+    signal(&child, "HUP");
+    assert_eq!(code(child.wait().unwrap()), 129);
+    assert!(
+        include_str!("../../../../docs/exit-codes.md").contains("\n| 129 | the terminal has gone (SIGHUP")
+    );
+    let shown = home.run("sessions show @last --json").out;
+    assert!(shown.contains("interrupted") && shown.contains(first.trim_end()), "{shown}");
+}
+
+#[test]
 fn an_interrupted_turn_says_so_in_json() {
     let home = Home::new();
     let mut child = home.command(["send", "--json", "-m", "openai/c9-stall3", "hi"]).spawn().unwrap();
