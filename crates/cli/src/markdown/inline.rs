@@ -289,11 +289,12 @@ impl Reader<'_> {
         for closer in first..last {
             while let Some(run) = self.nodes[closer].run.filter(|run| run.closes && run.left > 0) {
                 let at = self.nodes[closer].at;
-                let opener = openers.iter().rposition(|opener| {
-                    let node = &self.nodes[*opener];
-                    at - node.at <= self.reach && node.run.is_some_and(|opener| fits(opener, run))
-                });
-                let Some(place) = opener else { break };
+                // However long the text, no more is looked at for one run than is within reach.
+                let near = openers.partition_point(|opener| at - self.nodes[*opener].at > self.reach);
+                let opener = openers[near..]
+                    .iter()
+                    .rposition(|opener| self.nodes[*opener].run.is_some_and(|opener| fits(opener, run)));
+                let Some(place) = opener.map(|place| near + place) else { break };
                 let opener = openers[place];
                 openers.truncate(place + 1);
                 let open = self.nodes[opener].run.as_mut().expect("openers are runs");
