@@ -28,6 +28,11 @@ pub struct Pulse {
 }
 
 impl Pulse {
+    /// Tells whether there is nothing: no log, and no turn in flight.
+    fn is_none(&self) -> bool {
+        self.log == Some(0) && self.flights.0 == 0
+    }
+
     /// Tells whether anything may have happened since an earlier one.
     pub fn is_after(&self, earlier: &Self) -> bool {
         self.log.is_none() || self != earlier
@@ -84,6 +89,11 @@ impl Engine {
     pub async fn pulse(&self) -> Result<Pulse, Error> {
         let log = self.store().pulse().await?;
         Ok(Pulse { log, flights: self.store().backlog().await? })
+    }
+
+    /// Tells whether this only looks, and there is nothing to look at: for that no log is made.
+    pub(crate) async fn sees_nothing(&self) -> Result<bool, Error> {
+        Ok(!self.0.folds && self.pulse().await?.is_none())
     }
 
     /// Returns what happened in a session after the first `after` events. Nothing is folded or written.

@@ -73,6 +73,9 @@ impl Engine {
     /// # Errors
     /// Fails with kind `store`.
     pub async fn list(&self, limit: Option<usize>) -> Result<Vec<Summary>, Error> {
+        if self.sees_nothing().await? {
+            return Ok(Vec::new());
+        }
         self.using_store(async {
             self.settle().await?;
             self.recent(limit).await
@@ -135,6 +138,9 @@ impl Engine {
     /// # Errors
     /// Fails with kind `input` where nothing or more than one session matches, and with kind `store`.
     pub async fn resolve(&self, text: &str) -> Result<SessionId, Error> {
+        if self.sees_nothing().await? {
+            return Err(nothing(text));
+        }
         self.using_store(async {
             self.settle().await?;
             self.look_up(text).await
@@ -143,7 +149,7 @@ impl Engine {
     }
 
     pub(crate) async fn look_up(&self, text: &str) -> Result<SessionId, Error> {
-        let nothing = || Error::input(format!("no session matches {text:?}"));
+        let nothing = || nothing(text);
         if let Some(rest) = text.strip_prefix("@last") {
             let back = match rest.strip_prefix('~') {
                 None if rest.is_empty() => 0,
@@ -541,4 +547,8 @@ impl Engine {
         }
         self.freshen().await
     }
+}
+
+fn nothing(text: &str) -> Error {
+    Error::input(format!("no session matches {text:?}"))
 }

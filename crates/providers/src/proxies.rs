@@ -16,9 +16,12 @@ const SHUT: &str = "makes no connection to the host";
 /// Hosts that are reached without a proxy.
 const NONE_FOR: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
+/// Gives a proxy to what it is for.
+type For = fn(Builder, String) -> Builder;
+
 /// Variables that name a proxy, what for, and in which order they count; of two ways of writing one, the first that
 /// is set.
-const VARIABLES: [([&str; 2], fn(Builder, String) -> Builder); 3] = [
+const VARIABLES: [([&str; 2], For); 3] = [
     (["HTTPS_PROXY", "https_proxy"], Builder::https),
     (["HTTP_PROXY", "http_proxy"], Builder::http),
     (["ALL_PROXY", "all_proxy"], Builder::all),

@@ -27,6 +27,21 @@ fn without_a_terminal_it_says_what_else_there_is() {
 }
 
 #[test]
+fn where_nothing_is_it_makes_nothing_and_waits_for_the_first_session() {
+    let home = Home::new();
+    let line = "AICHAT inspect nobody; echo exit $?; AICHAT inspect; echo exit $?; sleep 600";
+    let Some(terminal) = Terminal::run(&home, (80, 24), line) else { return };
+    for what in ["no session matches \"nobody\"", "exit 66", "no sessions yet"] {
+        terminal.shows(what);
+    }
+    assert!(!home.path().join(".local").exists());
+    assert_eq!(home.run("send -m openai/c2 -s sky first").code, 0);
+    terminal.shows("sky");
+    terminal.press(&["q"]);
+    terminal.shows("exit 0");
+}
+
+#[test]
 fn every_key_goes_where_it_says() {
     let home = two_sessions();
     let line = "AICHAT inspect; echo exit $?; read line; echo got $line; sleep 600";

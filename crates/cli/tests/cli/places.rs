@@ -4,6 +4,107 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::common::{Done, Home};
+use crate::help;
+
+/// Lines of commands that only read.
+const READS: &[&str] = &[
+    "sessions list",
+    "sessions show x",
+    "sessions search x",
+    "sessions tree x",
+    "sessions heads x",
+    "sessions diff a b",
+    "sessions export x",
+    "sessions export --all",
+    "events list x",
+    "events show x 1",
+    "events timeline x",
+    "events tail",
+    "events tail x",
+    "events tail @last",
+    "events tail ses_x",
+    "events head x",
+    "events verify --all",
+    "events replay x",
+    "events replay x --offline",
+    "events report x",
+    "cost",
+    "agents list",
+    "agents show x",
+    "agents export x",
+    "templates list",
+    "templates show x",
+    "templates export x",
+    "models list openai",
+    "models show openai/c1",
+    "keys list",
+    "keys which openai",
+    "keys test openai",
+    "providers list",
+    "providers show openai",
+    "providers test openai -m c1",
+    "settings show",
+    "settings get model",
+    "store info",
+    "store verify",
+    "doctor",
+    "paths",
+    "schema",
+    "completions bash",
+    "man",
+    "send --dry-run -m openai/c1 hi",
+    "send --dry-run -m openai/c1 -s x hi",
+    "send -n -m openai/c1 hi",
+    "batch -n -m openai/c1 -",
+];
+
+/// Commands that make or change something, and `inspect`, which has a test of its own.
+const WRITES: &[&str] = &[
+    "chat",
+    "sessions create",
+    "sessions rename",
+    "sessions archive",
+    "sessions delete",
+    "sessions branch",
+    "sessions clone",
+    "sessions fork",
+    "sessions import",
+    "sessions purge",
+    "agents create",
+    "agents edit",
+    "agents delete",
+    "agents import",
+    "templates create",
+    "templates edit",
+    "templates delete",
+    "templates import",
+    "events otel",
+    "keys set",
+    "keys delete",
+    "settings set",
+    "store rebuild",
+    "store compact",
+    "store backup",
+    "store restore",
+    "store copy",
+    "inspect",
+];
+
+#[test]
+fn who_only_reads_makes_nothing() {
+    let home = Home::new();
+    for line in READS {
+        let done = home.run(line);
+        assert_ne!(done.code, 2, "{line}: {}", done.err);
+        let made: Vec<_> =
+            std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(made.is_empty(), "{line}: {made:?}");
+    }
+    for command in help::commands() {
+        let is_read = READS.iter().any(|line| line.starts_with(&command));
+        assert!(is_read || WRITES.contains(&&*command), "{command} is not tried");
+    }
+}
 
 #[test]
 fn paths_follow_the_xdg_variables() {
