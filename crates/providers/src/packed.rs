@@ -325,6 +325,11 @@ impl Reader {
     }
 
     fn number(&mut self) -> Option<u64> {
+        // Most are small.
+        if let Some(byte @ ..0x80) = self.whole.get(self.at) {
+            self.at += 1;
+            return Some(u64::from(*byte));
+        }
         let mut number = 0;
         for (at, byte) in self.rest().iter().take(10).enumerate() {
             number |= u64::from(byte & 0x7f).checked_shl(7 * at as u32)?;

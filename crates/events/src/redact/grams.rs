@@ -3,7 +3,7 @@
 /// How many bytes are looked at in a place.
 const GRAM: usize = 8;
 /// Most bytes between two places; with more of them there would be more grams to know.
-const STRIDE: usize = 16;
+const STRIDE: usize = 32;
 /// How many bits the filter has, as a power of two.
 const BITS: u32 = 16;
 
