@@ -111,7 +111,7 @@ fn base64(secret: &str, forms: &mut BTreeSet<String>) {
                 _ => edge(&digits[whole..], 0b11_1100),
             };
             for first in &first {
-                forms.extend(last.iter().map(|last| format!("{first}{middle}{last}")));
+                forms.extend(last.iter().map(|last| [first, middle, last].concat()));
             }
         }
     }
