@@ -1,6 +1,7 @@
 //! What `-f` names: a file, all files of a directory, an address.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use aichat_engine::{MAX_ATTACHMENT, block};
@@ -88,7 +89,16 @@ fn file(path: &Path) -> Result<Part, Failure> {
         let what = format!("{name} has {size} MB, and {most} MB is the most that is attached");
         return Err(Failure::new(ErrorKind::Input, what));
     }
-    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let mut bytes = Vec::new();
+    // What is no file may have no end, either.
+    File::open(path)
+        .and_then(|file| file.take(MAX_ATTACHMENT as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| unreadable(path, &error))?;
+    if bytes.len() > MAX_ATTACHMENT {
+        let most = MAX_ATTACHMENT >> 20;
+        let what = format!("{name} has more than {most} MB, which is the most that is attached");
+        return Err(Failure::new(ErrorKind::Input, what));
+    }
     Ok(aichat_engine::attach(&name, &bytes)?)
 }
 

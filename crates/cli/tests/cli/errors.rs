@@ -244,6 +244,16 @@ fn long_lines_pass() {
 }
 
 #[test]
+fn what_has_no_end_is_not_read_for_ever() {
+    let home = Home::new();
+    let done = home.run("send -m openai/c1 -f /dev/zero hi");
+    assert_eq!(done.code, 66);
+    let told = "error: /dev/zero has more than 20 MB, which is the most that is attached\n";
+    assert!(done.err.starts_with(told), "{}", done.err);
+    assert!(home.mock.requests().is_empty());
+}
+
+#[test]
 fn files_that_are_no_text() {
     let home = Home::new();
     std::fs::write(home.path().join("latin1.txt"), b"caf\xe9").unwrap();
