@@ -28,7 +28,7 @@ const USUAL: &str = "c4000";
 const KEPT: usize = 20;
 const ROUNDS: usize = 25;
 /// How often the one with pauses is taken: it takes seconds, and differs little.
-const PACED_ROUNDS: usize = 5;
+const PACED_ROUNDS: usize = 11;
 /// The turns of a session at which its growth is shown.
 const TURNS: [usize; 4] = [10, 50, 100, 200];
 
