@@ -92,6 +92,24 @@ fn a_shell_completes_commands_flags_and_what_is_kept() {
     assert!(!home.path().join("elsewhere").exists(), "and looking makes none");
 }
 
+/// PowerShell's script hands over the words up to the cursor and takes a line for each candidate, its help after a tab.
+#[test]
+fn powershell_is_answered_as_its_script_asks() {
+    let home = Home::new();
+    assert_eq!(home.run("agents create editor --system x").code, 0);
+    let ask = |words: &[&str]| {
+        let mut command = home.command([] as [&str; 0]);
+        command.env("AICHAT_COMPLETE", "powershell").arg("--").args(words);
+        let done = Done::from(command.output().unwrap());
+        assert_eq!((done.code, done.err.as_str()), (0, ""), "{words:?}");
+        done.out
+    };
+    assert!(ask(&["aichat", "sess"]).starts_with("sessions\tCreate, list"));
+    // The store may not answer in time on a busy machine.
+    let kept = (0..20).map(|_| ask(&["aichat", "send", "-a", ""])).find(|found| !found.is_empty());
+    assert_eq!(kept.as_deref().map(str::trim_end), Some("editor"));
+}
+
 #[test]
 fn each_shell_gets_a_script_that_asks() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
