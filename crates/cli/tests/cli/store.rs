@@ -49,8 +49,8 @@ fn shown(home: &Home, store: &str) -> Vec<String> {
     all
 }
 
-/// Every file below a directory with its bytes; `lock` says who came last.
-fn files(place: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+/// Returns every file below a directory with its bytes; `lock` says who came last.
+pub(crate) fn files(place: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(place).unwrap() {
         let path = entry.unwrap().path();

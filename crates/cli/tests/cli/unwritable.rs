@@ -1,14 +1,14 @@
 //! A store that cannot be written: it is read as if it could, nothing of it changes, and who must write is refused.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::common::{Done, Home};
+use crate::store::files;
 use crate::terminal::Terminal;
 
 /// What a shell of ours exits with where the machine does not let it do what it must.
@@ -69,19 +69,6 @@ fn lived_in() -> Home {
     home
 }
 
-/// Returns every file below a directory with what is in it.
-fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => files.extend(tree(&path)),
-            false => drop(files.insert(path.clone(), fs::read(&path).unwrap())),
-        }
-    }
-    files
-}
-
 fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }
@@ -114,7 +101,7 @@ fn left(home: &Home) -> usize {
 #[test]
 fn reading_commands_answer_as_from_one_that_can_be_written() {
     let home = lived_in();
-    let before = tree(&home.data());
+    let before = files(&home.data());
     let other = home.path().join("other");
     copy(&home.data(), &other);
     // What somebody who was killed has left behind.
@@ -135,7 +122,7 @@ fn reading_commands_answer_as_from_one_that_can_be_written() {
     let info: serde_json::Value = serde_json::from_str(&info.out).unwrap();
     assert_eq!(info["place"], home.data().display().to_string());
     assert_eq!(info["turns_in_flight"], 3);
-    assert!(tree(&home.data()) == before, "something was written");
+    assert!(files(&home.data()) == before, "something was written");
     // A copy of it elsewhere is a store like others.
     let backup = within(&home, READ_ONLY, &format!("store backup {}", home.path().join("backup").display()));
     assert_eq!(backup.as_ref().map(|done| done.code), Some(0), "{backup:?}");
@@ -147,7 +134,7 @@ fn reading_commands_answer_as_from_one_that_can_be_written() {
 #[test]
 fn the_inspector_says_so_before_it_takes_the_screen() {
     let home = lived_in();
-    let before = tree(&home.data());
+    let before = files(&home.data());
     if within(&home, READ_ONLY, "paths").is_none() {
         return;
     }
@@ -160,13 +147,13 @@ fn the_inspector_says_so_before_it_takes_the_screen() {
     terminal.press(&["q"]);
     let screen = terminal.shows("exit 0");
     assert!(screen.replace('\n', "").contains("a copy of it is read"), "{screen}");
-    assert!(tree(&home.data()) == before, "something was written");
+    assert!(files(&home.data()) == before, "something was written");
 }
 
 #[test]
 fn who_must_write_is_refused() {
     let home = lived_in();
-    let before = tree(&home.data());
+    let before = files(&home.data());
     let export = home.path().join("export.jsonl");
     copy(&home.data(), &home.path().join("other"));
     fs::write(&export, home.run("--store other sessions export first").out).unwrap();
@@ -201,7 +188,7 @@ fn who_must_write_is_refused() {
     }
     assert_eq!(home.mock.requests().len(), asked);
     assert_eq!(left(&home), 0);
-    assert!(tree(&home.data()) == before, "something was written");
+    assert!(files(&home.data()) == before, "something was written");
     // What is not kept needs nothing but the agent.
     let done = within(&home, READ_ONLY, "send -q -n -a poet hi").unwrap();
     assert_eq!((done.code, done.out.as_str(), done.err.as_str()), (0, "0 1 2 \n", ""));
