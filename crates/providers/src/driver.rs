@@ -385,16 +385,20 @@ impl Answer {
         }
     }
 
+    /// Returns how long a server is waited for that only keeps the connection alive.
+    fn patience(&self) -> Duration {
+        self.timeouts.first_byte.max(self.timeouts.idle).saturating_mul(BELIEVED)
+    }
+
     fn take(&mut self, chunk: &[u8]) {
         let before = self.limit();
         self.waiting = Timeout::Idle;
         self.last = Instant::now();
         let result = self.intake.push(chunk, &mut self.batch);
-        let patience = self.timeouts.first_byte.max(self.timeouts.idle).saturating_mul(BELIEVED);
         if self.batch.iter().any(says_something) || self.intake.is_growing(chunk) {
             self.content = self.last;
-        } else if result.is_ok() && self.last - self.content > patience {
-            return self.broken(Error::kept_alive(patience));
+        } else if result.is_ok() && self.last - self.content > self.patience() {
+            return self.broken(Error::kept_alive(self.patience()));
         }
         self.settle(result);
         if self.limit() < before {
