@@ -63,10 +63,10 @@ impl<T: Transport> Transport for Tap<T> {
 /// What goes over the transports under a call, for whoever makes the call. Clones are the same wire.
 ///
 /// Taking note of a piece costs a lock and a copy, so that nothing keeps the transport's memory;
-/// [`drain`](Self::drain) does the rest, when and where the caller wants it. Of a request method, path, some headers and the hash of its body are kept, of an answer its status, some
-/// headers and every byte. Sensitive headers, cookies and the values of keys in a query are not; what the sensitive
-/// headers hold is masked everywhere else, and everything goes through the redactor given. A secret that a server
-/// spreads over several events is not recognised.
+/// [`drain`](Self::drain) does the rest, when and where the caller wants it. Of a request method, path, some headers
+/// and the hash of its body are kept, of an answer its status, some headers and every byte. Sensitive headers, cookies
+/// and the values of keys in a query are not; what the sensitive headers hold is masked everywhere else, and everything
+/// goes through the redactor given. A secret that a server spreads over several events is not recognised.
 #[derive(Clone)]
 pub struct Wire(Arc<Mutex<State>>);
 
